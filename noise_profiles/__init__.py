@@ -1,0 +1,1 @@
+"""Sound to numbers to grade: arrays in, values out; opens no files."""

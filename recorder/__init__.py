@@ -1,0 +1,1 @@
+"""The speaker's client: capture, measure, spool, upload."""

@@ -1,0 +1,1 @@
+"""create_app(settings): the Flask intake server, wired; nothing else."""

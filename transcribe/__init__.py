@@ -1,0 +1,1 @@
+"""Text and the rules it keeps; knows no server and no sound."""

@@ -1,0 +1,108 @@
+"""The `xiangyin` command: joins the packages' commands and imports each only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from protocol.errors import CodedError
+
+# name: (where the click command stands, one line of help). Nothing is imported for `--help`.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("demo:demo", "Run the whole job, microphone to manifest, on this machine."),
+    "serve": ("corpus.cli:serve", "Run the intake server and its pages."),
+    "project": ("corpus.cli:project", "Create and show collection projects; import prompts."),
+    "invite": ("corpus.cli:invite", "Print one-time invitations to a project."),
+    "join": ("recorder.cli:join", "Exchange an invitation for a credential kept on this machine."),
+    "devices": ("recorder.cli:devices", "List microphones and loudspeakers."),
+    "calibrate": ("recorder.cli:calibrate", "Store what sound level a device's full scale means."),
+    "record": ("recorder.cli:record", "Record under a noise grade, with SNR checked at once."),
+    "import": ("recorder.cli:import_", "Cut existing long recordings into clips and spool them."),
+    "send": ("recorder.cli:send", "Upload what is spooled, resuming."),
+    "status": ("recorder.cli:status", "Show where each clip stands."),
+    "receipts": ("recorder.cli:receipts", "Check receipts offline."),
+    "statement": ("recorder.cli:statement", "Show the account: accepted, refused and why, payable."),
+    "withdraw": ("corpus.cli:withdraw", "Withdraw a clip, a session or a speaker."),
+    "measure": ("noise_profiles.cli:measure", "Measure level, noise and SNR of audio files."),
+    "lint": ("transcribe.cli:lint", "Check transcripts against the rules."),
+    "rules": ("transcribe.cli:rules", "Show the rules, or one rule's page."),
+    "agreement": ("transcribe.cli:agreement", "Compare two transcript files."),
+    "release": ("corpus.cli:release", "Cut, list, compare and verify releases."),
+    "pull": ("corpus.cli:pull", "Fetch and verify a release, incrementally."),
+    "export": ("corpus.cli:export", "Write a release in a toolkit's format."),
+    "remeasure": ("corpus.cli:remeasure", "Run history through the current measuring method."),
+    "fsck": ("corpus.cli:fsck", "Verify every blob, row, ledger entry and release."),
+    "backup": ("corpus.cli:backup", "Make a consistent copy."),
+    "restore": ("corpus.cli:restore", "Bring a copy back."),
+    "ledger": ("corpus.cli:ledger", "Export and check the append-only log."),
+    "doctor": ("corpus.cli:doctor", "Say what works on this machine, and what to do about the rest."),
+}
+
+
+class Commands(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order a newcomer meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module_name, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        try:
+            module = importlib.import_module(module_name)
+        except ModuleNotFoundError as error:
+            raise LibraryMissing.for_module(error.name or "?", module_name) from error
+        command: click.Command = getattr(module, attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table above, importing nothing."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+class LibraryMissing(CodedError):
+    """A command's library is not installed, as when only the linter was."""
+
+    code = "LIBRARY_MISSING"
+
+    @classmethod
+    def for_module(cls, library: str, module_name: str) -> LibraryMissing:
+        """Name the extra that brings it."""
+        extra = {"recorder": "recorder", "noise_profiles": "audio", "demo": "demo"}.get(
+            module_name.split(".")[0], "server"
+        )
+        return cls(library=library, command=f"pip install 'xiangyin[{extra}]'")
+
+
+@click.command(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example:  xiangyin demo",
+)
+@click.version_option(package_name="xiangyin", prog_name="xiangyin")
+def cli() -> None:
+    """Collect dialect speech, transcribe it, release it as a verified corpus."""
+
+
+def main(args: Sequence[str] | None = None) -> Any:
+    """Run the command; a coded error is one line on stderr and exit status 2."""
+    try:
+        return cli.main(args=args, prog_name="xiangyin")
+    except CodedError as error:
+        if "--format=json" in sys.argv or "json" in sys.argv:
+            click.echo(json.dumps({"error": error.as_json()}, ensure_ascii=False))
+        click.echo(f"{error.code}: {error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
