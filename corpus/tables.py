@@ -171,10 +171,14 @@ clip = _table(
     _whole("channels"),
     _json("meta"),
     _text("state"),  # received | accepted | refused | appealed | withdrawn
+    # What its text waits for: first | second | review | done. It follows from the transcripts and is
+    # kept here so that leasing the next clip is one look into an index.
+    sa.Column("text_stage", sa.Text, nullable=False, server_default="first"),
     _whole("received_ms"),
     _whole("withdrawn_ms", optional=True),
     sa.UniqueConstraint("item_id"),
 )
+sa.Index("ix_clip_text_stage", clip.c.project_id, clip.c.text_stage, clip.c.state, clip.c.received_ms)
 sa.Index("ix_clip_project_state", clip.c.project_id, clip.c.state)
 sa.Index("ix_clip_person", clip.c.person_id)
 sa.Index("ix_clip_pcm_md5", clip.c.pcm_md5)
@@ -255,7 +259,7 @@ assignment = _table(
     _text("clip_id", _ref("clip.id")),
     _text("person_id", _ref("person.id")),
     _text("stage"),  # first | second | review
-    _text("state"),  # leased | submitted | released | expired
+    _text("state"),  # leased | submitted | refused (the sound) | released | expired
     _text("draft"),
     _whole("version"),  # optimistic: a save names the version it saw
     _whole("leased_ms"),
@@ -264,6 +268,14 @@ assignment = _table(
 )
 sa.Index("ix_assignment_clip", assignment.c.clip_id, assignment.c.state)
 sa.Index("ix_assignment_person", assignment.c.person_id, assignment.c.state)
+sa.Index("ix_assignment_expiry", assignment.c.state, assignment.c.expires_ms)
+sa.Index(  # a clip is in one pair of hands at a time, whatever a race or a fault may try
+    "uq_assignment_leased_clip",
+    assignment.c.clip_id,
+    unique=True,
+    sqlite_where=assignment.c.state == "leased",
+    postgresql_where=assignment.c.state == "leased",
+)
 
 revision = _table(
     "revision",  # every saved draft; nothing is overwritten
@@ -287,6 +299,7 @@ transcript = _table(
     _json("applied"),  # codes of the fixes
     _json("events"),  # [{"start_s","end_s","label"}]
     _text("status"),  # complete | incomplete
+    sa.Column("wants_review", sa.Boolean, nullable=False, server_default=sa.false()),
     _text("ruleset"),
     _text("rules_version"),
     _whole("submitted_ms"),
