@@ -98,7 +98,8 @@ def main(args: Sequence[str] | None = None) -> Any:
     try:
         return cli.main(args=args, prog_name="xiangyin")
     except CodedError as error:
-        if "--format=json" in sys.argv or "json" in sys.argv:
+        words = sys.argv[1:] if args is None else args
+        if "--format=json" in words or "json" in words:
             click.echo(json.dumps({"error": error.as_json()}, ensure_ascii=False))
         click.echo(f"{error.code}: {error}", err=True)
         sys.exit(2)

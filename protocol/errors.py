@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, ClassVar, Literal, cast, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 Language = Literal["en", "zh-Hant", "zh-Hans"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -76,6 +76,11 @@ def sentence(code: str, language: Language = "en", **parameters: object) -> str:
     a person in trouble is better served by a sentence with a hole than by a
     second error.
     """
+    return fill(code, language, parameters)
+
+
+def fill(code: str, language: Language, parameters: Mapping[str, object]) -> str:
+    """As `sentence`, for parameters that are a mapping already."""
     text = catalogue()[code].sentences[language]
     return string.Formatter().vformat(text, (), _Lenient(parameters))
 
@@ -102,11 +107,11 @@ class CodedError(Exception):
 
     def __init__(self, **parameters: object) -> None:
         self.parameters = parameters
-        super().__init__(sentence(self.code, **parameters))
+        super().__init__(self.sentence())
 
     def sentence(self, language: Language = "en") -> str:
         """What to tell a person, in their language."""
-        return sentence(self.code, language, **self.parameters)
+        return fill(self.code, language, self.parameters)
 
     @property
     def http_status(self) -> int:
@@ -135,4 +140,4 @@ def nearest_language(wanted: str | None) -> Language:
             return "zh-Hant"
         if tag.split("-")[0] == "wuu":
             return "zh-Hans"
-    return cast(Language, "en")
+    return "en"
