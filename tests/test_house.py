@@ -80,9 +80,8 @@ def test_a_library_is_imported_only_where_the_table_says(path):
     for name in imports(path):
         places = ALLOWED.get(name.split(".")[0])
         if places is not None:
-            assert any(
-                inside == place or (place.endswith("/") and inside.startswith(place)) for place in places
-            ), f"{inside} imports {name}; it belongs in {sorted(places)}"
+            at_home = inside in places or any(p.endswith("/") and inside.startswith(p) for p in places)
+            assert at_home, f"{inside} imports {name}; it belongs in {sorted(places)}"
 
 
 def test_protocol_imports_no_third_party():
@@ -90,6 +89,11 @@ def test_protocol_imports_no_third_party():
         for name in imports(path):
             package = name.split(".")[0]
             assert package == "protocol" or package in sys.stdlib_module_names, f"{path.name} imports {name}"
+
+
+def python(*words: str) -> subprocess.CompletedProcess[str]:
+    """A fresh interpreter at the project's root."""
+    return subprocess.run([sys.executable, *words], capture_output=True, text=True, cwd=ROOT, timeout=60)
 
 
 HEAVY = ("numpy", "librosa", "flask", "sqlalchemy")
@@ -107,20 +111,16 @@ HEAVY = ("numpy", "librosa", "flask", "sqlalchemy")
 )
 def test_a_quick_command_loads_nothing_heavy(code):
     """A linter that waits for numpy is a linter nobody runs on save."""
-    report = "import sys; print([m for m in %r if m in sys.modules], file=sys.stderr)" % (HEAVY,)
+    report = f"import sys; print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)"
     script = f"try:\n    {code}\nexcept SystemExit:\n    pass\n{report}"
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=60
-    )
+    done = python("-c", script)
     assert done.returncode == 0, done.stderr
     assert done.stderr.strip().splitlines()[-1] == "[]", done.stderr
 
 
 @pytest.mark.parametrize("command", [["-m", "xiangyin"], ["xiangyin.py"]])
 def test_the_command_answers_as_a_module_too(command):
-    done = subprocess.run(
-        [sys.executable, *command, "--help"], capture_output=True, text=True, cwd=ROOT, timeout=60
-    )
+    done = python(*command, "--help")
     assert done.returncode == 0
     assert "record" in done.stdout and "lint" in done.stdout
 

@@ -18,7 +18,8 @@ def check_python() -> str | None:
     """What is missing to make an environment, with the way to get it, or None."""
     if sys.version_info < OLDEST:
         found = ".".join(map(str, sys.version_info[:2]))
-        return f"Python {'.'.join(map(str, OLDEST))} or later is needed, this is {found}. Try: make PY=python3.12 ..."
+        needed = ".".join(map(str, OLDEST))
+        return f"Python {needed} or later is needed, this is {found}. Try: make PY=python3.12 ..."
     try:
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
