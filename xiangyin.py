@@ -14,7 +14,7 @@ from protocol.errors import CodedError
 
 # name: (where the click command stands, one line of help). Nothing is imported for `--help`.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("demo:demo", "Run the whole job, microphone to manifest, on this machine."),
+    "demo": ("demo.cli:demo", "Run the whole job, microphone to manifest, on this machine."),
     "serve": ("corpus.cli:serve", "Run the intake server and its pages."),
     "project": ("corpus.cli:project", "Create and show collection projects; import prompts."),
     "invite": ("corpus.cli:invite", "Print one-time invitations to a project."),

@@ -15,7 +15,7 @@ import pytest
 import protocol
 from protocol.errors import LANGUAGES, CodedError, catalogue, nearest_language, sentence
 
-PACKAGES = ("protocol", "transcribe", "noise_profiles", "recorder", "corpus", "web")
+PACKAGES = ("protocol", "transcribe", "noise_profiles", "recorder", "corpus", "web", "demo")
 
 
 def coded_errors() -> list[type[CodedError]]:
