@@ -1,0 +1,316 @@
+"""People, their memberships, invitations, tokens and consents.
+
+A secret (invitation, token) is 256 random bits shown once; only its SHA-256 is stored. Every
+function that makes one takes it from the caller, so that nothing here draws random numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, cast
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from corpus import projects
+from corpus.tables import consent, invitation, membership, person, token
+from protocol.clip import Role
+from protocol.errors import CodedError
+
+ATTRIBUTES = ("gender", "age_band", "region", "native_language", "dialect")
+REQUIRED_ATTRIBUTES = ATTRIBUTES[:4]
+_ATTRIBUTE_CHARACTERS = 100
+_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: nothing that reads as something else
+
+TokenKind = Literal["bearer", "session"]
+
+
+class InvitationInvalid(CodedError):
+    """An invitation that nobody can use any more."""
+
+    code: ClassVar[str] = "INVITATION_INVALID"
+
+
+class ConsentRequired(CodedError):
+    """A speaker joined without consent or without what the corpus must know of a voice."""
+
+    code: ClassVar[str] = "CONSENT_REQUIRED"
+
+
+class AttributeInvalid(CodedError):
+    """What a speaker says of their voice has a wrong shape."""
+
+    code: ClassVar[str] = "VALUE_INVALID"
+
+
+@dataclass(frozen=True)
+class Member:
+    """Who makes a request: one person in one role of one project.
+
+    `project_id` is None for an operator of the whole server. `csrf` is set for a browser's session.
+    """
+
+    person_id: str
+    membership_id: str
+    project_id: str | None
+    role: Role
+    speaker_id: str | None
+    display_name: str | None = None
+    csrf: str | None = None
+    token_hash: str = ""
+
+
+def hashed(secret: str) -> str:
+    """What is stored of a secret. It is random and long, so one SHA-256 is enough."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def speaker_id(random_bytes: bytes) -> str:
+    """A pseudonym of fixed width: ``S`` and eight letters or digits."""
+    value = int.from_bytes(random_bytes[:8], "big")
+    return "S" + "".join(_DIGITS[(value >> (5 * place)) & 31] for place in range(8))
+
+
+def attributes(given: object) -> dict[str, str]:
+    """Check what a speaker says of their voice; unknown names and long texts are refused."""
+    if not isinstance(given, Mapping):
+        raise AttributeInvalid(field="attributes", problem="need a JSON object")
+    found: dict[str, str] = {}
+    for name, value in given.items():
+        if name not in ATTRIBUTES:
+            raise AttributeInvalid(field=f"attributes.{name}"[:80], problem="there is no such attribute")
+        if value is None:
+            continue
+        if not isinstance(value, str) or not value.isprintable() or len(value) > _ATTRIBUTE_CHARACTERS:
+            raise AttributeInvalid(field=f"attributes.{name}", problem="need a short printable text")
+        if value.strip():
+            found[name] = value.strip()
+    return found
+
+
+def display_name(given: object) -> str | None:
+    """Check a name to be shown to the project's staff."""
+    if given is None or given == "":
+        return None
+    if not isinstance(given, str) or not given.isprintable() or len(given) > _ATTRIBUTE_CHARACTERS:
+        raise AttributeInvalid(field="display_name", problem="need a short printable text")
+    return given.strip() or None
+
+
+def invite(
+    db: Connection,
+    secret: str,
+    *,
+    project_id: str | None,
+    role: Role,
+    now_ms: int,
+    expires_ms: int,
+) -> None:
+    """Store a one-time invitation; `secret` is what its link carries."""
+    db.execute(
+        sa.insert(invitation).values(
+            hash=hashed(secret), project_id=project_id, role=role, created_ms=now_ms, expires_ms=expires_ms
+        )
+    )
+
+
+def invited(db: Connection, secret: str, *, now_ms: int) -> tuple[str | None, Role]:
+    """Project and role that an unused invitation is for, or `InvitationInvalid`."""
+    row = db.execute(sa.select(invitation).where(invitation.c.hash == hashed(secret))).one_or_none()
+    if row is None or row.used_ms is not None or row.expires_ms <= now_ms:
+        raise InvitationInvalid()
+    return row.project_id, cast(Role, row.role)
+
+
+def accept(
+    db: Connection,
+    secret: str,
+    *,
+    random_hex: str,
+    name: str | None,
+    given_attributes: Mapping[str, str],
+    consent_version: str | None,
+    now_ms: int,
+) -> Member:
+    """Use an invitation: a person, a membership and, for a speaker, a consent come into being together.
+
+    Parameters
+    ----------
+    random_hex : str
+        At least 64 random hexadecimal digits; the new identifiers are taken from it.
+    consent_version : str or None
+        The version of the consent text that the speaker said yes to.
+
+    Raises
+    ------
+    InvitationInvalid
+        If it was used, has expired or never was.
+    ConsentRequired
+        If a speaker's consent or attributes are missing.
+    """
+    project_id, role = invited(db, secret, now_ms=now_ms)
+    person_id, membership_id = random_hex[:32], hashed("membership" + random_hex)[:32]
+    voice = speaker_id(bytes.fromhex(random_hex[32:64])) if role == "speaker" else None
+    if role == "speaker":
+        wanted = projects.by_id(db, cast(str, project_id)).consent["version"]
+        if consent_version != wanted or any(not given_attributes.get(key) for key in REQUIRED_ATTRIBUTES):
+            raise ConsentRequired(version=wanted)
+    used = db.execute(
+        sa.update(invitation)
+        .where(invitation.c.hash == hashed(secret), invitation.c.used_ms.is_(None))
+        .values(used_ms=now_ms)
+    )
+    if used.rowcount != 1:
+        raise InvitationInvalid()
+    db.execute(
+        sa.insert(person).values(
+            id=person_id,
+            speaker_id=voice,
+            display_name=name,
+            attributes=dict(given_attributes),
+            created_ms=now_ms,
+        )
+    )
+    db.execute(sa.update(invitation).where(invitation.c.hash == hashed(secret)).values(used_by=person_id))
+    db.execute(
+        sa.insert(membership).values(
+            id=membership_id, person_id=person_id, project_id=project_id, role=role, created_ms=now_ms
+        )
+    )
+    if role == "speaker":
+        give_consent(db, person_id, cast(str, project_id), now_ms=now_ms)
+    return Member(person_id, membership_id, project_id, role, voice, name)
+
+
+def accepted_before(db: Connection, secret: str, token_text: str) -> Member | None:
+    """The member that this invitation made for a client that asks again with the same key."""
+    found = by_token(db, token_text, now_ms=0)
+    if found is None:
+        return None
+    row = db.execute(sa.select(invitation).where(invitation.c.hash == hashed(secret))).one_or_none()
+    return found if row is not None and row.used_by == found.person_id else None
+
+
+def give_consent(db: Connection, person_id: str, project_id: str, *, now_ms: int) -> str:
+    """Store a yes to the project's present consent text; the same yes twice is one. Returns its id."""
+    text = projects.by_id(db, project_id).consent
+    given = consent_id(db, person_id, project_id, str(text["version"]))
+    if given is not None:
+        return given
+    new_id = hashed(f"consent/{person_id}/{project_id}/{text['version']}")[:32]
+    db.execute(
+        sa.insert(consent).values(
+            id=new_id,
+            person_id=person_id,
+            project_id=project_id,
+            version=text["version"],
+            text_sha256=hashed(str(text["text"])),
+            given_ms=now_ms,
+        )
+    )
+    return new_id
+
+
+def consent_id(db: Connection, person_id: str, project_id: str, version: str) -> str | None:
+    """The consent that covers a clip recorded under `version`, unless it was withdrawn."""
+    return db.execute(
+        sa.select(consent.c.id).where(
+            consent.c.person_id == person_id,
+            consent.c.project_id == project_id,
+            consent.c.version == version,
+            consent.c.withdrawn_ms.is_(None),
+        )
+    ).scalar_one_or_none()
+
+
+def add_token(
+    db: Connection,
+    secret: str,
+    membership_id: str,
+    *,
+    kind: TokenKind,
+    now_ms: int,
+    expires_ms: int,
+    csrf: str | None = None,
+) -> None:
+    """Store a program's bearer token or a browser's session."""
+    db.execute(
+        sa.insert(token).values(
+            hash=hashed(secret),
+            membership_id=membership_id,
+            kind=kind,
+            csrf=csrf,
+            created_ms=now_ms,
+            expires_ms=expires_ms,
+        )
+    )
+
+
+def by_token(db: Connection, secret: str, *, now_ms: int, kind: TokenKind | None = None) -> Member | None:
+    """Who holds this token, or None if it is unknown, expired, revoked, or its membership has ended."""
+    query = (
+        sa.select(
+            membership.c.person_id,
+            membership.c.id,
+            membership.c.project_id,
+            membership.c.role,
+            person.c.speaker_id,
+            person.c.display_name,
+            token.c.csrf,
+            token.c.hash,
+        )
+        .join(membership, membership.c.id == token.c.membership_id)
+        .join(person, person.c.id == membership.c.person_id)
+        .where(
+            token.c.hash == hashed(secret),
+            token.c.revoked_ms.is_(None),
+            token.c.expires_ms > now_ms,
+            membership.c.ended_ms.is_(None),
+        )
+    )
+    if kind is not None:
+        query = query.where(token.c.kind == kind)
+    row = db.execute(query).one_or_none()
+    return None if row is None else _member(row)
+
+
+def revoke(db: Connection, token_hash: str, *, now_ms: int) -> None:
+    """End one token; ending it twice is ending it once."""
+    db.execute(
+        sa.update(token)
+        .where(token.c.hash == token_hash, token.c.revoked_ms.is_(None))
+        .values(revoked_ms=now_ms)
+    )
+
+
+def has_operator(db: Connection) -> bool:
+    """Whether anyone can operate the server, or holds an unused link to."""
+    return (
+        db.execute(sa.select(membership.c.id).where(membership.c.role == "operator").limit(1)).first()
+        is not None
+    )
+
+
+def derived_token(key: bytes, invite_secret: str, nonce: str) -> str:
+    """The token for an invitation and a client's own nonce: asked for twice, it is the same.
+
+    A client whose answer was lost can so repeat `join` and lose nothing.
+    """
+    tag = hmac.new(key, f"join/{invite_secret}/{nonce}".encode("utf-8", "surrogatepass"), hashlib.sha256)
+    return "xy_" + tag.hexdigest()
+
+
+def _member(row: Any) -> Member:
+    return Member(
+        person_id=row.person_id,
+        membership_id=row.id,
+        project_id=row.project_id,
+        role=cast(Role, row.role),
+        speaker_id=row.speaker_id,
+        display_name=row.display_name,
+        csrf=row.csrf,
+        token_hash=row.hash,
+    )

@@ -1,0 +1,162 @@
+"""Every setting, in one frozen dataclass: the environment over ``xiangyin.toml`` over the defaults.
+
+Read once where a program starts and passed down; nothing below reads the environment.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from protocol.errors import CodedError
+
+FILE_NAME = "xiangyin.toml"
+
+
+class SettingInvalid(CodedError):
+    """A setting is unknown or its value makes no sense."""
+
+    code: ClassVar[str] = "SETTING_INVALID"
+
+
+def _setting(default: object, says: str) -> Any:
+    return field(default=default, metadata={"says": says})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an operator may choose. Each field is ``XIANGYIN_`` and its name in capitals.
+
+    Attributes
+    ----------
+    data : Path
+        The folder of everything that is kept; the other paths follow from it.
+    """
+
+    data: Path = field(metadata={"says": "folder of the database, the blobs and the keys"})
+    database_url: str = _setting("", "SQLAlchemy URL; empty means SQLite in the data folder")
+    store_url: str = _setting("", "where blobs lie; empty means a folder in the data folder")
+    compute: str = _setting("local", "where heavy work runs: local, inline or dask://host:port")
+    secret_key_file: str = _setting("", "file of the server's secret; empty means keys/secret")
+    public_url: str = _setting("", "address that people use, such as https://voices.example.org")
+    max_clip_s: int = _setting(120, "longest clip, in seconds")
+    max_upload_bytes: int = _setting(64 * 2**20, "largest file of one clip")
+    max_open_uploads: int = _setting(200, "unfinished uploads that one person may have")
+    upload_expires_s: int = _setting(7 * 86_400, "how long an unfinished upload is kept")
+    disk_reserve_bytes: int = _setting(64 * 2**20, "room that uploads must leave for database and ledger")
+    invitation_expires_s: int = _setting(14 * 86_400, "how long an invitation can be used")
+    token_expires_s: int = _setting(365 * 86_400, "how long a program's token is good")
+    session_expires_s: int = _setting(30 * 86_400, "how long a browser stays signed in")
+    threads: int = _setting(16, "requests that one server process answers at a time")
+
+    @property
+    def engine_url(self) -> str:
+        """The database's URL, with the default filled in."""
+        return self.database_url or f"sqlite:///{self.data / 'xiangyin.sqlite'}"
+
+    @property
+    def blobs(self) -> Path:
+        """The folder of blobs, when they lie in one."""
+        return self.data / "blobs"
+
+    @property
+    def partials(self) -> Path:
+        """The folder of uploads that are not finished."""
+        return self.data / "uploads"
+
+    @property
+    def keys(self) -> Path:
+        """The folder of private keys."""
+        return self.data / "keys"
+
+    @property
+    def releases(self) -> Path:
+        """The folder of published releases."""
+        return self.data / "releases"
+
+    @property
+    def secret_key_path(self) -> Path:
+        """The file of the server's secret, with the default filled in."""
+        return Path(self.secret_key_file) if self.secret_key_file else self.keys / "secret"
+
+
+def load(environ: Mapping[str, str], data: Path | None = None) -> Settings:
+    """Read the settings.
+
+    Parameters
+    ----------
+    environ : mapping
+        The process environment.
+    data : Path, optional
+        The data folder given on the command line; it wins over ``XIANGYIN_DATA``.
+
+    Raises
+    ------
+    SettingInvalid
+        Naming the setting and what is wrong with it.
+    """
+    folder = data if data is not None else Path(environ.get("XIANGYIN_DATA") or "xiangyin-data")
+    folder = folder.expanduser().absolute()
+    names = {f.name: f for f in fields(Settings) if f.name != "data"}
+    values: dict[str, Any] = {}
+    for name, value in _from_file(folder / FILE_NAME).items():
+        if name not in names:
+            raise SettingInvalid(setting=f"{name} in {FILE_NAME}", problem="there is no such setting")
+        values[name] = _typed(name, value)
+    for name in names:
+        text = environ.get(f"XIANGYIN_{name.upper()}")
+        if text:
+            values[name] = _typed(name, text)
+    _check_urls(values)
+    return Settings(data=folder, **values)
+
+
+def table() -> list[tuple[str, str, str]]:
+    """Rows of the settings' page: environment name, default, what it says."""
+    return [
+        (
+            f"XIANGYIN_{f.name.upper()}",
+            "`xiangyin-data`" if f.name == "data" else f"`{f.default}`" if f.default != "" else "",
+            str(f.metadata["says"]),
+        )
+        for f in fields(Settings)
+    ]
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingInvalid(setting=str(path), problem=str(error)) from error
+
+
+def _typed(name: str, value: object) -> object:
+    default = next(f.default for f in fields(Settings) if f.name == name)
+    if not isinstance(default, int):
+        if not isinstance(value, str):
+            raise SettingInvalid(setting=name, problem="need a text in quotes")
+        return value
+    text = str(value)
+    if isinstance(value, bool) or not (text.isascii() and text.isdigit() and len(text) <= 15):
+        raise SettingInvalid(setting=name, problem=f"need a whole number, such as {default}")
+    return int(text)
+
+
+def _check_urls(values: Mapping[str, Any]) -> None:
+    public = values.get("public_url", "")
+    if public and (urlsplit(public).scheme not in ("http", "https") or not urlsplit(public).netloc):
+        raise SettingInvalid(
+            setting="public_url", problem="need an address such as https://voices.example.org"
+        )
+    database = values.get("database_url", "")
+    if database and not database.startswith(("sqlite:///", "postgresql+psycopg://")):
+        raise SettingInvalid(setting="database_url", problem="need sqlite:///… or postgresql+psycopg://…")
+    compute = values.get("compute", "local")
+    if compute not in ("local", "inline") and not compute.startswith("dask://"):
+        raise SettingInvalid(setting="compute", problem="need local, inline or dask://host:port")

@@ -1,0 +1,166 @@
+"""Who may ask for what: roles on every view, bearer tokens, browser sessions, defence against forgery.
+
+Deny by default: `enforce` runs before every view and refuses one that declares nothing. Programs send
+``Authorization: Bearer``; pages have a session cookie. A cookie alone never changes anything: an unsafe
+request that was signed in by it must carry ``X-Xiangyin: 1``, which another site's page cannot send
+without our consent, or a form's ``csrf`` field.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar, cast
+
+from flask import Flask, Response, current_app, g, request
+from sqlalchemy.engine import Connection
+
+from corpus import people
+from corpus.database import reading
+from corpus.people import Member
+from protocol.clip import ROLES, Role
+from protocol.errors import CodedError
+from web.context import site
+
+COOKIE = "xiangyin_session"
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class NotSignedIn(CodedError):
+    """Nobody known asks."""
+
+    code: ClassVar[str] = "NOT_SIGNED_IN"
+
+
+class NotAllowed(CodedError):
+    """Somebody known asks for what their role may not do."""
+
+    code: ClassVar[str] = "NOT_ALLOWED"
+
+
+class ForgerySuspected(CodedError):
+    """A cookie came without the proof that our own page sent the request."""
+
+    code: ClassVar[str] = "FORGERY_SUSPECTED"
+
+
+def require(*roles: Role) -> Callable[[View], View]:
+    """Let members of these roles in; no role named means every member."""
+    for role in roles:
+        if role not in ROLES:
+            raise ValueError(f"no such role: {role}")
+
+    def mark(view: View) -> View:
+        view.__dict__["xiangyin_roles"] = frozenset(roles or ROLES)
+        return view
+
+    return mark
+
+
+def public(view: View) -> View:
+    """Let everyone in. `g.member` is who they are, or None."""
+    view.__dict__["xiangyin_roles"] = None
+    return view
+
+
+def roles_of(view: Callable[..., Any]) -> frozenset[str] | None:
+    """The roles that a view lets in, None for a public one; a view that declares nothing lets none in."""
+    return cast("frozenset[str] | None", view.__dict__.get("xiangyin_roles", frozenset()))
+
+
+def enforce() -> None:
+    """Before every view: find out who asks, and whether they may."""
+    g.member = None
+    g.by_cookie = False
+    if request.url_rule is None or request.endpoint is None:
+        return  # the answer is 404 or 405
+    roles = roles_of(current_app.view_functions[request.endpoint])
+    if request.endpoint == "static":
+        roles = None
+    _recognise()
+    if roles is not None and g.member is None:
+        raise NotSignedIn()
+    if g.by_cookie and request.method not in SAFE_METHODS and not _from_our_page():
+        raise ForgerySuspected()
+    if roles is not None and g.member.role not in roles:
+        raise NotAllowed()
+
+
+def csrf_token() -> str:
+    """The value of a form's hidden field ``csrf``."""
+    found: Member | None = g.get("member")
+    return (found.csrf or "") if found is not None else ""
+
+
+def start_session(db: Connection, member: Member) -> str:
+    """A new session for a member who just proved who they are; give the result to `set_cookie`."""
+    here = site()
+    secret = "xy_" + here.random_hex(32)
+    now_ms = here.clock_ms()
+    people.add_token(
+        db,
+        secret,
+        member.membership_id,
+        kind="session",
+        now_ms=now_ms,
+        expires_ms=now_ms + 1000 * here.settings.session_expires_s,
+        csrf=here.random_hex(16),
+    )
+    return secret
+
+
+def set_cookie(response: Response, secret: str) -> None:
+    """Send the session's cookie."""
+    here = site()
+    response.set_cookie(
+        COOKIE,
+        secret,
+        max_age=here.settings.session_expires_s,
+        httponly=True,
+        samesite="Lax",
+        secure=request.is_secure or here.settings.public_url.startswith("https:"),
+    )
+
+
+def end_session(db: Connection, response: Response) -> None:
+    """Sign out: the token is revoked and the cookie removed."""
+    found: Member | None = g.get("member")
+    if found is not None and g.by_cookie:
+        people.revoke(db, found.token_hash, now_ms=site().clock_ms())
+    response.delete_cookie(COOKIE, httponly=True, samesite="Lax")
+
+
+def install(app: Flask) -> None:
+    """Guard every view of `app`."""
+    app.before_request(enforce)
+    app.jinja_env.globals["csrf_token"] = csrf_token
+
+
+def _recognise() -> None:
+    header = request.headers.get("Authorization", "")
+    scheme, _, bearer = header.partition(" ")
+    cookie = request.cookies.get(COOKIE, "")
+    if not header and not cookie:
+        return
+    here = site()
+    with reading(here.engine) as db:
+        if header:  # a program that names a token is never let in by a cookie instead
+            if scheme.lower() == "bearer":
+                g.member = people.by_token(db, bearer.strip(), now_ms=here.clock_ms(), kind="bearer")
+        else:
+            g.member = people.by_token(db, cookie, now_ms=here.clock_ms(), kind="session")
+            g.by_cookie = g.member is not None
+
+
+def _from_our_page() -> bool:
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        return False
+    if request.headers.get("X-Xiangyin") == "1":
+        return True
+    sent = request.form.get("csrf", "") if request.mimetype in _FORMS else ""
+    found: Member = g.member
+    return bool(found.csrf) and hmac.compare_digest(sent.encode(), str(found.csrf).encode())
+
+
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
