@@ -1,0 +1,185 @@
+"""One channel as a stream of 10 ms frames: what every estimate and detector looks at.
+
+The stream is cut inside into blocks of two seconds at fixed places, whatever blocks it is fed, so that the
+same sound gives the same bits. Each block is resampled to 16 kHz (8 kHz if it has no more), freed of
+what lies below 50 Hz, and described frame by frame. Some sound on both sides goes with it, so that no
+block has an edge.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noise_profiles import levels, vad
+from noise_profiles.samples import Samples, checked_rate
+
+FRAMES_PER_S = 100
+BLOCK_S = 2
+CONTEXT_S = 0.1
+BANDS = 18
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Frames:
+    """What the frames of one channel hold.
+
+    Attributes
+    ----------
+    power : ndarray, shape (n,)
+        Mean square between 50 Hz and 8 kHz.
+    bands : ndarray, shape (n, BANDS)
+        The same in bands of equal width on the mel scale.
+    a_weighted : ndarray, shape (n,)
+        A-weighted mean square.
+    voiced : ndarray of bool, shape (n,)
+        What webrtcvad said.
+    """
+
+    power: Floats
+    bands: Floats
+    a_weighted: Floats
+    voiced: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return int(self.power.size)
+
+
+@cache
+def _weights(rate_hz: int) -> Floats:
+    """Columns that turn a power spectrum into bands and the A-weighted sum."""
+    window = rate_hz // 40
+    f = np.arange(window // 2 + 1) * (rate_hz / window)
+    mel = 2595.0 * np.log10(1.0 + f / 700.0)
+    low, high = 2595.0 * np.log10(1.0 + np.array([80.0, 0.49 * rate_hz]) / 700.0)
+    edges = np.linspace(low, high, BANDS + 1)
+    columns = [((mel >= a) & (mel < b)).astype(np.float64) for a, b in pairwise(edges)]
+    columns.append(10.0 ** (levels.a_weighting_db(f) / 10.0))
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+class FrameStream:
+    """Takes blocks of one channel; gives `Frames` at the end."""
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        self._rate_hz = checked_rate(sample_rate_hz)
+        self._out_hz = vad.analysis_rate_hz(self._rate_hz)
+        g = math.gcd(self._rate_hz, self._out_hz)
+        # Both lengths are whole at both rates.
+        self._context = math.ceil(CONTEXT_S * g) * (self._rate_hz // g)
+        self._context_out = math.ceil(CONTEXT_S * g) * (self._out_hz // g)
+        self._block = BLOCK_S * self._rate_hz
+        self._pending: list[Samples] = []
+        self._pending_size = 0
+        self._before: Samples | None = None
+        self._done: list[tuple[Floats, Floats, Floats]] = []
+        self._voices = vad.FrameVad(self._out_hz)
+        self._voiced: list[NDArray[np.bool_]] = []
+
+    def feed(self, x: Samples) -> None:
+        """Take the next samples."""
+        if x.size:
+            self._pending.append(x)
+            self._pending_size += x.size
+        need = self._block + self._context
+        if self._pending_size < need:
+            return
+        sound = np.concatenate(self._pending)
+        at = 0
+        while sound.size - at >= need:
+            self._take(sound[at : at + need], self._block)
+            at += self._block
+        self._pending, self._pending_size = [sound[at:].copy()], sound.size - at
+
+    def finish(self) -> Frames:
+        """Describe the rest, and give all frames."""
+        sound = np.concatenate(self._pending) if self._pending else np.empty(0, np.float32)
+        at = 0
+        while at < sound.size:
+            size = min(self._block, sound.size - at)
+            ahead = sound[at : at + size + self._context]
+            short = size + self._context - ahead.size
+            # Mirrored, so that an offset or a rumble does not look like a step.
+            self._take(np.pad(ahead, (0, short), mode="symmetric"), size)
+            at += size
+        self._pending, self._pending_size = [], 0
+        if not self._done:
+            nothing = np.empty(0, np.float32)
+            return Frames(nothing, np.empty((0, BANDS), np.float32), nothing, np.empty(0, bool))
+        power, bands, a_weighted = (np.concatenate(part) for part in zip(*self._done, strict=True))
+        return Frames(power, bands, a_weighted, np.concatenate(self._voiced))
+
+    def _take(self, sound: Samples, size: int) -> None:
+        """Describe the first `size` samples of `sound`; what follows them is context."""
+        if self._before is None:
+            self._before = np.pad(sound, (self._context, 0), mode="symmetric")[: self._context]
+        joined = np.concatenate([self._before, sound])
+        self._before = joined[size : size + self._context].copy()
+        y = band_passed(joined, self._rate_hz, self._out_hz)
+        hop, window = self._out_hz // FRAMES_PER_S, self._out_hz // 40
+        frames = round(size * self._out_hz / self._rate_hz) // hop
+        if frames == 0:
+            return
+        start = self._context_out
+        core = y[start : start + frames * hop].reshape(frames, hop)
+        power = np.einsum("ij,ij->i", core, core, dtype=np.float32) / np.float32(hop)
+        first = start - (window - hop) // 2
+        bands = _band_powers(y[first : first + (frames - 1) * hop + window], hop, window, self._out_hz)
+        self._done.append((power, bands[:, :BANDS], bands[:, BANDS]))
+        self._voiced.append(self._voices.frames(core, power))
+
+
+def _band_powers(y: Floats, hop: int, window: int, rate_hz: int) -> Floats:
+    import scipy.fft
+
+    views = np.lib.stride_tricks.sliding_window_view(y, window)[::hop]
+    spectrum = scipy.fft.rfft(views * _window(window), axis=1)
+    energy = np.square(spectrum.real) + np.square(spectrum.imag)
+    bands: Floats = energy @ _weights(rate_hz)
+    return bands
+
+
+@cache
+def _window(size: int) -> Floats:
+    """A Hann window scaled so that one-sided power sums give mean squares."""
+    hann = np.hanning(size + 1)[:-1]
+    scale = math.sqrt(2.0 / (size * float(np.square(hann).sum())))
+    return np.asarray(hann * scale, dtype=np.float32)
+
+
+def band_passed(x: Samples, from_hz: int, to_hz: int) -> Samples:
+    """What lies between 50 Hz and 8 kHz, at another rate: one Fourier transform there, one back.
+
+    The lengths at both rates must be whole. Below 50 Hz it falls as a 4th-order Butterworth filter, with zero
+    phase; the upper edge is sharp, since the definition of noise ends there.
+    """
+    import scipy.fft
+
+    size = x.size * to_hz // from_hz
+    spectrum = scipy.fft.rfft(x - x.mean())
+    kept = spectrum[: size // 2 + 1]
+    kept *= _band_gain(kept.size, from_hz / x.size) * np.float32(to_hz / from_hz)
+    y: Samples = scipy.fft.irfft(kept, size)
+    return y
+
+
+@cache
+def _band_gain(bins: int, step_hz: float) -> Floats:
+    f = np.arange(bins) * step_hz
+    low = 1.0 / np.sqrt(1.0 + (levels.LOWEST_HZ / np.maximum(f, 1e-3)) ** 8)
+    high = np.clip((levels.HIGHEST_HZ + 20.0 - f) / 20.0, 0.0, 1.0)
+    return np.asarray(low * high, dtype=np.float32)
+
+
+def runs(mask: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+    """The (start, end) of each run of True."""
+    edges = np.flatnonzero(np.diff(mask.astype(np.int8), prepend=0, append=0))
+    yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
