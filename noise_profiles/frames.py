@@ -12,7 +12,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,16 +53,18 @@ class Frames:
 
 
 @cache
-def _weights(rate_hz: int) -> Floats:
-    """Columns that turn a power spectrum into bands and the A-weighted sum."""
-    window = rate_hz // 40
-    f = np.arange(window // 2 + 1) * (rate_hz / window)
-    mel = 2595.0 * np.log10(1.0 + f / 700.0)
+def _band_starts(rate_hz: int) -> NDArray[np.intp]:
+    """The first bin of each band, and the end of the last."""
+    step_hz = 40.0
     low, high = 2595.0 * np.log10(1.0 + np.array([80.0, 0.49 * rate_hz]) / 700.0)
-    edges = np.linspace(low, high, BANDS + 1)
-    columns = [((mel >= a) & (mel < b)).astype(np.float64) for a, b in pairwise(edges)]
-    columns.append(10.0 ** (levels.a_weighting_db(f) / 10.0))
-    return np.stack(columns, axis=1).astype(np.float32)
+    edges_hz = 700.0 * (10.0 ** (np.linspace(low, high, BANDS + 1) / 2595.0) - 1.0)
+    return np.unique(np.ceil(edges_hz / step_hz - 1e-9).astype(np.intp))
+
+
+@cache
+def _a_weights(rate_hz: int) -> Floats:
+    bins_hz = np.arange(rate_hz // 80 + 1) * 40.0
+    return np.asarray(10.0 ** (levels.a_weighting_db(bins_hz) / 10.0), dtype=np.float32)
 
 
 class FrameStream:
@@ -132,19 +133,22 @@ class FrameStream:
         core = y[start : start + frames * hop].reshape(frames, hop)
         power = np.einsum("ij,ij->i", core, core, dtype=np.float32) / np.float32(hop)
         first = start - (window - hop) // 2
-        bands = _band_powers(y[first : first + (frames - 1) * hop + window], hop, window, self._out_hz)
-        self._done.append((power, bands[:, :BANDS], bands[:, BANDS]))
+        around = y[first : first + (frames - 1) * hop + window]
+        bands, a_weighted = _band_powers(around, hop, window, self._out_hz)
+        self._done.append((power, bands, a_weighted))
         self._voiced.append(self._voices.frames(core, power))
 
 
-def _band_powers(y: Floats, hop: int, window: int, rate_hz: int) -> Floats:
+def _band_powers(y: Floats, hop: int, window: int, rate_hz: int) -> tuple[Floats, Floats]:
+    """Powers in bands, and A-weighted. No BLAS: its threads cost more than they bring on a busy laptop."""
     import scipy.fft
 
     views = np.lib.stride_tricks.sliding_window_view(y, window)[::hop]
     spectrum = scipy.fft.rfft(views * _window(window), axis=1)
-    energy = np.square(spectrum.real) + np.square(spectrum.imag)
-    bands: Floats = energy @ _weights(rate_hz)
-    return bands
+    energy = np.square(spectrum.real)
+    energy += np.square(spectrum.imag)
+    bands: Floats = np.add.reduceat(energy, _band_starts(rate_hz), axis=1)[:, :BANDS]
+    return bands, np.einsum("ij,j->i", energy, _a_weights(rate_hz))
 
 
 @cache

@@ -165,7 +165,7 @@ class Meter:
         SignalError
             If they are no sound; the stream is not to be used any more then.
         """
-        x = as_samples(block)
+        x = as_samples(block, first=self._samples)
         if x.shape[1] != self._channels:
             raise SignalShapeWrong(shape=str(x.shape), most=self._channels)
         self._samples += x.shape[0]

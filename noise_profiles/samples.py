@@ -63,7 +63,7 @@ def checked_rate(sample_rate_hz: object) -> int:
     raise SampleRateUnsupported(rate=str(sample_rate_hz), lowest=LOWEST_RATE_HZ, highest=HIGHEST_RATE_HZ)
 
 
-def as_samples(samples: object) -> Samples:
+def as_samples(samples: object, *, first: int = 0) -> Samples:
     """Any accepted array as float32 of shape (samples, channels), full scale 1.
 
     Parameters
@@ -71,6 +71,8 @@ def as_samples(samples: object) -> Samples:
     samples : array_like, shape (n,) or (n, channels)
         float16/32/64 in [-1, 1]; int8, int16 or int32 over their whole range; uint8 around 128, as in WAV.
         Layout, strides and writability do not matter; the array is never written to.
+    first : int
+        Where the array lies in its stream, for errors that name a sample.
 
     Returns
     -------
@@ -89,7 +91,7 @@ def as_samples(samples: object) -> Samples:
     if x.ndim != 2 or not 1 <= x.shape[1] <= MOST_CHANNELS:
         raise SignalShapeWrong(shape=shape, most=MOST_CHANNELS)
     if x.dtype.kind == "f":
-        return _floats(x)
+        return _floats(x, first)
     full_scale = _FULL_SCALE.get(x.dtype)
     if full_scale is None:
         raise SignalTypeWrong(type=str(x.dtype), problem="the full scale of this number type is not known")
@@ -105,13 +107,13 @@ _FULL_SCALE: dict[np.dtype[Any], float] = {
 }
 
 
-def _floats(x: NDArray[Any]) -> Samples:
+def _floats(x: NDArray[Any], first: int) -> Samples:
     if x.size == 0:
         return x.astype(np.float32)
     low, high = float(x.min()), float(x.max())  # NaN and infinity show in one of the two
     if not (np.isfinite(low) and np.isfinite(high)):
-        first = int(np.flatnonzero(~np.isfinite(x).all(axis=1))[0])
-        raise SignalNotFinite(sample=first)
+        bad = int(np.flatnonzero(~np.isfinite(x).all(axis=1))[0])
+        raise SignalNotFinite(sample=first + bad)
     if max(-low, high) > LARGEST_SAMPLE:
         raise SignalTypeWrong(
             type=str(x.dtype),
