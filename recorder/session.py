@@ -36,6 +36,8 @@ class Rules:
     ----------
     room_samples, lead_in_samples, longest_samples : int
         Lengths of the room tone, of the pause before a take, and of the longest take.
+    delay_samples : int
+        How late the detector may notice speech: the room is heard for so much longer.
     room_tries : int
         How often the room is listened to again when somebody speaks; a file plays only once.
     prompts : int or None
@@ -46,6 +48,7 @@ class Rules:
     room_samples: int
     lead_in_samples: int
     longest_samples: int
+    delay_samples: int = 0
     room_tries: int = 3
     prompts: int | None = None
 
@@ -56,7 +59,6 @@ class State:
 
     phase: Phase = Phase.CONSENT
     heard_samples: int = 0  # in this phase
-    clean_samples: int = 0  # of the lead-in, before the first speech
     room_try: int = 0
     room_known: bool = False
     prompt: int = 0
@@ -162,7 +164,7 @@ def step(state: State, event: Event, rules: Rules) -> tuple[State, tuple[Do, ...
         case _, Key.QUIT | SourceEnded():
             return _end(state, rules)
         case Phase.PROMPT, Key.START:
-            return replace(state, phase=Phase.LEAD_IN, heard_samples=0, clean_samples=0), (Do.OPEN_TAKE,)
+            return replace(state, phase=Phase.LEAD_IN, heard_samples=0), (Do.OPEN_TAKE,)
         case Phase.PROMPT, Key.SKIP:
             return _next_prompt(state, rules)
         case Phase.PROMPT, Key.ROOM:
@@ -196,14 +198,15 @@ def step(state: State, event: Event, rules: Rules) -> tuple[State, tuple[Do, ...
 
 def _listen(state: State, heard: Heard, rules: Rules) -> tuple[State, tuple[Do, ...]]:
     """Two seconds without speech make a room tone; speech means once more, or to go without."""
-    if heard.speaking:
+    long_enough = state.heard_samples >= rules.room_samples
+    if heard.speaking and not long_enough:
         tried = replace(state, heard_samples=0, room_try=state.room_try + 1)
         if tried.room_try < rules.room_tries:
             return tried, (Do.TELL_ROOM_NOT_QUIET, Do.LISTEN_TO_ROOM)
         ready, actions = _after_room(replace(tried, room_known=False), rules)
         return ready, (Do.GO_WITHOUT_ROOM_TONE, *actions)
     longer = replace(state, heard_samples=state.heard_samples + heard.samples)
-    if longer.heard_samples < rules.room_samples:
+    if not heard.speaking and longer.heard_samples < rules.room_samples + rules.delay_samples:
         return longer, ()
     ready, actions = _after_room(replace(longer, room_known=True), rules)
     return ready, (Do.MEASURE_ROOM, *actions)
@@ -219,7 +222,7 @@ def _lead_in(state: State, heard: Heard, rules: Rules) -> tuple[State, tuple[Do,
     if heard.speaking:
         return replace(state, phase=Phase.TAKE), (Do.TELL_SPOKE_TOO_SOON,)
     total = state.heard_samples + heard.samples
-    longer = replace(state, heard_samples=total, clean_samples=total)
+    longer = replace(state, heard_samples=total)
     if total < rules.lead_in_samples:
         return longer, ()
     return replace(longer, phase=Phase.TAKE), (Do.SAY_SPEAK,)
