@@ -1,0 +1,178 @@
+"""A release or a pulled copy as Python values: lines, and sound decoded when it is asked for.
+
+Needs msgspec, and soundfile once sound is decoded; no server library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+
+from corpus import header, manifest
+from corpus.header import Header
+from corpus.manifest import Line
+from protocol.errors import CodedError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+STATE_FOLDER = ".xiangyin"  # in a pulled copy: what the puller knows, and unfinished files
+MARK_NAME = "copy.json"
+
+
+class CopyIncomplete(CodedError):
+    """A pull into this folder did not end."""
+
+    code: ClassVar[str] = "COPY_INCOMPLETE"
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which clips of a release; None wants all."""
+
+    split: str | None = None
+    grade: str | None = None
+    language: str | None = None
+    min_snr_db: float | None = None
+
+    def takes(self, line: Line) -> bool:
+        """Whether a line is wanted. ``nan`` takes ``nan-Hant-TW`` too."""
+        return (
+            self.split in (None, line.split)
+            and self.grade in (None, line.grade)
+            and (self.min_snr_db is None or line.snr_db >= self.min_snr_db)
+            and (
+                self.language is None or (line.language.lower() + "-").startswith(self.language.lower() + "-")
+            )
+        )
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """What a puller writes last: this copy is whole, and which clips were wanted."""
+
+    source: str
+    name: str
+    revision: int
+    sha256: str
+    wanted: Wanted
+    complete: bool
+    latest_etag: str | None = None
+    tombstones_sha256: str | None = None
+    vkey: str | None = None
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One utterance: its manifest line, and where its sound lies."""
+
+    line: Line
+    path: Path
+
+    @property
+    def text(self) -> str:
+        """The transcript."""
+        return self.line.text
+
+    @property
+    def samples(self) -> NDArray[np.float32]:
+        """The sound, decoded now: shape (n,) for one channel, (n, channels) for more.
+
+        Raises
+        ------
+        ReleaseInvalid
+            If the file does not hold the samples that the manifest counts.
+        """
+        import soundfile
+
+        data: Any
+        try:
+            data, rate = soundfile.read(self.path, dtype="float32")
+        except (soundfile.SoundFileError, OSError) as error:
+            raise header.ReleaseInvalid(file=str(self.path), problem=str(error)) from error
+        if len(data) != self.line.samples or rate != self.line.sample_rate_hz:
+            found = f"{len(data)} samples at {rate} Hz, the manifest says {self.line.samples}"
+            raise header.ReleaseInvalid(file=str(self.path), problem=found)
+        array: NDArray[np.float32] = data
+        return array
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """Samples a second."""
+        return self.line.sample_rate_hz
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A folder that holds a release, whole or the part that was pulled."""
+
+    folder: Path
+    header: Header
+    sha256: str
+    mark: Mark | None
+
+    def lines(self, wanted: Wanted | None = None) -> Iterator[Line]:
+        """Manifest lines, streamed."""
+        for line in manifest.read(self.folder / manifest.FILE_NAME):
+            if wanted is None or wanted.takes(line):
+                yield line
+
+    def audio(self, line: Line) -> Path:
+        """Where a line's sound lies."""
+        return self.folder / line.audio
+
+
+def open_copy(folder: Path) -> Copy:
+    """The release or complete copy in `folder`.
+
+    Raises
+    ------
+    ReleaseInvalid
+        If there is none.
+    CopyIncomplete
+        If a pull into it was interrupted.
+    """
+    mark = read_mark(folder)
+    if mark is not None and not mark.complete:
+        raise CopyIncomplete(folder=str(folder), source=mark.source)
+    if mark is None and (folder / STATE_FOLDER).is_dir():
+        raise CopyIncomplete(folder=str(folder), source="the same address")
+    head, raw = header.read(folder)
+    digest = header.sha256_of(raw)
+    if mark is not None and mark.sha256 != digest:
+        raise CopyIncomplete(folder=str(folder), source=mark.source)
+    return Copy(folder, head, digest, mark)
+
+
+def read_mark(folder: Path) -> Mark | None:
+    """What the last pull into `folder` left, or None."""
+    path = folder / STATE_FOLDER / MARK_NAME
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Mark)
+    except FileNotFoundError:
+        return None
+    except (msgspec.MsgspecError, OSError) as error:
+        raise header.ReleaseInvalid(file=str(path), problem=str(error)) from error
+
+
+def load(
+    folder: str | Path,
+    *,
+    split: str | None = None,
+    grade: str | None = None,
+    language: str | None = None,
+    min_snr_db: float | None = None,
+) -> Iterator[Clip]:
+    """Yield the clips of a release or pulled copy, in the order of their ids; sound is decoded on use.
+
+    Examples
+    --------
+    >>> for clip in corpus.load("copy", split="train"):          # doctest: +SKIP
+    ...     train(clip.samples, clip.sample_rate_hz, clip.text)
+    """
+    copy = open_copy(Path(folder))
+    wanted = Wanted(split=split, grade=grade, language=language, min_snr_db=min_snr_db)
+    return (Clip(line, copy.audio(line)) for line in copy.lines(wanted))
