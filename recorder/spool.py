@@ -154,9 +154,9 @@ class Spool:
                 errors.append(error)
         return errors
 
-    def open_parts(self) -> int:
-        """How many takes are still open, here or in another process."""
-        return len(self._folders(".part"))
+    def open_names(self) -> list[str]:
+        """Ids of takes that are still open, here, in another process, or since a crash."""
+        return [folder.stem for folder in self._folders(".part")]
 
     def recover(self, finish: Callable[[OpenTake], None]) -> Recovery:
         """Bring back what a crash left open.

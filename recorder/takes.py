@@ -110,6 +110,14 @@ class Take:
             raise SpoolDamaged(folder=str(folder), problem="take.flac is missing")
         return take
 
+    def problem(self) -> dict[str, Any] | None:
+        """Why the server would not have it when it was last offered, if it was."""
+        try:
+            found = json.loads((self.folder / "problem.json").read_bytes())
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
     def check(self) -> None:
         """Raise `SpoolDamaged` if the sound is not the one that was hashed."""
         found = digest_of(self.flac)

@@ -1,0 +1,167 @@
+"""Receipts: checked offline against keys that were pinned when the project was joined."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import rfc8785
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from protocol import tlog
+from protocol.clip import ClipId, Receipt, Sha256
+from protocol.clip import clip_id as parse_clip_id
+from protocol.clip import sha256 as parse_sha256
+from protocol.errors import CodedError
+from protocol.tlog import ReceiptInvalid
+
+
+class ReceiptMismatch(CodedError):
+    """A receipt that holds, but for something else."""
+
+    code = "RECEIPT_MISMATCH"
+
+
+@dataclass(frozen=True)
+class CheckedReceipt:
+    """A receipt whose proof and signature hold.
+
+    Attributes
+    ----------
+    clip_id, sha256
+        Of the clip it is for, from its committed details.
+    seq, log_size : int
+        Place of the entry, and length of the log when the head was signed.
+    root : bytes
+        Root of that log: two heads of one length must have one root.
+    pinned : bool
+        Whether the key is one that this machine trusts.
+    """
+
+    receipt: Receipt
+    clip_id: ClipId
+    sha256: Sha256
+    event: str
+    seq: int
+    log_size: int
+    root: bytes
+    pinned: bool
+
+    @property
+    def decision(self) -> str:
+        """``accept`` or ``refuse``."""
+        verdict = self.receipt.details.get("verdict")
+        if isinstance(verdict, dict):
+            return str(verdict.get("decision", "?"))
+        return str(verdict)
+
+    def reasons(self) -> tuple[str, ...]:
+        """Codes of the findings that refused the clip."""
+        details = self.receipt.details
+        verdict = details.get("verdict")
+        findings = details.get("findings") or (verdict.get("findings") if isinstance(verdict, dict) else ())
+        return tuple(
+            str(row.get("code"))
+            for row in findings or ()
+            if isinstance(row, dict) and row.get("severity", "error") == "error"
+        )
+
+
+def verify_ed25519(public_key: bytes, signature: bytes, message: bytes) -> bool:
+    """Whether an Ed25519 signature is good."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def canonical(value: object) -> bytes:
+    """RFC 8785 JSON."""
+    return rfc8785.dumps(value)  # type: ignore[arg-type]  # it checks the type itself
+
+
+def check(data: object, trusted: Iterable[str]) -> CheckedReceipt:
+    """Check a receipt from its bytes up to its signature.
+
+    Parameters
+    ----------
+    data
+        The receipt's JSON.
+    trusted : iterable of str
+        Verifier keys that were pinned; only `CheckedReceipt.pinned` depends on them.
+
+    Raises
+    ------
+    ReceiptInvalid
+        Saying what does not hold.
+    """
+    try:
+        receipt = Receipt.from_json(data)
+        head = tlog.check_receipt(receipt, verify_ed25519=verify_ed25519, canonical=canonical)
+        entry = json.loads(receipt.entry)
+        return CheckedReceipt(
+            receipt=receipt,
+            clip_id=parse_clip_id(receipt.details.get("clip_id")),
+            sha256=parse_sha256(receipt.details.get("sha256")),
+            event=str(entry.get("event")),
+            seq=int(entry["seq"]),
+            log_size=head.size,
+            root=head.root,
+            pinned=receipt.vkey in set(trusted),
+        )
+    except ReceiptInvalid:
+        raise
+    except (CodedError, rfc8785.CanonicalizationError) as error:  # a field of a wrong form
+        raise ReceiptInvalid(problem=str(error)) from error
+
+
+def check_for(data: object, trusted: Iterable[str], clip_id: ClipId, sha256: Sha256) -> CheckedReceipt:
+    """Check a receipt that must be for this clip and by a trusted key: what lets a take be forgotten.
+
+    Raises
+    ------
+    ReceiptInvalid
+        If it does not hold.
+    ReceiptMismatch
+        If it is for another clip or sound, or by a key that nobody pinned.
+    """
+    found = check(data, trusted)
+    if not found.pinned:
+        raise ReceiptMismatch(clip_id=clip_id, problem="it is signed by an unknown key")
+    if found.clip_id != clip_id:
+        raise ReceiptMismatch(clip_id=clip_id, problem=f"it names clip {found.clip_id}")
+    if found.sha256 != sha256:
+        raise ReceiptMismatch(clip_id=clip_id, problem="it names another SHA-256")
+    return found
+
+
+def read_file(path: Path) -> Any:
+    """The JSON in a receipt's file.
+
+    Raises
+    ------
+    ReceiptInvalid
+        If it cannot be read.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise ReceiptInvalid(problem=error.strerror or "unreadable") from error
+    except (ValueError, RecursionError) as error:
+        raise ReceiptInvalid(problem="the file is not JSON") from error
+
+
+def forks(receipts: Iterable[CheckedReceipt]) -> list[tuple[CheckedReceipt, CheckedReceipt]]:
+    """Pairs of receipts whose heads cannot belong to one log: one key, one length, two roots."""
+    first: dict[tuple[str, int], CheckedReceipt] = {}
+    found = []
+    for one in receipts:
+        other = first.setdefault((one.receipt.vkey, one.log_size), one)
+        if other.root != one.root:
+            found.append((other, one))
+    return found
