@@ -155,9 +155,13 @@ def accept(
     person_id, membership_id = random_hex[:32], hashed("membership" + random_hex)[:32]
     voice = speaker_id(bytes.fromhex(random_hex[32:64])) if role == "speaker" else None
     if role == "speaker":
-        wanted = projects.by_id(db, cast(str, project_id)).consent["version"]
+        project = projects.by_id(db, cast(str, project_id))
+        wanted = project.consent["version"]
         if consent_version != wanted or any(not given_attributes.get(key) for key in REQUIRED_ATTRIBUTES):
-            raise ConsentRequired(version=wanted)
+            # With the text, so that a client can show it to whoever holds the invitation.
+            raise ConsentRequired(
+                version=wanted, project=project.id, title=project.title, text=dict(project.consent)
+            )
     used = db.execute(
         sa.update(invitation)
         .where(invitation.c.hash == hashed(secret), invitation.c.used_ms.is_(None))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from protocol.errors import CodedError
+from protocol.tlog import ReceiptInvalid
 from recorder import durable, receipts
 from recorder.api import CredentialRefused
 from recorder.credentials import Membership
@@ -108,7 +109,7 @@ def status(spool: Spool) -> list[dict[str, Any]]:
     for path in spool.receipt_files():
         try:
             checked = receipts.check(receipts.read_file(path), ())
-        except receipts.ReceiptInvalid as error:
+        except ReceiptInvalid as error:
             rows.append({"clip_id": path.name.split(".")[0], "state": "kept", "error": error.as_json()})
             continue
         if checked.clip_id in here:

@@ -40,7 +40,7 @@ class UploadGaveUp(CodedError):
 
 
 class _Again(Exception):
-    """This step failed in a way that another try may mend."""
+    """A step failed in a way that another try may mend."""
 
     def __init__(self, problem: str) -> None:
         self.problem = problem
@@ -189,7 +189,7 @@ class Uploader:
         raise self._refusal(response)
 
     def _outcome(self, clip_id: ClipId, location: str, size_bytes: int) -> dict[str, Any]:
-        """GET clips/{clip_id}; where the closing of the upload was cut off, an empty PATCH closes it again."""
+        """GET clips/{clip_id}; where the closing was cut off, an empty PATCH closes the upload again."""
         path = f"/api/v1/clips/{clip_id}"
         response = self._api.exchange("GET", path)
         if response.status_code == 404:
