@@ -35,7 +35,8 @@ def draw() -> str:
             f'<rect x="{x}" y="45" width="{BOX}" height="110" rx="10" fill="{colour}" fill-opacity="0.08" '
             f'stroke="{colour}" stroke-width="2"/>',
             f'<text x="{mid}" y="32" text-anchor="middle" font-size="14" fill="{colour}">{who}</text>',
-            f'<text x="{mid}" y="82" text-anchor="middle" font-size="20" font-weight="600" fill="#1a1a1a">{step}</text>',
+            f'<text x="{mid}" y="82" text-anchor="middle" font-size="20" font-weight="600" '
+            f'fill="#1a1a1a">{step}</text>',
             f'<text x="{mid}" y="112" text-anchor="middle" font-size="13.5" fill="#333333">{first}</text>',
             f'<text x="{mid}" y="132" text-anchor="middle" font-size="13.5" fill="#333333">{second}</text>',
         ]
