@@ -24,7 +24,7 @@ from noise_profiles.samples import SignalEmpty, as_samples, checked_rate, mono
 
 FLOOR_DBFS = -120.0
 P56_MARGIN_DB = 15.9
-P56_HANGOVER_S = 0.2
+_HANGOVER_MS = 200
 P56_TIME_CONSTANT_S = 0.03
 LOWEST_HZ = 50.0
 HIGHEST_HZ = 8_000.0
@@ -120,36 +120,34 @@ def active_speech(samples: object, sample_rate_hz: int) -> ActiveSpeech:
     x = mono(samples).astype(np.float64)
     if x.size == 0:
         raise SignalEmpty()
-    hop = rate_hz // 100
-    frames = max(1, x.size // hop)
     total = float(np.square(x).sum())
-    if total <= 0.0:
-        return ActiveSpeech(FLOOR_DBFS, 0.0, np.zeros(frames, dtype=bool))
     g = math.exp(-1.0 / (rate_hz * P56_TIME_CONSTANT_S))
-    envelope = lfilter([1 - g], [1, -g], lfilter([1 - g], [1, -g], np.abs(x)))
-    hangover = math.ceil(P56_HANGOVER_S * rate_hz)
+    smooth = lfilter([1 - g], [1, -g], lfilter([1 - g], [1, -g], np.abs(x)))
+    envelope = smooth[:: rate_hz // 1000]  # the 30 ms have left nothing that a millisecond would miss
+    count = np.arange(envelope.size)
 
-    def active_samples(threshold: float) -> NDArray[np.bool_]:
-        above = envelope >= threshold
-        last = np.maximum.accumulate(np.where(above, np.arange(x.size), -hangover - 1))
-        return np.arange(x.size) - last <= hangover
+    def active_above(threshold: float) -> NDArray[np.bool_]:
+        last = np.maximum.accumulate(np.where(envelope >= threshold, count, -1 - _HANGOVER_MS))
+        return count - last <= _HANGOVER_MS
 
     def margin_db(threshold: float) -> float:
-        count = int(active_samples(threshold).sum())
-        return math.inf if count == 0 else 10 * math.log10(total / count) - 20 * math.log10(threshold)
+        active = float(active_above(threshold).mean()) * x.size
+        return 10 * math.log10(total / active) - 20 * math.log10(threshold)
 
-    # The margin falls as the threshold rises until nothing is active; bisection needs no table of thresholds.
-    low, high = float(envelope.max()) * 1e-6, float(envelope.max())
-    if margin_db(high) > P56_MARGIN_DB:
-        low = high
-    for _ in range(24):
+    if total <= 0.0 or not envelope.any():
+        return ActiveSpeech(FLOOR_DBFS, 0.0, np.zeros(max(1, x.size * 100 // rate_hz), dtype=bool))
+    # The margin falls as the threshold rises, but for the very last of it: so look from below.
+    low = high = float(envelope.max()) * 1e-5
+    while margin_db(high) > P56_MARGIN_DB and high < float(envelope.max()) / 2.0:
+        low, high = high, 2.0 * high
+    for _ in range(12):
         middle = math.sqrt(low * high)
         low, high = (middle, high) if margin_db(middle) > P56_MARGIN_DB else (low, middle)
-    mask = active_samples(high)
-    activity = float(mask.mean())
-    by_frame = np.resize(mask, frames * hop) if x.size < hop else mask[: frames * hop]
-    active = by_frame.reshape(frames, hop).mean(axis=1) >= 0.5
-    return ActiveSpeech(dbfs(total / x.size / activity), activity, active)
+    active = active_above(low)
+    activity = float(active.mean())
+    frames = max(1, active.size // 10)
+    by_frame = np.resize(active, frames * 10).reshape(frames, 10).mean(axis=1) >= 0.5
+    return ActiveSpeech(dbfs(total / x.size / activity), activity, by_frame)
 
 
 @cache
