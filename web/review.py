@@ -1,0 +1,88 @@
+"""``/review``: two texts of one clip beside each other, and the decision which one stands."""
+
+from __future__ import annotations
+
+from flask import Blueprint, redirect, render_template, request
+
+from corpus import assignments, projects, review, transcripts
+from corpus.database import begin, reading
+from transcribe import agreement
+from web.assignments_api import as_json
+from web.auth import require
+from web.context import Reply, member, site
+from web.desk import start_page, take_next
+from web.language import spoken
+
+bp = Blueprint("review", __name__)
+
+
+@bp.get("/review")
+@require("reviewer")
+def desk() -> Reply:
+    """What waits for a decision."""
+    return start_page("review")
+
+
+@bp.post("/review/next")
+@require("reviewer")
+def take() -> Reply:
+    """Lease the next clip and go to it."""
+    return take_next("review")
+
+
+@bp.get("/review/<assignment_id>")
+@require("reviewer")
+def clip(assignment_id: str) -> Reply:
+    """One clip with both its texts."""
+    here, me = site(), member()
+    with reading(here.engine) as db:
+        held = assignments.get(db, assignment_id, person_id=me.person_id, now_ms=here.clock_ms())
+        data = as_json(db, held)
+        project = projects.by_id(db, held.project_id)
+        done = transcripts.of_assignment(db, held.id)
+        blind = [text for text in transcripts.of_clip(db, held.clip_id) if text.stage != "review"]
+        why = transcripts.review_reasons(db, held.clip_id, style=data["style"])
+    if held.state in ("submitted", "released", "refused") or len(blind) < 2:
+        return render_template("closed.html", held=data, done=done, home="review", tag=project.language)
+    pieces = agreement.differences(blind[0].text, blind[1].text, blind[0].ruleset)
+    return render_template(
+        "review.html",
+        held=data,
+        say=spoken("js"),
+        tag=project.language,
+        home="review",
+        blind=blind,
+        pieces=pieces,
+        why=why,
+        heard=review.HEARD,
+    )
+
+
+@bp.post("/review/<assignment_id>/refuse")
+@require("reviewer")
+def refuse(assignment_id: str) -> Reply:
+    """Refuse the sound with a reason and its place."""
+    here = site()
+    form = request.form
+    with begin(here.engine) as db:
+        review.refuse_sound(
+            db,
+            assignment_id,
+            person_id=member().person_id,
+            reason=form.get("reason", ""),
+            start_s=_seconds(form.get("start_s")),
+            end_s=_seconds(form.get("end_s")),
+            note=form.get("note", "").strip() or None,
+            salt=bytes.fromhex(here.random_hex(16)),
+            now_ms=here.clock_ms(),
+        )
+    return redirect("/review", 303)
+
+
+def _seconds(text: str | None) -> float | None:
+    if not text:
+        return None
+    whole, _, part = text.partition(".")
+    if not (whole + part).isascii() or not (whole + part).isdigit() or len(text) > 12:
+        raise review.RefusalIncomplete(place=text[:20])
+    return float(text)
