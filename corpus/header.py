@@ -94,6 +94,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     counts: dict[str, int]
     hours: dict[str, float]
     split: dict[str, float]
+    split_notes: tuple[str, ...]
+    profiles: tuple[str, ...]
     privacy_k: int
     audio: Audio
     files: dict[str, FileEntry]

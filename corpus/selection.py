@@ -1,0 +1,227 @@
+"""Which clips of a project may be released, as manifest lines, and why the others may not.
+
+One query in the order of the manifest's ids; each row becomes a `Candidate` or an `Excluded`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy.engine import RowMapping
+
+from corpus import manifest, tables
+from corpus.header import Excluded
+from corpus.manifest import Event, Line
+from corpus.projects import Project
+from corpus.split import Unit
+from transcribe import lint, text
+
+_BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A clip that may be released if its text passes: its line but for the split, and what that looks at."""
+
+    line: Line
+    prompt_folded: str | None
+    received_ms: int
+    newest_ms: int
+    profile: str
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A candidate whose text was looked at: codes of errors, and the scoring view."""
+
+    candidate: Candidate
+    errors: tuple[str, ...]
+    folded: str
+
+
+def manifest_id(speaker_id: str, clip_id: str) -> str:
+    """A clip's id in every manifest: its speaker's pseudonym and its own UUID without dashes."""
+    return f"{speaker_id}-{clip_id.replace('-', '')}"
+
+
+def clip_id_of(line_id: str) -> str:
+    """The clip's UUID from its id in a manifest."""
+    return str(_uuid(line_id.rpartition("-")[2]))
+
+
+def _uuid(text_: str) -> str:
+    return "-".join((text_[:8], text_[8:12], text_[12:16], text_[16:20], text_[20:]))
+
+
+def prompt_unit(folded: str) -> Unit:
+    """What stands for a prompt's text in the table of splits: a hash, since a text may be long."""
+    return "prompt", hashlib.blake2b(folded.encode(), digest_size=16, person=b"xiangyin-prompt").hexdigest()
+
+
+def candidates(db: Connection, project: Project) -> Iterator[Candidate | Excluded]:
+    """Every clip of the project, by manifest id."""
+    clip, person, consent = tables.clip, tables.person, tables.consent
+    final, transcript, prompt, measured = (
+        tables.final_text,
+        tables.transcript,
+        tables.prompt,
+        tables.measurement,
+    )
+    newest = select(func.max(measured.c.id)).where(measured.c.clip_id == clip.c.id).scalar_subquery()
+    speaker: ColumnElement[Any] = person.c.speaker_id
+    if db.dialect.name == "postgresql":
+        speaker = speaker.collate("C")  # bytes, as in the manifest
+    query = (
+        select(
+            clip,
+            person.c.speaker_id,
+            person.c.attributes,
+            consent.c.version.label("consent_version"),
+            consent.c.withdrawn_ms.label("consent_withdrawn_ms"),
+            consent.c.person_id.label("consent_person"),
+            consent.c.project_id.label("consent_project"),
+            final.c.transcribers,
+            final.c.agreement_cer,
+            final.c.decided_ms,
+            transcript.c.text,
+            transcript.c.text_raw,
+            transcript.c.events,
+            transcript.c.status,
+            transcript.c.ruleset,
+            prompt.c.folded,
+            measured.c.figures,
+            measured.c.method,
+            measured.c.profile_id,
+            measured.c.profile_version,
+            measured.c.measured_ms,
+        )
+        .select_from(clip)
+        .join(person, person.c.id == clip.c.person_id)
+        .outerjoin(consent, consent.c.id == clip.c.consent_id)
+        .outerjoin(final, final.c.clip_id == clip.c.id)
+        .outerjoin(transcript, transcript.c.id == final.c.transcript_id)
+        .outerjoin(prompt, prompt.c.id == clip.c.prompt_id)
+        .outerjoin(measured, measured.c.id == newest)
+        .where(clip.c.project_id == project.id)
+        .order_by(speaker, clip.c.id)
+    )
+    for row in db.execution_options(yield_per=_BATCH).execute(query).mappings():
+        yield _candidate(row, project)
+
+
+def _candidate(row: RowMapping, project: Project) -> Candidate | Excluded:
+    name = manifest_id(row["speaker_id"] or "unnamed", row["id"])
+    code = _obstacle(row, project)
+    if code is not None:
+        return Excluded(name, code, None)
+    try:
+        line = _line(row, project, name)
+    except (msgspec.ValidationError, KeyError, TypeError, ValueError) as error:
+        return Excluded(name, "excluded.line", str(error)[:200])
+    wrong = manifest.problem(line)
+    if wrong is not None:
+        return Excluded(name, "excluded.line", wrong)
+    newest_ms = max(row["received_ms"], row["decided_ms"], row["measured_ms"])
+    profile = f"{row['profile_id']} {row['profile_version']}"
+    return Candidate(line, row["folded"], row["received_ms"], newest_ms, profile)
+
+
+def _obstacle(row: RowMapping, project: Project) -> str | None:
+    """The first reason against releasing a clip, the person's own will before all others."""
+    consent_stands = (
+        row["consent_version"] is not None
+        and row["consent_withdrawn_ms"] is None
+        and row["consent_person"] == row["person_id"]
+        and row["consent_project"] == project.id
+    )
+    figures = row["figures"] or {}
+    levels = [figures.get(key) for key in ("snr_db", "speech_dbfs", "noise_dbfs")]
+    for applies, code in (
+        (row["withdrawn_ms"] is not None or row["state"] == "withdrawn", "excluded.withdrawn"),
+        (not consent_stands, "excluded.consent"),
+        (row["state"] == "refused", "excluded.refused"),
+        (row["state"] != "accepted", "excluded.undecided"),
+        (row["speaker_id"] is None, "excluded.speaker"),
+        (row["text"] is None, "excluded.no_text"),
+        (row["status"] != "complete", "excluded.incomplete"),
+        (row["grade"] is None or any(level is None for level in levels), "excluded.unmeasured"),
+    ):
+        if applies:
+            return code
+    return None
+
+
+def _line(row: RowMapping, project: Project, name: str) -> Line:
+    figures: Mapping[str, Any] = row["figures"]
+    told: Mapping[str, str] = row["attributes"] or {}
+    session, recording = _pseudonyms(row)
+    values = {
+        "id": name,
+        "audio": manifest.audio_path(row["sha256"]),
+        **{key: row[key] for key in ("sha256", "pcm_md5", "bytes", "samples", "sample_rate_hz", "channels")},
+        "duration_s": manifest.seconds(row["samples"], row["sample_rate_hz"]),
+        "text": row["text"],
+        "text_raw": row["text_raw"],
+        "events": msgspec.convert(row["events"] or [], tuple[Event, ...]),
+        "language": project.language,
+        "glottocode": told.get("glottocode"),
+        "dialect": told.get("dialect"),
+        "orthography": project.orthography,
+        "rules_version": lint.RULES_VERSION,
+        "speaker_id": row["speaker_id"],
+        **{key: told.get(key) for key in ("gender", "age_band", "region", "native_language")},
+        "session_id": session,
+        "recording_id": recording,
+        **{key: row[key] for key in ("channel", "start_sample", "style", "prompt_id", "grade")},
+        **{key: round(float(figures[key]), 3) for key in ("snr_db", "speech_dbfs", "noise_dbfs")},
+        "noise_dba": None if figures.get("noise_dba") is None else round(float(figures["noise_dba"]), 3),
+        "measure_method": row["method"],
+        "device_class": row["device_class"],
+        "recorded_on": _day(row["recorded_at"], row["received_ms"]),
+        "consent_version": row["consent_version"],
+        "license": project.consent["license"],
+        "split": "train",
+        "transcribers": row["transcribers"],
+        "agreement_cer": None if row["agreement_cer"] is None else round(float(row["agreement_cer"]), 6),
+        "first_release": "",
+    }
+    return msgspec.convert(values, Line)
+
+
+def _pseudonyms(row: RowMapping) -> tuple[str, str]:
+    """Names for session and recording. Those that a client chose may say who somebody is, and stay here.
+
+    A dialogue's two speakers share a session; otherwise a session belongs to one person, whatever name
+    another person's client chose.
+    """
+    scope = "" if row["style"] == "dialogue" else row["person_id"]
+
+    def name(letter: str, given: str) -> str:
+        text_ = "\n".join((row["project_id"], scope, letter, given))
+        return letter + hashlib.blake2b(text_.encode(), digest_size=8, person=b"xiangyin-names").hexdigest()
+
+    return name("s", row["session_id"]), name("r", row["session_id"] + "\n" + row["recording_id"])
+
+
+def _day(recorded_at: str, received_ms: int) -> str:
+    """The day of recording; a client's clock that is ahead of ours is not believed."""
+    received = datetime.fromtimestamp(received_ms / 1000, UTC).strftime("%Y-%m-%d")
+    return min(recorded_at[:10], received)
+
+
+def check_texts(batch: Sequence[Candidate]) -> list[Checked]:
+    """Run the rules over the texts of some candidates; pure, for `compute.run`."""
+    found = []
+    for candidate in batch:
+        line = candidate.line
+        findings = lint.check(line.text, line.orthography)
+        errors = tuple(sorted({f.code for f in findings if f.severity == "error"}))
+        folded = "" if errors else " ".join(text.fold(line.text, line.orthography))
+        found.append(Checked(candidate, errors, folded))
+    return found
