@@ -1,1 +1,99 @@
 """create_app(settings): the Flask intake server, wired; nothing else."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from importlib import metadata
+
+from flask import Flask
+
+from corpus import keys, migrate
+from corpus.database import open_engine
+from corpus.decode import Decoder
+from corpus.disk import disk_errors
+from corpus.intake import Intake
+from corpus.partials import Partials
+from corpus.settings import Settings
+from corpus.shelf import Shelf
+from corpus.store import LocalStore
+from corpus.withdrawal import Custody
+from web import (
+    api,
+    assignments_api,
+    auth,
+    desk,
+    headers,
+    health,
+    language,
+    me,
+    operator,
+    pages,
+    problems,
+    review,
+    uploads,
+)
+from web.context import Site
+
+BLUEPRINTS = (uploads, api, assignments_api, pages, desk, review, me, operator, health)
+
+
+def clock_ms() -> int:
+    """Milliseconds since 1970 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def open_site(settings: Settings) -> Site:
+    """Open everything in the data folder, making and migrating it where needed.
+
+    Raises
+    ------
+    CodedError
+        If the folder, the database, the keys or the disk are not as they must be.
+    """
+    with disk_errors():
+        settings.data.mkdir(parents=True, exist_ok=True)
+    engine = open_engine(settings.engine_url, pool_size=settings.threads + 4)
+    migrate.upgrade(engine)
+    signer = keys.signer(settings.keys)
+    with disk_errors():
+        store, partials = LocalStore(settings.blobs), Partials(settings.partials)
+    decoder = Decoder()
+    intake = Intake(settings, engine, store, partials, decoder, signer, clock_ms, secrets.token_hex)
+    shelf = Shelf(engine, store, settings.releases, signer, settings.compute)
+    return Site(
+        settings=settings,
+        engine=engine,
+        store=store,
+        clock_ms=clock_ms,
+        random_hex=secrets.token_hex,
+        signer=signer,
+        secret=keys.secret(settings.secret_key_path),
+        intake=intake,
+        shelf=shelf,
+        custody=Custody(shelf, signer, clock_ms, secrets.token_hex),
+    )
+
+
+def create_app(settings: Settings, site: Site | None = None) -> Flask:
+    """The application, over `site` or over a new one."""
+    app = Flask("web")
+    app.logger.setLevel(logging.INFO)
+    app.extensions["xiangyin"] = site or open_site(settings)
+    app.config.update(
+        MAX_CONTENT_LENGTH=1 << 20,  # routes that take more say so
+        MAX_FORM_MEMORY_SIZE=1 << 20,
+        MAX_FORM_PARTS=200,
+        PROVIDE_AUTOMATIC_OPTIONS=False,
+        XIANGYIN_VERSION=metadata.version("xiangyin"),
+    )
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    auth.install(app)
+    problems.install(app)
+    language.install(app)
+    headers.install(app)
+    for module in BLUEPRINTS:
+        app.register_blueprint(module.bp)
+    app.wsgi_app = uploads.MethodOverride(app.wsgi_app)  # type: ignore[method-assign]
+    return app

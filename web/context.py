@@ -33,9 +33,10 @@ from corpus.settings import Settings
 from corpus.store import LocalStore
 
 if TYPE_CHECKING:
-    from corpus.decode import Decoder
     from corpus.intake import Intake
-    from corpus.ledger import Signer
+    from corpus.keys import Signer
+    from corpus.shelf import Shelf
+    from corpus.withdrawal import Custody
 
 Reply: TypeAlias = Any  # what Flask takes from a view
 
@@ -63,8 +64,9 @@ class Site:
     random_hex: Callable[[int], str]
     signer: Signer
     secret: bytes
-    decoder: Decoder
     intake: Intake
+    shelf: Shelf
+    custody: Custody
 
 
 def site() -> Site:

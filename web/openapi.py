@@ -15,7 +15,7 @@ from web.bodies import Schema
 from web.problems import MEDIA_TYPE
 
 View = TypeVar("View", bound=Callable[..., Any])
-_CONVERTER = re.compile(r"<(?:[a-z]+:)?([a-z_0-9]+)>")
+_CONVERTER = re.compile(r"<(?:[a-z]+(?:\([^)]*\))?:)?([a-z_0-9]+)>")
 
 
 @dataclass(frozen=True)

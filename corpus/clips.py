@@ -1,0 +1,294 @@
+"""Clips, what was measured in them, and what was decided: the lifecycle as data.
+
+A decision holds only codes from the published list, each with its figure and place; free text may
+stand beside them, never instead of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from corpus.tables import assignment, audit, clip, decision, measurement, receipt
+from protocol.clip import AudioFinding, ClipId, Sha256
+from protocol.errors import CodedError, Language, catalogue
+
+State = Literal["received", "accepted", "refused", "appealed", "withdrawn"]
+Step = Literal["accept", "refuse", "appeal", "withdraw"]
+
+# What may follow what. A decision after an appeal is final.
+STEPS: Mapping[Step, Mapping[State, State]] = {
+    "accept": {"received": "accepted", "appealed": "accepted"},
+    "refuse": {"received": "refused", "accepted": "refused", "appealed": "refused"},
+    "appeal": {"refused": "appealed"},
+    "withdraw": {
+        "received": "withdrawn",
+        "accepted": "withdrawn",
+        "refused": "withdrawn",
+        "appealed": "withdrawn",
+        "withdrawn": "withdrawn",
+    },
+}
+STAFF = ("reviewer", "operator")
+
+
+class ClipNotFound(CodedError):
+    """There is no such clip, or none that the asker may know of."""
+
+    code: ClassVar[str] = "NOT_FOUND"
+
+
+class StepImpossible(CodedError):
+    """The clip's state does not allow this step."""
+
+    code: ClassVar[str] = "CLIP_STEP_IMPOSSIBLE"
+
+
+class ReasonUnknown(CodedError):
+    """A decision names a code that is not on the published list."""
+
+    code: ClassVar[str] = "REASON_UNKNOWN"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A clip's row."""
+
+    id: ClipId
+    item_id: str
+    project_id: str
+    person_id: str
+    consent_id: str
+    session_id: str
+    recording_id: str
+    channel: int
+    start_sample: int
+    style: str
+    grade_wanted: str
+    grade: str | None
+    prompt_id: str | None
+    device_class: str | None
+    recorded_at: str
+    upload_sha256: Sha256
+    sha256: Sha256
+    pcm_md5: str
+    bytes: int
+    samples: int
+    sample_rate_hz: int
+    channels: int
+    meta: Mapping[str, Any]
+    state: State
+    text_stage: str
+    received_ms: int
+    withdrawn_ms: int | None
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether the stored blob could be decoded, so that it may be played."""
+        return self.samples > 0 and self.state != "withdrawn"
+
+
+def reasons() -> dict[str, Mapping[Language, str]]:
+    """The published list: every code that a clip may be refused with, and its sentences."""
+    return {code: entry.sentences for code, entry in catalogue().items() if "." in code}
+
+
+def add(db: Connection, new: Clip) -> None:
+    """Store a new clip."""
+    values = {**new.__dict__, "meta": dict(new.meta)}
+    db.execute(sa.insert(clip).values(values))
+
+
+def find(db: Connection, clip_id: str) -> Clip | None:
+    """The clip, or None."""
+    row = db.execute(sa.select(clip).where(clip.c.id == clip_id)).one_or_none()
+    return None if row is None else Clip(**row._mapping)
+
+
+def visible_to(db: Connection, clip_id: str, *, person_id: str, role: str, project_id: str | None) -> Clip:
+    """The clip if it is this person's own or theirs to look after, else `ClipNotFound`."""
+    found = find(db, clip_id)
+    if found is None:
+        raise ClipNotFound()
+    own = found.person_id == person_id
+    staff = role in STAFF and project_id in (None, found.project_id)
+    if not own and not staff:
+        raise ClipNotFound()
+    return found
+
+
+def audible_to(
+    db: Connection, clip_id: str, *, person_id: str, role: str, project_id: str | None, now_ms: int
+) -> Clip:
+    """As `visible_to`, and also to a person who holds a lease on the clip."""
+    found = find(db, clip_id)
+    if found is not None and found.project_id == project_id and role == "transcriber":
+        leased = sa.select(assignment.c.id).where(
+            assignment.c.clip_id == clip_id,
+            assignment.c.person_id == person_id,
+            assignment.c.state == "leased",
+            assignment.c.expires_ms > now_ms,
+        )
+        if db.execute(leased).first() is not None:
+            return found
+    return visible_to(db, clip_id, person_id=person_id, role=role, project_id=project_id)
+
+
+def of_person(db: Connection, person_id: str, project_id: str | None = None) -> list[Clip]:
+    """A person's clips in the order of their arrival."""
+    query = sa.select(clip).where(clip.c.person_id == person_id).order_by(clip.c.received_ms, clip.c.id)
+    if project_id is not None:
+        query = query.where(clip.c.project_id == project_id)
+    return [Clip(**row._mapping) for row in db.execute(query)]
+
+
+def same_sound(db: Connection, project_id: str, pcm_md5: str, *, but: str) -> str | None:
+    """Another clip of the project with exactly these samples, unless it was refused or withdrawn."""
+    query = sa.select(clip.c.id).where(
+        clip.c.pcm_md5 == pcm_md5,
+        clip.c.project_id == project_id,
+        clip.c.id != but,
+        clip.c.state.in_(("received", "accepted", "appealed")),
+    )
+    return db.execute(query.limit(1)).scalar()
+
+
+def add_measurement(
+    db: Connection,
+    clip_id: str,
+    *,
+    method: str,
+    figures: Mapping[str, Any],
+    outcome: str,
+    findings: Sequence[Mapping[str, Any]],
+    profile_id: str,
+    profile_version: str,
+    now_ms: int,
+) -> None:
+    """Store the newest measurement of the clip; older ones stay."""
+    db.execute(
+        sa.insert(measurement).values(
+            clip_id=clip_id,
+            method=method,
+            figures=dict(figures),
+            decision=outcome,
+            findings=[dict(f) for f in findings],
+            profile_id=profile_id,
+            profile_version=profile_version,
+            measured_ms=now_ms,
+        )
+    )
+
+
+def newest_measurement(db: Connection, clip_id: str) -> Any | None:
+    """The row of the newest measurement: method, figures, decision, findings, profile."""
+    query = (
+        sa.select(measurement)
+        .where(measurement.c.clip_id == clip_id)
+        .order_by(measurement.c.id.desc())
+        .limit(1)
+    )
+    return db.execute(query).one_or_none()
+
+
+def decide(
+    db: Connection,
+    clip_id: str,
+    step: Step,
+    *,
+    person_id: str | None,
+    reasons_given: Sequence[Mapping[str, Any]] = (),
+    note: str | None = None,
+    now_ms: int,
+) -> State:
+    """Take a step of the lifecycle and keep who took it and why. Returns the new state.
+
+    Parameters
+    ----------
+    person_id : str or None
+        None for the server's own measuring.
+    reasons_given : sequence of mappings
+        ``{"code","value","limit","start_s","end_s"}``; a refusal needs at least one.
+
+    Raises
+    ------
+    StepImpossible
+        If the clip's state does not allow it.
+    ReasonUnknown
+        If a code is not on the published list, or a refusal names none.
+    """
+    found = find(db, clip_id)
+    if found is None:
+        raise ClipNotFound()
+    after = STEPS[step].get(found.state)
+    if after is None:
+        raise StepImpossible(state=found.state, step=step)
+    known = reasons()
+    for reason in reasons_given:
+        if reason.get("code") not in known:
+            raise ReasonUnknown(reason=str(reason.get("code")))
+    if step == "refuse" and not reasons_given:
+        raise ReasonUnknown(reason="-")
+    changed = db.execute(
+        sa.update(clip).where(clip.c.id == clip_id, clip.c.state == found.state).values(state=after)
+    )
+    if changed.rowcount != 1:
+        raise StepImpossible(state=found.state, step=step)
+    add_decision(
+        db, clip_id, outcome=after, person_id=person_id, reasons_given=reasons_given, note=note, now_ms=now_ms
+    )
+    return after
+
+
+def add_decision(
+    db: Connection,
+    clip_id: str,
+    *,
+    outcome: str,
+    person_id: str | None,
+    reasons_given: Sequence[Mapping[str, Any]],
+    note: str | None,
+    now_ms: int,
+) -> None:
+    """Keep one decision."""
+    db.execute(
+        sa.insert(decision).values(
+            clip_id=clip_id,
+            person_id=person_id,
+            outcome=outcome,
+            reasons=[dict(r) for r in reasons_given],
+            note=note,
+            decided_ms=now_ms,
+        )
+    )
+
+
+def add_receipt(db: Connection, clip_id: str, seq: int, body: Mapping[str, Any]) -> None:
+    """Keep the receipt, so that it can be given again."""
+    db.execute(sa.insert(receipt).values(clip_id=clip_id, seq=seq, body=dict(body)))
+
+
+def stored_receipt(db: Connection, clip_id: str) -> dict[str, Any] | None:
+    """The clip's receipt as JSON, or None."""
+    return db.execute(sa.select(receipt.c.body).where(receipt.c.clip_id == clip_id)).scalar()
+
+
+def finding_json(finding: AudioFinding) -> dict[str, Any]:
+    """A finding as stored: with its parameters and without a sentence, which depends on the reader."""
+    row = finding.as_json()
+    del row["message"]
+    return {**row, "parameters": dict(finding.parameters)}
+
+
+def finding_from_json(row: Mapping[str, Any]) -> AudioFinding:
+    """Read what `finding_json` wrote."""
+    return AudioFinding(**row)
+
+
+def listen(db: Connection, clip_id: str, *, person_id: str, now_ms: int) -> None:
+    """Note that a person heard the clip."""
+    db.execute(sa.insert(audit).values(time_ms=now_ms, person_id=person_id, action="listen", object=clip_id))

@@ -1,0 +1,247 @@
+"""The append-only log: entries, signed heads, receipts.
+
+An entry holds no personal data. What it commits to lies in ``ledger_detail`` with a salt, and can be
+erased. Entries are appended inside the transaction of what they tell of, so that they are there if
+and only if it is; on PostgreSQL an advisory lock makes appending one at a time, as SQLite's write lock
+does anyway. Append late in a transaction: the lock is held from there to its end.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal, cast
+
+import rfc8785
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from corpus.database import is_sqlite
+from corpus.keys import Signer, verify_ed25519
+from corpus.tables import ledger_detail, ledger_entry, ledger_head, ledger_node
+from protocol import tlog
+from protocol.clip import Receipt
+from protocol.tlog import Checkpoint, ReceiptInvalid, VerifierKey
+
+Event = Literal["received", "accepted", "refused", "appealed", "decided", "paid", "withdrawn", "key"]
+_APPEND_LOCK = 0x7869616E67796970  # any number that nothing else in the database locks
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is to be logged.
+
+    Attributes
+    ----------
+    item_id : str
+        The random name of the thing it is about.
+    details : mapping
+        JSON that the entry commits to and that can be erased.
+    """
+
+    event: Event
+    item_id: str
+    details: Mapping[str, Any]
+    reasons: Sequence[str] = ()
+    profile: str | None = None
+    terms: str | None = None
+    rules: str | None = None
+    more: Mapping[str, str] = field(default_factory=dict)
+
+
+def rfc3339(time_ms: int) -> str:
+    """``2026-01-31T08:00:00.000Z``."""
+    moment = datetime.fromtimestamp(time_ms // 1000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ms % 1000:03d}Z"
+
+
+def append(db: Connection, entry: Entry, *, salt: bytes, now_ms: int) -> int:
+    """Append one entry and return its place in the log."""
+    if not is_sqlite(db):
+        db.execute(sa.select(sa.func.pg_advisory_xact_lock(_APPEND_LOCK)))
+    seq = size(db)
+    leaf = rfc8785.dumps(
+        {
+            **entry.more,
+            "seq": seq,
+            "time": rfc3339(now_ms),
+            "event": entry.event,
+            "item": entry.item_id,
+            "reasons": list(entry.reasons),
+            "profile": entry.profile,
+            "terms": entry.terms,
+            "rules": entry.rules,
+            "commitment": tlog.commitment(salt, rfc8785.dumps(dict(entry.details))),
+        }
+    )
+    db.execute(
+        sa.insert(ledger_entry).values(
+            seq=seq, item_id=entry.item_id, event=entry.event, leaf=leaf.decode("utf-8"), time_ms=now_ms
+        )
+    )
+    db.execute(sa.insert(ledger_detail).values(seq=seq, salt=salt.hex(), details=dict(entry.details)))
+    made: dict[tuple[int, int], bytes] = {}
+    stored = _reader(db)
+    nodes = tlog.new_nodes(
+        seq, tlog.leaf_hash(leaf), lambda level, at: made.get((level, at)) or stored(level, at)
+    )
+    db.execute(
+        sa.insert(ledger_node), [{"level": level, "position": at, "hash": h.hex()} for level, at, h in nodes]
+    )
+    return seq
+
+
+def size(db: Connection) -> int:
+    """How many entries there are."""
+    last = db.execute(sa.select(sa.func.max(ledger_entry.c.seq))).scalar()
+    return 0 if last is None else last + 1
+
+
+def sign_head(db: Connection, signer: Signer, *, now_ms: int) -> str:
+    """The signed head over every entry so far; signed once and kept."""
+    count = size(db)
+    stored = db.execute(sa.select(ledger_head.c.note).where(ledger_head.c.size == count)).scalar()
+    if stored is not None:
+        return str(stored)
+    checkpoint = Checkpoint(signer.verifier.name, count, tlog.root(count, _reader(db)))
+    note = tlog.sign_note(checkpoint.text(), signer.verifier, signer.sign)
+    db.execute(sa.insert(ledger_head).values(size=count, note=note, signed_ms=now_ms))
+    return note
+
+
+def latest_head(db: Connection) -> str | None:
+    """The newest signed head."""
+    query = sa.select(ledger_head.c.note).order_by(ledger_head.c.size.desc()).limit(1)
+    return db.execute(query).scalar()
+
+
+def receipt(db: Connection, seq: int, signer: Signer, *, now_ms: int) -> Receipt:
+    """A receipt for entry `seq` under the present head."""
+    note = sign_head(db, signer, now_ms=now_ms)
+    detail = db.execute(
+        sa.select(ledger_entry.c.leaf, ledger_detail.c.salt, ledger_detail.c.details)
+        .join(ledger_detail, ledger_detail.c.seq == ledger_entry.c.seq)
+        .where(ledger_entry.c.seq == seq)
+    ).one()
+    hashes = tlog.inclusion_proof(seq, size(db), _reader(db))
+    return Receipt(
+        entry=detail.leaf,
+        details=detail.details,
+        salt=detail.salt,
+        proof=tlog.proof_text(seq, hashes, note),
+        vkey=str(signer.verifier),
+    )
+
+
+def consistency(db: Connection, old: int, new: int) -> list[bytes]:
+    """Hashes that show the log of `new` entries to begin with that of `old`."""
+    return tlog.consistency_proof(old, new, _reader(db))
+
+
+def leaves(db: Connection) -> Iterator[str]:
+    """Every entry's exact text, in order."""
+    query = sa.select(ledger_entry.c.leaf).order_by(ledger_entry.c.seq)
+    for row in db.execution_options(yield_per=1000).execute(query):
+        yield row.leaf
+
+
+def verify(entries: Sequence[str], note: str, key: VerifierKey, older_note: str | None = None) -> Checkpoint:
+    """Check an exported log against its signed head, and that it begins with an older one.
+
+    Raises
+    ------
+    ReceiptInvalid
+        Saying what does not hold: an edited, dropped, inserted or moved entry, another root, a log that
+        is shorter than or differs from what was signed before.
+    """
+    head = tlog.open_checkpoint(note, key, verify_ed25519)
+    for seq, text in enumerate(entries):
+        _check_entry(seq, text)
+    if head.size != len(entries):
+        raise ReceiptInvalid(problem=f"the log has {len(entries)} entries, its head says {head.size}")
+    read = tlog.tree_of([text.encode("utf-8") for text in entries])
+    if tlog.root(head.size, read) != head.root:
+        raise ReceiptInvalid(problem="the entries are not those that were signed")
+    if older_note is not None:
+        older = tlog.open_checkpoint(older_note, key, verify_ed25519)
+        if older.size > head.size:
+            raise ReceiptInvalid(problem=f"the log was rolled back from {older.size} to {head.size} entries")
+        if tlog.root(older.size, read) != older.root:
+            raise ReceiptInvalid(problem=f"the first {older.size} entries differ from those signed before")
+    return head
+
+
+def check_stored(db: Connection, key: VerifierKey) -> list[str]:
+    """Compare the log's rows with each other: entries, subtree hashes, commitments, every signed head."""
+    problems: list[str] = []
+    entries = list(leaves(db))
+    for seq, text in enumerate(entries):
+        try:
+            _check_entry(seq, text)
+        except ReceiptInvalid as error:
+            problems.append(str(error.parameters["problem"]))
+    read = tlog.tree_of([text.encode("utf-8") for text in entries])
+    for row in db.execute(sa.select(ledger_node).order_by(ledger_node.c.level, ledger_node.c.position)):
+        whole = (row.position + 1) << row.level <= len(entries)
+        if not whole or read(row.level, row.position).hex() != row.hash:
+            problems.append(f"the hash at level {row.level}, place {row.position} does not fit the entries")
+    for row in db.execute(sa.select(ledger_head).order_by(ledger_head.c.size)):
+        try:
+            head = tlog.open_checkpoint(row.note, key, verify_ed25519)
+        except ReceiptInvalid as error:
+            problems.append(f"the head of size {row.size}: {error.parameters['problem']}")
+            continue
+        if head.size != row.size or head.size > len(entries) or tlog.root(head.size, read) != head.root:
+            problems.append(f"the head of size {row.size} does not fit the entries")
+    for row in db.execute(
+        sa.select(ledger_detail, ledger_entry.c.leaf).join(
+            ledger_entry, ledger_entry.c.seq == ledger_detail.c.seq
+        )
+    ):
+        made = tlog.commitment(bytes.fromhex(row.salt), rfc8785.dumps(row.details))
+        if json.loads(row.leaf).get("commitment") != made:
+            problems.append(f"the details of entry {row.seq} are not those that were logged")
+    return problems
+
+
+def erase_details(db: Connection, item_id: str) -> None:
+    """Erase what the entries about an item commit to; the entries stay and say nothing any more."""
+    about = sa.select(ledger_entry.c.seq).where(ledger_entry.c.item_id == item_id)
+    db.execute(sa.delete(ledger_detail).where(ledger_detail.c.seq.in_(about)))
+
+
+def about(db: Connection, item_ids: Sequence[str]) -> list[tuple[dict[str, Any], dict[str, Any] | None]]:
+    """Entries and details (None where erased) about these items, in the order of the log."""
+    found: list[tuple[dict[str, Any], dict[str, Any] | None]] = []
+    for start in range(0, len(item_ids), 500):
+        query = (
+            sa.select(ledger_entry.c.leaf, ledger_detail.c.details)
+            .outerjoin(ledger_detail, ledger_detail.c.seq == ledger_entry.c.seq)
+            .where(ledger_entry.c.item_id.in_(item_ids[start : start + 500]))
+        )
+        found += [
+            (json.loads(row.leaf), cast("dict[str, Any] | None", row.details)) for row in db.execute(query)
+        ]
+    return sorted(found, key=lambda pair: pair[0]["seq"])
+
+
+def _reader(db: Connection) -> tlog.NodeReader:
+    def read(level: int, position: int) -> bytes:
+        query = sa.select(ledger_node.c.hash).where(
+            ledger_node.c.level == level, ledger_node.c.position == position
+        )
+        return bytes.fromhex(db.execute(query).scalar_one())
+
+    return read
+
+
+def _check_entry(seq: int, text: str) -> None:
+    try:
+        entry = json.loads(text)
+        canonical = rfc8785.dumps(entry).decode("utf-8") == text
+    except (ValueError, RecursionError) as error:
+        raise ReceiptInvalid(problem=f"entry {seq} is not JSON") from error
+    if not canonical or not isinstance(entry, dict) or entry.get("seq") != seq:
+        raise ReceiptInvalid(problem=f"entry {seq} is not canonical JSON of that place")

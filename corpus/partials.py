@@ -1,0 +1,127 @@
+"""The bytes of uploads that are not finished: one file each, whose size is the offset.
+
+No number is kept beside the file. A piece is written only after all of it has arrived, and what a
+failed write left is truncated away. Processes exclude each other by a lock on the file itself, which
+ends with its holder, and never wait for it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import FileIO
+from pathlib import Path
+from typing import BinaryIO, ClassVar
+
+from corpus.disk import disk_errors
+from protocol.errors import CodedError
+
+_PIECE_BYTES = 1 << 20
+
+
+class UploadBusy(CodedError):
+    """Another request holds the upload."""
+
+    code: ClassVar[str] = "UPLOAD_BUSY"
+
+
+class OffsetMismatch(CodedError):
+    """The client's idea of what is stored is not the truth."""
+
+    code: ClassVar[str] = "UPLOAD_OFFSET_MISMATCH"
+
+
+class UploadOverflow(CodedError):
+    """A piece goes beyond the declared length."""
+
+    code: ClassVar[str] = "UPLOAD_OVERFLOW"
+
+
+class Partials:
+    """A folder of unfinished files.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it is not there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def path(self, upload_id: str) -> Path:
+        """Where the bytes lie. `upload_id` is one of ours: 32 hexadecimal digits."""
+        return self.folder / f"{upload_id}.part"
+
+    def offset(self, upload_id: str) -> int:
+        """How many bytes are stored."""
+        try:
+            return self.path(upload_id).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    @contextmanager
+    def locked(self, upload_id: str) -> Iterator[FileIO]:
+        """The file, made if needed, held against every other request and process.
+
+        Raises
+        ------
+        UploadBusy
+            At once, if another one holds it.
+        """
+        with disk_errors():
+            descriptor = os.open(self.path(upload_id), os.O_RDWR | os.O_CREAT, 0o600)
+        with FileIO(descriptor, "r+b") as file:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UploadBusy(stored_bytes=os.fstat(descriptor).st_size) from error
+            if os.fstat(descriptor).st_nlink == 0:  # ended or finished while we opened it
+                raise UploadBusy(stored_bytes=0)
+            yield file
+
+    def append(
+        self, file: BinaryIO, offset_bytes: int, length_bytes: int, piece: BinaryIO, size_bytes: int
+    ) -> int:
+        """Write a piece that has arrived whole. Returns the new offset.
+
+        Parameters
+        ----------
+        file : FileIO
+            From `locked`.
+        length_bytes : int
+            The declared length of the whole.
+        piece, size_bytes : BinaryIO, int
+            The bytes to add, and how many they are.
+
+        Raises
+        ------
+        OffsetMismatch, UploadOverflow
+            And nothing was written.
+        DiskFull, StoreSuspect
+            And what was written was truncated away.
+        """
+        stored = os.fstat(file.fileno()).st_size
+        if offset_bytes != stored:
+            raise OffsetMismatch(stored_bytes=stored)
+        if stored + size_bytes > length_bytes:
+            raise UploadOverflow(length_bytes=length_bytes)
+        with disk_errors():
+            try:
+                written = stored
+                while data := piece.read(_PIECE_BYTES):
+                    view = memoryview(data)
+                    while view:
+                        done = os.pwrite(file.fileno(), view, written)
+                        written, view = written + done, view[done:]
+            except OSError:
+                os.ftruncate(file.fileno(), stored)
+                raise
+        return written
+
+    def discard(self, upload_id: str) -> None:
+        """Remove the bytes; the caller holds the lock."""
+        self.path(upload_id).unlink(missing_ok=True)

@@ -1,0 +1,115 @@
+"""Rows of uploads: who declared what, and how far it went. The bytes lie in `corpus.partials`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from corpus.tables import upload
+from protocol.clip import ClipId, Sha256
+from protocol.errors import CodedError
+
+State = Literal["open", "done", "terminated", "expired"]
+
+
+class UploadNotFound(CodedError):
+    """There is no such upload, or it is somebody else's: the two look the same."""
+
+    code: ClassVar[str] = "UPLOAD_NOT_FOUND"
+
+
+class UploadGone(CodedError):
+    """The upload was ended or has expired."""
+
+    code: ClassVar[str] = "UPLOAD_GONE"
+
+
+class UploadConflict(CodedError):
+    """A clip id stands for another file already."""
+
+    code: ClassVar[str] = "UPLOAD_CONFLICT"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An upload's row."""
+
+    id: str
+    person_id: str
+    project_id: str
+    clip_id: ClipId
+    sha256: Sha256
+    length_bytes: int
+    metadata: Mapping[str, Any]
+    state: State
+    result: Mapping[str, Any] | None
+    created_ms: int
+    expires_ms: int
+
+
+def add(db: Connection, new: Upload) -> Upload:
+    """Store a new upload, or return the one that the same person made for the same clip and file.
+
+    An upload that was ended or has expired makes room for the new one.
+
+    Raises
+    ------
+    UploadConflict
+        If the clip id stands for another file, or is another person's.
+    """
+    there = by_clip(db, new.clip_id)
+    if there is not None:
+        same = (there.person_id, there.project_id, there.sha256, there.length_bytes)
+        if same != (new.person_id, new.project_id, new.sha256, new.length_bytes):
+            raise UploadConflict(clip_id=new.clip_id)
+        if there.state in ("open", "done"):
+            return there
+        db.execute(sa.delete(upload).where(upload.c.id == there.id))
+    db.execute(sa.insert(upload).values({**new.__dict__, "metadata": dict(new.metadata)}))
+    return new
+
+
+def by_id(db: Connection, upload_id: str, person_id: str) -> Upload:
+    """The upload of that id if it is this person's, else `UploadNotFound`."""
+    row = db.execute(
+        sa.select(upload).where(upload.c.id == upload_id, upload.c.person_id == person_id)
+    ).one_or_none()
+    if row is None:
+        raise UploadNotFound()
+    return Upload(**row._mapping)
+
+
+def by_clip(db: Connection, clip_id: str) -> Upload | None:
+    """The upload of a clip."""
+    row = db.execute(sa.select(upload).where(upload.c.clip_id == clip_id)).one_or_none()
+    return None if row is None else Upload(**row._mapping)
+
+
+def set_state(db: Connection, upload_id: str, state: State, result: Mapping[str, Any] | None = None) -> bool:
+    """Close an open upload; False if it was not open any more."""
+    done = db.execute(
+        sa.update(upload)
+        .where(upload.c.id == upload_id, upload.c.state == "open")
+        .values(state=state, result=None if result is None else dict(result))
+    )
+    return done.rowcount == 1
+
+
+def count_open(db: Connection, person_id: str) -> int:
+    """How many unfinished uploads a person has."""
+    query = sa.select(sa.func.count()).where(upload.c.person_id == person_id, upload.c.state == "open")
+    return int(db.execute(query).scalar_one())
+
+
+def still_open(
+    db: Connection, *, expired_before_ms: int | None = None, limit: int = 1000
+) -> Sequence[Upload]:
+    """Open uploads, oldest first; only those past their time if one is named."""
+    query = sa.select(upload).where(upload.c.state == "open").order_by(upload.c.expires_ms).limit(limit)
+    if expired_before_ms is not None:
+        query = query.where(upload.c.expires_ms < expired_before_ms)
+    return [Upload(**row._mapping) for row in db.execute(query)]

@@ -1,0 +1,114 @@
+"""Taking a voice back: the sound, its texts and the details in the ledger are erased; a receipt stays.
+
+First the rows, in one transaction that nothing can undo by half; then the blobs; then every release that
+holds the voice is rebuilt without it. What a crash leaves of the later steps is done by withdrawing again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from corpus import clips, ledger, publish, tables, transcripts
+from corpus.clips import Clip
+from corpus.database import begin, reading
+from corpus.keys import Signer
+from corpus.shelf import Shelf
+from protocol.clip import Receipt, Sha256
+
+
+@dataclass(frozen=True)
+class Custody:
+    """The parts that withdrawing needs: `shelf` holds the database, the store and the releases."""
+
+    shelf: Shelf
+    signer: Signer
+    clock_ms: Callable[[], int]
+    random_hex: Callable[[int], str]
+
+
+@dataclass(frozen=True)
+class Withdrawn:
+    """What was withdrawn: how many clips, and a receipt for each that was not withdrawn before."""
+
+    clips: int
+    receipts: tuple[Receipt, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """``{"clips", "receipts"}``."""
+        return {"clips": self.clips, "receipts": [r.as_json() for r in self.receipts]}
+
+
+def of_clips(custody: Custody, wanted: Sequence[Clip]) -> Withdrawn:
+    """Withdraw these clips. Withdrawing again changes nothing and erases what a crash may have left."""
+    receipts: list[Receipt] = []
+    now_ms = custody.clock_ms()
+    with begin(custody.shelf.engine) as db:
+        for clip in wanted:
+            stored = clips.find(db, clip.id)
+            if stored is not None and stored.state != "withdrawn":
+                receipts.append(_withdraw(db, custody, stored, now_ms))
+    for clip in wanted:
+        _erase(custody, clip.sha256)
+        _erase(custody, clip.upload_sha256)
+    if wanted and custody.shelf.folder.is_dir():
+        publish.erase(custody.shelf, now_ms=now_ms)
+    return Withdrawn(len(wanted), tuple(receipts))
+
+
+def of_session(custody: Custody, session_id: str, person_id: str | None = None) -> Withdrawn:
+    """Withdraw every clip of a session."""
+    query = sa.select(tables.clip).where(tables.clip.c.session_id == session_id)
+    if person_id is not None:
+        query = query.where(tables.clip.c.person_id == person_id)
+    with reading(custody.shelf.engine) as db:
+        found = [Clip(**row._mapping) for row in db.execute(query)]
+    return of_clips(custody, found)
+
+
+def of_person(custody: Custody, person_id: str) -> Withdrawn:
+    """Withdraw every clip of a person, and their consent to more."""
+    with begin(custody.shelf.engine) as db:
+        db.execute(
+            sa.update(tables.consent)
+            .where(tables.consent.c.person_id == person_id, tables.consent.c.withdrawn_ms.is_(None))
+            .values(withdrawn_ms=custody.clock_ms())
+        )
+        found = clips.of_person(db, person_id)
+    return of_clips(custody, found)
+
+
+def _withdraw(db: Connection, custody: Custody, clip: Clip, now_ms: int) -> Receipt:
+    clips.decide(db, clip.id, "withdraw", person_id=clip.person_id, now_ms=now_ms)
+    columns = tables.clip.c
+    db.execute(
+        sa.update(tables.clip)
+        .where(columns.id == clip.id)
+        .values(withdrawn_ms=now_ms, meta={}, device_class=None, recorded_at="")
+    )
+    transcripts.erase(db, [clip.id])
+    db.execute(sa.delete(tables.measurement).where(tables.measurement.c.clip_id == clip.id))
+    db.execute(sa.delete(tables.receipt).where(tables.receipt.c.clip_id == clip.id))
+    ledger.erase_details(db, clip.item_id)
+    seq = ledger.append(
+        db,
+        ledger.Entry("withdrawn", clip.item_id, {"clip_id": clip.id}),
+        salt=bytes.fromhex(custody.random_hex(16)),
+        now_ms=now_ms,
+    )
+    receipt = ledger.receipt(db, seq, custody.signer, now_ms=now_ms)
+    clips.add_receipt(db, clip.id, seq, receipt.as_json())
+    return receipt
+
+
+def _erase(custody: Custody, digest: Sha256) -> None:
+    """Remove a blob unless a clip that was not withdrawn has the same one."""
+    columns = tables.clip.c
+    query = sa.select(columns.id).where(columns.sha256 == digest, columns.state != "withdrawn").limit(1)
+    with reading(custody.shelf.engine) as db:
+        if db.execute(query).first() is None:
+            custody.shelf.store.erase(digest)

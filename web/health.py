@@ -1,0 +1,68 @@
+"""For the operator's network: is it alive, can it work, what has it done."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+from corpus import counts
+from corpus.database import reading
+from corpus.disk import DiskFull, need_room
+from protocol.errors import CodedError
+from web.auth import public
+from web.context import Reply, site
+
+bp = Blueprint("health", __name__)
+
+
+@bp.get("/healthz")
+@public
+def alive() -> Reply:
+    """Alive: the process answers."""
+    return "ok\n", 200, {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"}
+
+
+@bp.get("/readyz")
+@public
+def ready() -> Reply:
+    """Ready: database, store and disk are as they must be; 503 names the one that is not."""
+    here = site()
+    found = {"database": "ok", "store": "ok", "disk": "ok"}
+    try:
+        with reading(here.engine) as db:
+            counts.clips_by_state(db)
+    except CodedError as error:
+        found["database"] = error.code
+    if not here.store.folder.is_dir() or not here.intake.partials.folder.is_dir():
+        found["store"] = "STORE_SUSPECT"
+    else:
+        try:
+            need_room(here.intake.partials.folder, 0, here.settings.disk_reserve_bytes)
+        except DiskFull as error:
+            found["disk"] = error.code
+    good = all(value == "ok" for value in found.values())
+    return {"ready": good, **found}, 200 if good else 503, {"Cache-Control": "no-store"}
+
+
+@bp.get("/metrics")
+@public
+def metrics() -> Reply:
+    """Prometheus text: clips by state, unfinished uploads, entries of the log, free bytes."""
+    here = site()
+    with reading(here.engine) as db:
+        by_state = counts.clips_by_state(db)
+        open_uploads, entries = counts.open_uploads(db), counts.ledger_entries(db)
+    lines = [
+        "# HELP xiangyin_clips Clips by state.",
+        "# TYPE xiangyin_clips gauge",
+        *(f'xiangyin_clips{{state="{state}"}} {count}' for state, count in sorted(by_state.items())),
+        "# HELP xiangyin_uploads_open Uploads that are not finished.",
+        "# TYPE xiangyin_uploads_open gauge",
+        f"xiangyin_uploads_open {open_uploads}",
+        "# HELP xiangyin_ledger_entries Entries of the append-only log.",
+        "# TYPE xiangyin_ledger_entries counter",
+        f"xiangyin_ledger_entries {entries}",
+        "# HELP xiangyin_disk_free_bytes Room on the disk of uploads.",
+        "# TYPE xiangyin_disk_free_bytes gauge",
+        f"xiangyin_disk_free_bytes {here.intake.free_bytes()}",
+    ]
+    return "\n".join(lines) + "\n", 200, {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
