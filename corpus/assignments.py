@@ -97,6 +97,11 @@ class Task:
     duration_s: float
     speech_s: float | None
 
+    @property
+    def prompt_to_avoid(self) -> str | None:
+        """A prompt that the text must not simply repeat: free speech is never what was shown."""
+        return None if self.style == "read" else self.prompt
+
 
 @dataclass(frozen=True)
 class Submitted:
@@ -254,15 +259,15 @@ def submit(
     if version != held.version:
         raise DraftConflict(version=held.version, text=held.draft)
     work = task(db, held)
-    fixed = lint.fix(held.draft, work.ruleset)
-    if status == "complete":
-        report = lint.lint_json(held.draft, work.ruleset, speech_s=work.speech_s, language=language)
-        if not fixed.clean or _has_errors(lint.check(fixed.text, work.ruleset, speech_s=work.speech_s)):
-            raise TranscriptRefused(
-                count=sum(finding["severity"] == "error" for finding in report["findings"]),
-                findings=report["findings"],
-                version=held.version,
-            )
+    fixed = lint.fix(held.draft, work.ruleset, speech_s=work.speech_s, prompt=work.prompt_to_avoid)
+    if status == "complete" and not fixed.clean:
+        raise TranscriptRefused(
+            count=sum(finding.severity == "error" for finding in fixed.findings),
+            findings=[finding.as_json(language) for finding in fixed.findings],
+            version=held.version,
+        )
+    # A tag that was typed into the text says what was heard, not when: its bounds are the clip's.
+    lifted = [{"start_s": 0.0, "end_s": work.duration_s, "label": event.label} for event in fixed.events]
     transcript = transcripts.Transcript(
         clip_id=held.clip_id,
         assignment_id=held.id,
@@ -271,7 +276,7 @@ def submit(
         text_raw=held.draft,
         text=fixed.text,
         applied=list(fixed.applied),
-        events=[*events],
+        events=[*events, *lifted],
         status=status,
         wants_review=wants_review,
         ruleset=work.ruleset,
@@ -407,10 +412,6 @@ def _extend(db: Connection, held: Assignment, expires_ms: int) -> Assignment:
 def _end(db: Connection, held: Assignment, state: str, now_ms: int) -> None:
     a = tables.assignment
     db.execute(update(a).where(a.c.id == held.id).values(state=state, ended_ms=now_ms))
-
-
-def _has_errors(findings: Sequence[lint.Finding]) -> bool:
-    return any(finding.severity == "error" for finding in findings)
 
 
 def _assignment(row: Any) -> Assignment:

@@ -82,7 +82,7 @@ def of_project(db: Connection, project_id: str) -> Overview:
         by_grade=_sums(db, c.c.grade, accepted),
         by_style=_sums(db, c.c.style, accepted),
         by_dialect=_by_dialect(db, accepted),
-        text_stages={stage: number for stage, number in stages},
+        text_stages=dict(stages.tuples().all()),
         finished=Sum(done[0], float(done[1] or 0.0)),
         agreement_cer=None if done[2] is None else float(done[2]),
         refusals=_refusals(db, project_id),
@@ -96,9 +96,7 @@ def _seconds() -> sa.ColumnElement[float]:
     return func.sum(sa.cast(c.c.samples, sa.Float) / c.c.sample_rate_hz)
 
 
-def _sums(
-    db: Connection, key: sa.ColumnElement[str], where: sa.ColumnElement[bool]
-) -> dict[str, Sum]:
+def _sums(db: Connection, key: sa.ColumnElement[str], where: sa.ColumnElement[bool]) -> dict[str, Sum]:
     rows = db.execute(
         select(key, func.count(), _seconds()).where(where).group_by(key).order_by(func.count().desc())
     )

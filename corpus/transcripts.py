@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from corpus import tables
 from transcribe import agreement, workflow
@@ -165,17 +165,6 @@ def _settle(
     c = tables.clip
     db.execute(update(c).where(c.c.id == clip_id).values(text_stage=DONE if step is None else step.stage))
     return outcome
-
-
-def counts(db: Connection, project_id: str) -> Mapping[str, int]:
-    """How many accepted clips wait for each stage, and how many are done."""
-    c = tables.clip
-    rows = db.execute(
-        select(c.c.text_stage, func.count())
-        .where(c.c.project_id == project_id, c.c.state == "accepted")
-        .group_by(c.c.text_stage)
-    )
-    return {stage: number for stage, number in rows}
 
 
 def _transcript(row: Any) -> Transcript:

@@ -50,9 +50,10 @@ class Text:
 
 @dataclass(frozen=True)
 class Final:
-    """The clip is done: `index` says which of its texts stands, `difference` how far two blind ones lay apart.
+    """The clip is done: `index` says which of its texts stands.
 
-    `difference` is None where one of them says that the speech cannot be understood.
+    `difference` is how far the two blind texts lay apart, None where one of them says that the speech
+    cannot be understood.
     """
 
     index: int
@@ -79,7 +80,9 @@ def next_step(texts: Sequence[Text], *, is_final: bool) -> Step | None:
     return next((step for step in STEPS if step.texts_before == len(texts)), None)
 
 
-def may_take(step: Step, *, person_id: str, role: str, speaker_person_id: str, had_by: Collection[str]) -> bool:
+def may_take(
+    step: Step, *, person_id: str, role: str, speaker_person_id: str, had_by: Collection[str]
+) -> bool:
     """Whether a person may be given a clip for a stage.
 
     Nobody transcribes or reviews their own voice, and nobody is given the same clip twice; so nobody

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint
 from sqlalchemy.engine import Connection
 
-from corpus import assignments, transcripts
+from corpus import assignments, ledger, transcripts
 from corpus.database import begin, reading
 from transcribe import lint
 from web import bodies
@@ -134,11 +133,13 @@ def save(assignment_id: str) -> Reply:
             now_ms=here.clock_ms(),
         )
         work = assignments.task(db, held)
-    report = lint.lint_json(held.draft, work.ruleset, speech_s=work.speech_s, language=current())
+    report = lint.lint_json(
+        held.draft, work.ruleset, speech_s=work.speech_s, prompt=work.prompt_to_avoid, language=current()
+    )
     return {
         "version": held.version,
         "state": held.state,
-        "expires_at": _utc(held.expires_ms),
+        "expires_at": ledger.rfc3339(held.expires_ms),
         "findings": report["findings"],
         "fixed": report["fixed"],
         "clean": report["clean"],
@@ -206,7 +207,7 @@ def as_json(db: Connection, held: assignments.Assignment) -> dict[str, Any]:
         "state": held.state,
         "draft": held.draft,
         "version": held.version,
-        "expires_at": _utc(held.expires_ms),
+        "expires_at": ledger.rfc3339(held.expires_ms),
         "ruleset": work.ruleset,
         "style": work.style,
         "prompt": work.prompt,
@@ -218,7 +219,3 @@ def as_json(db: Connection, held: assignments.Assignment) -> dict[str, Any]:
             if peer.stage != "review"
         ],
     }
-
-
-def _utc(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

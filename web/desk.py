@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from flask import Blueprint, redirect, render_template
 
 from corpus import assignments, projects, transcripts, work
@@ -43,7 +46,7 @@ def clip(assignment_id: str) -> Reply:
     return render_template("task.html", held=data, say=spoken("js"), tag=project.language, home="desk")
 
 
-def start_page(home: str) -> str:
+def start_page(home: str, appeals: Sequence[Mapping[str, Any]] = ()) -> str:
     """The page of `home` (``desk`` or ``review``) before a clip is taken."""
     here, me = site(), member()
     now_ms = here.clock_ms()
@@ -55,7 +58,7 @@ def start_page(home: str) -> str:
         project = None if me.project_id is None else projects.by_id(db, me.project_id)
         recent = work.history(db, person_id=me.person_id, limit=8, now_ms=now_ms)
     return render_template(
-        "start.html", home=home, held=held, waiting=waiting, project=project, recent=recent
+        "start.html", home=home, appeals=appeals, held=held, waiting=waiting, project=project, recent=recent
     )
 
 

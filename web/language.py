@@ -52,7 +52,9 @@ def current() -> Language:
         return "en"
     if "language" not in g:
         wanted = request.args.get("lang") or request.cookies.get(COOKIE)
-        g.language = wanted if wanted in LANGUAGES else nearest_language(request.headers.get("Accept-Language"))
+        g.language = (
+            wanted if wanted in LANGUAGES else nearest_language(request.headers.get("Accept-Language"))
+        )
     return cast(Language, g.language)
 
 

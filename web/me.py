@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, current_app, render_template, request
+from flask import Blueprint, current_app, redirect, render_template, request
+from sqlalchemy.engine import Connection
 
-from corpus import clips, overview, projects, work
+from corpus import clips, overview, projects, review, withdrawal, work
 from corpus.clips import Clip
-from corpus.database import reading
+from corpus.database import begin, reading
 from corpus.people import Member
 from web.auth import require
 from web.context import Reply, member, site
@@ -47,11 +48,10 @@ def page() -> Reply:
 @require("speaker")
 def receipt(clip_id: str) -> Reply:
     """The signed receipt of one of the caller's clips, as a file."""
-    me = member()
     with reading(site().engine) as db:
-        found = clips.find(db, clip_id)
+        found = _own(db, clip_id)
         body = clips.stored_receipt(db, clip_id)
-    if found is None or found.person_id != me.person_id or body is None:
+    if body is None:
         raise clips.ClipNotFound()
     return current_app.response_class(
         json.dumps(body, ensure_ascii=False, indent=1) + "\n",
@@ -63,6 +63,52 @@ def receipt(clip_id: str) -> Reply:
     )
 
 
+@bp.post("/me/clips/<clip_id>/appeal")
+@require("speaker")
+def appeal(clip_id: str) -> Reply:
+    """Ask another person to listen to a refused clip."""
+    here = site()
+    reason = request.form.get("reason", "").strip()
+    with begin(here.engine) as db:
+        review.appeal(
+            db,
+            _own(db, clip_id),
+            reason=reason,
+            signer=here.signer,
+            salt=bytes.fromhex(here.random_hex(16)),
+            now_ms=here.clock_ms(),
+        )
+    return redirect("/me?said=appealed", 303)
+
+
+@bp.post("/me/clips/<clip_id>/withdraw")
+@require("speaker")
+def withdraw(clip_id: str) -> Reply:
+    """Take one clip back."""
+    here = site()
+    with reading(here.engine) as db:
+        found = _own(db, clip_id)
+    withdrawal.of_clips(here.custody, [found])
+    return redirect("/me?said=withdrawn", 303)
+
+
+@bp.post("/me/withdraw")
+@require("speaker")
+def withdraw_all() -> Reply:
+    """Take everything back."""
+    if request.form.get("sure") != "yes":
+        return redirect("/me", 303)
+    withdrawal.of_person(site().custody, member().person_id)
+    return redirect("/me?said=withdrawn", 303)
+
+
+def _own(db: Connection, clip_id: str) -> Clip:
+    found = clips.find(db, clip_id)
+    if found is None or found.person_id != member().person_id:
+        raise clips.ClipNotFound()
+    return found
+
+
 def _recordings(me: Member) -> str:
     with reading(site().engine) as db:
         project = projects.by_id(db, me.project_id or "")
@@ -72,7 +118,7 @@ def _recordings(me: Member) -> str:
         rows = []
         for clip in newest:
             heard = clips.newest_measurement(db, clip.id)
-            decided = clips.latest_decision(db, clip.id)
+            decided = review.latest_decision(db, clip.id)
             rows.append(
                 Row(
                     clip,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from flask import Blueprint, redirect, render_template, request
 
-from corpus import assignments, projects, review, transcripts
+from corpus import assignments, clips, projects, review, transcripts
 from corpus.database import begin, reading
+from protocol.errors import sentence
 from transcribe import agreement
 from web.assignments_api import as_json
 from web.auth import require
 from web.context import Reply, member, site
 from web.desk import start_page, take_next
-from web.language import spoken
+from web.language import current, spoken
 
 bp = Blueprint("review", __name__)
 
@@ -19,8 +20,22 @@ bp = Blueprint("review", __name__)
 @bp.get("/review")
 @require("reviewer")
 def desk() -> Reply:
-    """What waits for a decision."""
-    return start_page("review")
+    """What waits for a decision: texts, and refusals that a speaker appeals against."""
+    me = member()
+    with reading(site().engine) as db:
+        waiting = review.appeals(db, project_id=me.project_id or "", person_id=me.person_id)
+    shown = [
+        {
+            "clip": appeal.clip,
+            "said": appeal.said,
+            "reasons": [
+                clips.finding_from_json({"severity": "error", **reason}).as_json(current())
+                for reason in appeal.reasons
+            ],
+        }
+        for appeal in waiting
+    ]
+    return start_page("review", appeals=shown)
 
 
 @bp.post("/review/next")
@@ -28,6 +43,25 @@ def desk() -> Reply:
 def take() -> Reply:
     """Lease the next clip and go to it."""
     return take_next("review")
+
+
+@bp.post("/review/appeals/<clip_id>")
+@require("reviewer")
+def decide_appeal(clip_id: str) -> Reply:
+    """Decide an appeal."""
+    here, me = site(), member()
+    with begin(here.engine) as db:
+        review.decide_appeal(
+            db,
+            clip_id,
+            person_id=me.person_id,
+            project_id=me.project_id or "",
+            step="accept" if request.form.get("decision") == "accept" else "refuse",
+            signer=here.signer,
+            salt=bytes.fromhex(here.random_hex(16)),
+            now_ms=here.clock_ms(),
+        )
+    return redirect("/review", 303)
 
 
 @bp.get("/review/<assignment_id>")
@@ -44,7 +78,7 @@ def clip(assignment_id: str) -> Reply:
         why = transcripts.review_reasons(db, held.clip_id, style=data["style"])
     if held.state in ("submitted", "released", "refused") or len(blind) < 2:
         return render_template("closed.html", held=data, done=done, home="review", tag=project.language)
-    pieces = agreement.differences(blind[0].text, blind[1].text, blind[0].ruleset)
+    sides = _sides(blind[0], blind[1])
     return render_template(
         "review.html",
         held=data,
@@ -52,7 +86,8 @@ def clip(assignment_id: str) -> Reply:
         tag=project.language,
         home="review",
         blind=blind,
-        pieces=pieces,
+        sides=sides,
+        reason_text=lambda code: sentence(code, current()),
         why=why,
         heard=review.HEARD,
     )
@@ -73,6 +108,7 @@ def refuse(assignment_id: str) -> Reply:
             start_s=_seconds(form.get("start_s")),
             end_s=_seconds(form.get("end_s")),
             note=form.get("note", "").strip() or None,
+            signer=here.signer,
             salt=bytes.fromhex(here.random_hex(16)),
             now_ms=here.clock_ms(),
         )
@@ -86,3 +122,16 @@ def _seconds(text: str | None) -> float | None:
     if not (whole + part).isascii() or not (whole + part).isdigit() or len(text) > 12:
         raise review.RefusalIncomplete(place=text[:20])
     return float(text)
+
+
+def _sides(
+    first: transcripts.Transcript, second: transcripts.Transcript
+) -> tuple[list[object], list[object]]:
+    """Each text in pieces: what both have, and what only it has."""
+    import difflib
+
+    a, b = [], []
+    for op, i, j, k, l in difflib.SequenceMatcher(None, first.text, second.text).get_opcodes():
+        a.append({"same": op == "equal", "text": first.text[i:j]})
+        b.append({"same": op == "equal", "text": second.text[k:l]})
+    return a, b

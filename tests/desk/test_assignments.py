@@ -34,9 +34,7 @@ def lease(world, person, now=NOW, role="transcriber"):
 
 def save(world, held, text, version, now=NOW):
     with begin(world.engine) as db:
-        return assignments.save(
-            db, held.id, person_id=held.person_id, text=text, version=version, now_ms=now
-        )
+        return assignments.save(db, held.id, person_id=held.person_id, text=text, version=version, now_ms=now)
 
 
 def submit(world, held, text, now=NOW, **more):
@@ -104,9 +102,7 @@ def test_the_database_itself_refuses_a_second_lease_of_a_clip(world):
     world.clip()
     held = lease(world, ann)
     with pytest.raises(sa.exc.IntegrityError), begin(world.engine) as db:
-        db.execute(
-            sa.insert(tables.assignment).values({**held.__dict__, "id": "other", "person_id": ben})
-        )
+        db.execute(sa.insert(tables.assignment).values({**held.__dict__, "id": "other", "person_id": ben}))
 
 
 def test_a_clip_given_back_goes_to_others_and_not_back(world):

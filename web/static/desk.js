@@ -22,7 +22,7 @@ const draft = new Draft(task.id, {
     editor.report(saved.findings);
     const canMend = saved.fixed !== editor.text;
     at("mend-all").hidden = !canMend;
-    at("no-findings").hidden = saved.findings.length > 0;
+    showNone(saved.findings);
   },
   onConflict(mine, stored) {
     at("conflict-mine").textContent = mine;
@@ -37,6 +37,11 @@ editor.onchange = (text) => {
   at("mend-all").hidden = true;
   draft.edit(text);
 };
+
+function showNone(findings) {
+  at("no-findings").hidden = findings.length > 0;
+  at("no-findings").textContent = editor.text.trim() ? say.clean : say.empty;
+}
 
 function showState(state, detail) {
   const line = at("saved");
@@ -86,7 +91,7 @@ async function submit() {
     draft.version = body.version;
     draft.sent = editor.text;
     editor.report(body.findings);
-    at("no-findings").hidden = body.findings.length > 0;
+    showNone(body.findings);
     at("live").textContent = body.detail;
     editor.here = -1;
     editor.next();
@@ -104,8 +109,11 @@ function finish(done) {
   at("stored-text").textContent = done.text || say.no_text;
   const mended = done.findings.filter((finding) => finding.fix?.safe && done.applied.includes(finding.code));
   at("mended").hidden = done.text === done.text_raw;
+  const sentences = new Map(mended.map((finding) => [`${finding.code} ${finding.message}`, finding]));
   at("mended-list").replaceChildren(
-    ...mended.map((finding) => make("li", {}, make("span", { class: "mono small" }, finding.code), " ", finding.message)),
+    ...[...sentences.values()].map(({ code, message }) =>
+      make("li", {}, make("span", { class: "mono small" }, code), " ", message),
+    ),
   );
   at("handed-in").hidden = false;
   at("next").focus();

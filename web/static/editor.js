@@ -149,6 +149,7 @@ export class Editor {
         mends(finding).forEach((mend, choice) => {
           const label = mend === "" ? this.say.delete : finding.fix?.text === mend ? fill(this.say.change_to, { text: visible(mend) }) : visible(mend);
           const button = make("button", { type: "button", class: "mend", lang: this.area.lang }, label);
+          if (index === this.here) button.append(make("kbd", { "aria-hidden": "true" }, String(choice + 1)));
           button.addEventListener("click", () => {
             this.here = index;
             this.apply(choice);
