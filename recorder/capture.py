@@ -12,7 +12,6 @@ how that was noticed: the driver's flag, a full queue, or the clock (see `record
 from __future__ import annotations
 
 import queue
-import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from protocol.errors import CodedError
 from recorder import soundfiles
 from recorder.gaps import FrameClock
 
-RATES_HZ = (48_000, 32_000, 16_000, 8_000)  # those that the voice detector takes
+RATES_HZ = (48_000, 44_100, 32_000, 24_000, 22_050, 16_000)  # those that the intake takes
 BLOCK_S = 0.01
 _QUEUE_S = 30.0
 _SILENT_S = 3.0  # a device that gives nothing for so long has stopped
@@ -50,12 +49,6 @@ class SoundSystemMissing(CodedError):
     """No PortAudio."""
 
     code = "SOUND_SYSTEM_MISSING"
-
-
-class DeviceNotFound(CodedError):
-    """No device of that name."""
-
-    code = "DEVICE_NOT_FOUND"
 
 
 class DeviceFailed(CodedError):
@@ -120,8 +113,8 @@ class Source(Protocol):
 class FileSource:
     """A file that plays the microphone, block by block.
 
-    The sampling rate stays as it is where the voice detector takes it; otherwise it goes *down* to the
-    next that it takes, so that a clip never claims a bandwidth that it does not have.
+    The sampling rate stays as it is where the intake takes it; otherwise it goes *down* to the next that
+    is taken, so that a clip never claims a bandwidth that it does not have.
 
     Parameters
     ----------
@@ -186,8 +179,10 @@ class DeviceSource:
 
     Parameters
     ----------
-    device : str, int or None
-        Name, number or the system's default input.
+    device : int or None
+        As `recorder.devices.find_device` gives it, or the system's default input.
+    name : str
+        What to call it before people.
     sample_rate_hz : int
         One of `RATES_HZ`.
     channel : int
@@ -198,8 +193,9 @@ class DeviceSource:
 
     def __init__(
         self,
-        device: str | int | None = None,
+        device: int | None = None,
         *,
+        name: str = "default",
         sample_rate_hz: int = 48_000,
         channel: int = 0,
         block_s: float = BLOCK_S,
@@ -215,8 +211,8 @@ class DeviceSource:
         )
         self._dropped_frames = 0
         self._stopped = False
-        self._device = None if device is None else find_device(device, "input")
-        self.name = str(device) if device is not None else "default"
+        self._device = device
+        self.name = name
 
     def blocks(self) -> Iterator[Block]:
         """Open the device and give its sound until `stop`.
@@ -288,20 +284,6 @@ class DeviceSource:
             self._dropped_frames += frames  # one writer, so no lock
 
 
-@dataclass(frozen=True)
-class Device:
-    """A sound device as PortAudio lists it."""
-
-    number: int
-    name: str
-    system: str
-    inputs: int
-    outputs: int
-    default_rate_hz: int
-    is_default_input: bool
-    is_default_output: bool
-
-
 def portaudio() -> Any:
     """The sounddevice module.
 
@@ -315,44 +297,6 @@ def portaudio() -> Any:
     except OSError as error:
         raise SoundSystemMissing(problem=str(error)) from error
     return sounddevice
-
-
-def devices() -> list[Device]:
-    """All inputs and outputs of this machine."""
-    sounddevice = portaudio()
-    systems = [row["name"] for row in sounddevice.query_hostapis()]
-    default_in, default_out = sounddevice.default.device
-    return [
-        Device(
-            number=number,
-            name=row["name"],
-            system=systems[row["hostapi"]],
-            inputs=row["max_input_channels"],
-            outputs=row["max_output_channels"],
-            default_rate_hz=int(row["default_samplerate"]),
-            is_default_input=number == default_in,
-            is_default_output=number == default_out,
-        )
-        for number, row in enumerate(sounddevice.query_devices())
-    ]
-
-
-def find_device(wanted: str | int, kind: Literal["input", "output"]) -> int:
-    """The number of the device with this name or number; a part of the name is enough if it is unique."""
-    fitting = [d for d in devices() if (d.inputs if kind == "input" else d.outputs)]
-    number = int(wanted) if isinstance(wanted, int) or wanted.isdecimal() else None
-    exact = [d for d in fitting if d.number == number or d.name == wanted]
-    partly = [d for d in fitting if str(wanted).casefold() in d.name.casefold()]
-    found = exact[:1] or (partly if len(partly) == 1 else [])
-    if not found:
-        known = ", ".join(d.name for d in fitting) or "none at all"
-        raise DeviceNotFound(device=str(wanted), known=known)
-    return found[0].number
-
-
-def device_class(name: str) -> str:
-    """A device's name as a clip may carry it: letters, digits and dashes, at most 32."""
-    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:32] or "unnamed"
 
 
 def _portaudio_problem(error: Exception) -> str:

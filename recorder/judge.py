@@ -8,7 +8,7 @@ from typing import Any
 
 from noise_profiles import measure, profile, vad
 from noise_profiles.profile import NoiseProfile
-from protocol.clip import AudioFinding, ClipMeta, Grade, Verdict
+from protocol.clip import AudioFinding, ClipMeta, Verdict
 from protocol.errors import Language
 from recorder.cutter import ONSET_GUARD_S
 from recorder.spool import OpenTake, Spool, Take
@@ -88,11 +88,11 @@ def lead_in_s(samples: Int16, sample_rate_hz: int) -> float:
     return round(min(60.0, max(0.0, first / sample_rate_hz - ONSET_GUARD_S)), 3)
 
 
-def finish_recovered(spool: Spool, take: OpenTake, profiles: Mapping[Grade, NoiseProfile]) -> Take:
+def finish_recovered(spool: Spool, take: OpenTake, noise_profile: NoiseProfile) -> Take:
     """Judge and commit a take that a crash left open: its lead-in is found again by the detector."""
     samples = take.read()
     meta = replace(take.meta, lead_in_s=lead_in_s(samples, take.sample_rate_hz))
-    return commit(spool, take, judge(samples, take.sample_rate_hz, meta, profiles[take.meta.grade]))
+    return commit(spool, take, judge(samples, take.sample_rate_hz, meta, noise_profile))
 
 
 def _finding_as_json(finding: AudioFinding) -> dict[str, Any]:

@@ -94,6 +94,7 @@ class Key(Enum):
     REDO = "redo"
     SKIP = "skip"
     ROOM = "room"  # the room has changed: listen again
+    NOISE = "noise"  # noise from the loudspeaker on or off; the studio's affair
     QUIT = "quit"
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from protocol.errors import CodedError
 
-MIN_RATE_HZ = 8_000
+MIN_RATE_HZ = 16_000  # below it is telephone sound, and raising the rate would only hide that
 MIN_DURATION_S = 0.1
 _SCAN = 1 << 16  # frames decoded at a time
 
@@ -60,7 +60,7 @@ class AudioTooShort(CodedError):
 
 
 class AudioRateTooLow(CodedError):
-    """Below the telephone's sampling rate."""
+    """Telephone sound."""
 
     code = "AUDIO_RATE_TOO_LOW"
 

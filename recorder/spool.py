@@ -63,10 +63,16 @@ class Spool:
         durable.make_folder(receipts)
 
     def open_take(
-        self, meta: ClipMeta, sample_rate_hz: int, membership: str, *, tail: Int16 | None = None
+        self,
+        meta: ClipMeta,
+        sample_rate_hz: int,
+        membership: str,
+        *,
+        tail: Int16 | None = None,
+        clip_id: ClipId | None = None,
     ) -> OpenTake:
         """Begin a take, with samples that belong to its start if there are any."""
-        clip_id = self._new_id()
+        clip_id = clip_id or self._new_id()
         draft = self.folder / f"{clip_id}.new"
         folder = self.folder / f"{clip_id}.part"
         header = {
@@ -153,6 +159,11 @@ class Spool:
             except SpoolDamaged as error:
                 errors.append(error)
         return errors
+
+    def knows(self, clip_id: ClipId) -> bool:
+        """Whether the clip is here, open or final, or has a receipt."""
+        places = (self.folder / clip_id, self.folder / f"{clip_id}.part")
+        return any(p.exists() for p in (*places, self.receipts / f"{clip_id}.receipt.json"))
 
     def open_names(self) -> list[str]:
         """Ids of takes that are still open, here, in another process, or since a crash."""

@@ -7,11 +7,11 @@ happens goes out through another, which the caller makes safe for its screen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from noise_profiles import measure
 from noise_profiles.levels import LevelMeter
@@ -22,55 +22,16 @@ from recorder import session
 from recorder.capture import Block, Source
 from recorder.cutter import DETECTOR_DELAY_S, CutRules, Cutter, Piece
 from recorder.judge import Judgement, commit, judge, lead_in_s
+from recorder.playback import RoomNoise
 from recorder.session import Do, Key, Phase
 from recorder.spool import Gap, OpenTake, Spool, Take
+from recorder.told import Judged, Levels, Notice, Prompt, Told
 
 ROOM_TONE_S = 2.0
 LEAD_IN_S = 0.5
 LONGEST_TAKE_S = 60.0
 _LEVELS_EVERY_S = 0.1
 _ONSET_S = DETECTOR_DELAY_S + 0.05  # how far back speech may reach when the detector opens
-
-
-@dataclass(frozen=True)
-class Notice:
-    """Something to say: a key of ``wording.toml`` and its parameters."""
-
-    key: str
-    parameters: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A take was measured; `take` is set once it is kept."""
-
-    judgement: Judgement
-    take: Take | None
-    start_sample: int
-
-
-@dataclass(frozen=True)
-class Levels:
-    """What the meters show, ten times a second."""
-
-    state: session.State
-    level_dbfs: float
-    peak_dbfs: float
-    noise_dbfs: float | None
-    speaking: bool
-    position_s: float
-    lost_samples: int
-
-
-Told: TypeAlias = Notice | Judged | Levels
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """A text to be read aloud."""
-
-    id: str | None
-    text: str
 
 
 class Studio:
@@ -101,6 +62,7 @@ class Studio:
         keys: Callable[[], Key | None] = lambda: None,
         prompts: Sequence[Prompt] = (),
         cut_rules: CutRules | None = None,
+        room_noise: RoomNoise | None = None,
     ) -> None:
         rate_hz = source.sample_rate_hz
         self._source = source
@@ -124,7 +86,9 @@ class Studio:
         self._detector = SpeechDetector(rate_hz)
         self._meter = LevelMeter(rate_hz)
         self._cutter = Cutter(rate_hz, cut_rules) if mode == "hands_free" else None
-        self._state, self._first = session.begin()
+        self._room_noise = room_noise
+        self._begun = False
+        self._state, _ = session.begin()
         self._position = 0
         self._ended = False
         self._lost_samples = 0
@@ -146,7 +110,10 @@ class Studio:
         CodedError
             If the source fails. What was recorded until then is in the spool, and finished.
         """
-        self._event(session.Consented(yes=True))
+        if self._room_noise is not None:
+            self._room_noise.start()
+        else:
+            self._begin()
         try:
             for block in self._source.blocks():
                 self._hear(block)
@@ -161,8 +128,38 @@ class Studio:
         while (key := self._keys()) is not None:
             if key is Key.QUIT:
                 return True  # `_end` keeps what is open, as at the end of a file
-            self._event(key)
+            if key is Key.NOISE:
+                self._toggle_noise()
+            else:
+                self._event(key)
         return False
+
+    def _begin(self) -> None:
+        self._begun = True
+        self._event(session.Consented(yes=True))
+
+    # --- noise in the room -----------------------------------------------------------------------
+
+    def _toggle_noise(self) -> None:
+        if self._room_noise is None:
+            return
+        if self._room_noise.playing:
+            self._room_noise.stop()
+            self._event(Key.ROOM)  # it sounds different now
+        else:
+            self._room_noise.start()
+        self._tell(Notice(*self._room_noise.notice()))
+
+    def _follow_noise(self, levels_db: NDArray[np.float64], speaking: bool) -> None:
+        """Let the loudspeaker's level follow; once it stands, the room is measured with it."""
+        if self._room_noise is None or not self._room_noise.hear(levels_db, speaking):
+            return
+        self._tell(Notice(*self._room_noise.notice()))
+        if not self._room_noise.settling:
+            if self._begun:
+                self._event(Key.ROOM)
+            else:
+                self._begin()
 
     # --- sound in --------------------------------------------------------------------------------
 
@@ -170,6 +167,7 @@ class Studio:
         self._position += block.samples.size
         speaking = self._detector.feed(block.samples)
         levels_db = self._meter.feed(block.samples)
+        self._follow_noise(levels_db, speaking)
         if block.gap is not None:
             self._note_gap(block)
         if self._take is not None:
@@ -218,6 +216,8 @@ class Studio:
     def _end(self) -> None:
         """The source is at its end: finish what is open, also when an error is on its way out."""
         self._ended = True
+        if self._room_noise is not None:
+            self._room_noise.stop()
         if self._cutter is not None and self._take is not None:
             self._take_pieces(self._cutter.finish(self._position, self._detector.finish()))
         self._event(session.SourceEnded())
@@ -235,7 +235,8 @@ class Studio:
         match action:
             case Do.LISTEN_TO_ROOM:
                 self._room = []
-                self._tell(Notice("room.listen"))
+                if self._source.live:
+                    self._tell(Notice("room.listen"))
             case Do.MEASURE_ROOM:
                 self._measure_room()
             case Do.TELL_ROOM_NOT_QUIET:

@@ -118,7 +118,7 @@ class Uploader:
                         return self._outcome(take.clip_id, location, offset)
                     offset = self._patch(take, location, offset, size_bytes)
             except _UploadGone:
-                location, problem = None, "the upload had expired"
+                location, problem = None, "the server dropped the upload"
             except _Again as error:
                 problem = error.problem
             except ServerUnreachable as error:
@@ -146,10 +146,11 @@ class Uploader:
         if response.status_code not in (200, 201):
             raise self._refusal(response)
         location = response.headers.get("Location", "")
-        address = urljoin(self._api.url("/api/v1/uploads"), location)
-        if not location or urlsplit(address)[:2] != urlsplit(self._api.server)[:2]:
-            raise ServerAnswerUnexpected(server=self._api.server, problem="the upload has no address here")
-        return address.removeprefix(self._api.server)
+        if not location:
+            raise ServerAnswerUnexpected(server=self._api.server, problem="the upload has no address")
+        # Only its path counts: the token goes to the server that was joined and to no other.
+        path = urlsplit(urljoin(self._api.url("/api/v1/uploads"), location)).path
+        return path.removeprefix(urlsplit(self._api.server).path)
 
     def _offset(self, location: str, size_bytes: int) -> int:
         """HEAD: how many bytes the server holds."""
@@ -180,13 +181,16 @@ class Uploader:
         if response.status_code == 409 and "Upload-Offset" in response.headers:
             true_offset = self._offset_in(response, size_bytes)
             if true_offset == offset:
-                raise _Again("the server contradicts itself about the offset")
+                raise _Again("another request holds the upload")
             return true_offset
         if response.status_code in (404, 410):
             raise _UploadGone()
         if response.status_code == _CHECKSUM_MISMATCH:
             raise _Again("a piece was damaged on its way")
-        raise self._refusal(response)
+        refusal = self._refusal(response)
+        if isinstance(refusal, ServerRefused) and refusal.parameters["reason"] == "UPLOAD_DIGEST_MISMATCH":
+            raise _UploadGone()  # what is here was checked, so it was the way or the server: from the start
+        raise refusal
 
     def _outcome(self, clip_id: ClipId, location: str, size_bytes: int) -> dict[str, Any]:
         """GET clips/{clip_id}; where the closing was cut off, an empty PATCH closes the upload again."""
