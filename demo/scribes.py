@@ -37,7 +37,7 @@ def work(api: Api, types: Typing, means: Typing) -> list[Done]:
         From an assignment to what the person types at first, and to what they mean to write, which is what
         they correct to when the rules refuse the first.
     """
-    done = []
+    done: list[Done] = []
     while True:
         answer = api.send("POST", "/api/v1/assignments", json={})
         if answer.status_code == 204:
@@ -51,9 +51,9 @@ def _one(api: Api, task: Mapping[str, Any], types: Typing, means: Typing) -> Don
     place = f"/api/v1/assignments/{task['id']}"
     typed = types(task)
     saved = api.json(api.send("PUT", place, json={"text": typed, "version": task["version"]}))
-    text, refused = typed, ()
+    refused: tuple[str, ...] = ()
     try:
-        handed = api.post(f"{place}/submit", {"text": text, "version": saved["version"]})
+        handed = api.post(f"{place}/submit", {"text": typed, "version": saved["version"]})
     except ServerRefused as refusal:
         errors = (f["code"] for f in saved["findings"] if f["severity"] == "error")
         refused = tuple(dict.fromkeys(errors))
