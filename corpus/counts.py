@@ -9,9 +9,11 @@ from corpus import ledger
 from corpus.tables import clip, upload
 
 
-def clips_by_state(db: Connection) -> dict[str, int]:
-    """Clips of the whole server by state."""
+def clips_by_state(db: Connection, project_id: str | None = None) -> dict[str, int]:
+    """Clips by state, of one project or of the whole server."""
     query = sa.select(clip.c.state, sa.func.count()).group_by(clip.c.state)
+    if project_id is not None:
+        query = query.where(clip.c.project_id == project_id)
     return {state: int(count) for state, count in db.execute(query)}
 
 

@@ -51,6 +51,11 @@ class Entry:
     more: Mapping[str, str] = field(default_factory=dict)
 
 
+def canonical(value: object) -> bytes:
+    """RFC 8785 canonical JSON; `ValueError` for what it cannot hold."""
+    return rfc8785.dumps(cast(Any, value))
+
+
 def rfc3339(time_ms: int) -> str:
     """``2026-01-31T08:00:00.000Z``."""
     moment = datetime.fromtimestamp(time_ms // 1000, UTC)

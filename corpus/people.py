@@ -291,11 +291,16 @@ def revoke(db: Connection, token_hash: str, *, now_ms: int) -> None:
 
 
 def has_operator(db: Connection) -> bool:
-    """Whether anyone can operate the server, or holds an unused link to."""
-    return (
-        db.execute(sa.select(membership.c.id).where(membership.c.role == "operator").limit(1)).first()
-        is not None
+    """Whether anyone operates the whole server, or was ever invited to."""
+    query = sa.select(invitation.c.hash).where(
+        invitation.c.role == "operator", invitation.c.project_id.is_(None)
     )
+    return db.execute(query.limit(1)).first() is not None
+
+
+def by_speaker(db: Connection, speaker_id: str) -> str | None:
+    """The person behind a pseudonym."""
+    return db.execute(sa.select(person.c.id).where(person.c.speaker_id == speaker_id)).scalar()
 
 
 def derived_token(key: bytes, invite_secret: str, nonce: str) -> str:

@@ -1,0 +1,452 @@
+"""The operator's commands: projects, invitations, withdrawal, the ledger, and the care of the data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import sys
+import time
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+
+import click
+
+from corpus.serve_cli import ADDRESS_FILE, DEFAULT_PORT, serve
+from protocol.clip import ROLES, Role
+from protocol.errors import CodedError
+
+if TYPE_CHECKING:
+    from web.context import Site
+
+__all__ = [
+    "backup",
+    "doctor",
+    "fsck",
+    "invite",
+    "ledger",
+    "project",
+    "remeasure",
+    "restore",
+    "serve",
+    "withdraw",
+]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+_HELP = {"help_option_names": ["-h", "--help"]}
+
+
+class FileUnreadable(CodedError):
+    """A file that a command was given cannot be read."""
+
+    code: ClassVar[str] = "FILE_UNREADABLE"
+
+
+class ValueInvalid(CodedError):
+    """An argument makes no sense."""
+
+    code: ClassVar[str] = "VALUE_INVALID"
+
+
+def data_option(command: Command) -> Command:
+    """``--data DIR``."""
+    return click.option(
+        "--data",
+        type=click.Path(path_type=Path),
+        help="The server's data folder; XIANGYIN_DATA if not given.",
+    )(command)
+
+
+def format_option(command: Command) -> Command:
+    """``--format text|json``."""
+    return click.option(
+        "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
+        help="json: one object a line.",
+    )(command)  # fmt: skip
+
+
+def tell(form: str, row: Mapping[str, Any], text: str) -> None:
+    """Print one result."""
+    click.echo(json.dumps(row, ensure_ascii=False) if form == "json" else text)
+
+
+def open_data(data: Path | None) -> Site:
+    """The data folder's parts, as the server opens them."""
+    import server
+    from corpus.settings import load
+
+    return server.open_site(load(os.environ, data))
+
+
+@click.group(context_settings=_HELP, epilog="Example:  xiangyin project show taipei-street")
+def project() -> None:
+    """Create and show collection projects; import prompts."""
+
+
+@project.command(
+    epilog="Example:  xiangyin project create taipei-street --title 'Taipei street talk'"
+    " --language nan-Hant-TW --orthography nan-Hant"
+)
+@click.argument("slug")
+@click.option("--title", required=True, help="What people see.")
+@click.option("--language", required=True, help="BCP 47 tag, such as nan-Hant-TW.")
+@click.option("--orthography", required=True, help="A ruleset, such as nan-Hant.")
+@click.option("--profile", "profile_id", default="everyday", show_default=True, help="A noise profile.")
+@click.option("--terms", type=click.Path(path_type=Path), help="Text, or JSON/TOML with version and text.")
+@click.option(
+    "--consent", type=click.Path(path_type=Path), help="Text, or JSON/TOML with version, text, license."
+)
+@data_option
+@format_option
+def create(
+    slug: str, title: str, language: str, orthography: str, profile_id: str, terms: Path | None,
+    consent: Path | None, data: Path | None, form: str,
+) -> None:  # fmt: skip
+    """Create a project. The same command again changes nothing."""
+    from corpus import projects
+    from corpus.database import begin
+    from noise_profiles import profile
+    from transcribe.orthography import load
+
+    load(orthography)
+    if profile_id not in profile.load():
+        raise ValueInvalid(field="profile", problem="need one of " + ", ".join(profile.load()))
+    site = open_data(data)
+    new = projects.Project(
+        id=slug,
+        title=title,
+        language=language,
+        orthography=orthography,
+        profile_id=profile_id,
+        terms=_agreement(terms, projects.DEFAULT_TERMS, "terms"),
+        consent=_agreement(consent, projects.DEFAULT_CONSENT, "consent"),
+        created_ms=site.clock_ms(),
+    )
+    with begin(site.engine) as db:
+        projects.create(db, new)
+        found = projects.by_id(db, slug)
+    row = {**found.__dict__}
+    tell(form, row, f"Project {slug}: {title} ({language}, rules {orthography}, profile {profile_id})")
+
+
+@project.command(epilog="Example:  xiangyin project show taipei-street --format json")
+@click.argument("slug")
+@data_option
+@format_option
+def show(slug: str, data: Path | None, form: str) -> None:
+    """Show a project and how far it is."""
+    from corpus import counts, projects
+    from corpus.database import reading
+
+    site = open_data(data)
+    with reading(site.engine) as db:
+        found = projects.by_id(db, slug)
+        prompts = len(projects.prompts(db, slug))
+        states = counts.clips_by_state(db, slug)
+    row = {**found.__dict__, "prompts": prompts, "clips": states}
+    said = ", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "no clips yet"
+    tell(
+        form,
+        row,
+        f"{found.id}: {found.title}\n  language {found.language}, rules {found.orthography}, profile"
+        f" {found.profile_id}\n  terms {found.terms['version']}, consent {found.consent['version']}"
+        f" ({found.consent['license']})\n  {prompts} prompts; {said}",
+    )
+
+
+@project.command(name="prompts", epilog="Example:  xiangyin project prompts taipei-street prompts.txt")
+@click.argument("slug")
+@click.argument("file", type=click.Path(path_type=Path))
+@data_option
+@format_option
+def import_prompts(slug: str, file: Path, data: Path | None, form: str) -> None:
+    """Import prompts: text (one a line), CSV or JSONL. One bad line, and none is taken."""
+    from corpus import projects
+    from corpus.database import begin, reading
+    from transcribe.text import fold
+
+    read = projects.read_prompts(_read(file), file.name)
+    site = open_data(data)
+    with reading(site.engine) as db:
+        ruleset = projects.by_id(db, slug).orthography
+    folded = [(prompt_id, text, " ".join(fold(text, ruleset))) for prompt_id, text in read]
+    with begin(site.engine) as db:
+        added = projects.add_prompts(db, slug, folded)
+    row = {"project": slug, "added": added, "there": len(read) - added}
+    tell(form, row, f"{added} prompts added, {len(read) - added} were there already")
+
+
+@click.command(
+    context_settings=_HELP, epilog="Example:  xiangyin invite taipei-street --role speaker --count 20"
+)
+@click.argument("slug")
+@click.option("--role", required=True, type=click.Choice(ROLES))
+@click.option("--count", default=1, show_default=True, type=click.IntRange(1, 10_000))
+@data_option
+@format_option
+def invite(slug: str, role: str, count: int, data: Path | None, form: str) -> None:
+    """Print one-time invitations to a project. Each is shown once and stored hashed."""
+    from corpus import people, projects
+    from corpus.database import begin
+    from corpus.ledger import rfc3339
+
+    site = open_data(data)
+    base = _address(site)
+    now_ms = site.clock_ms()
+    expires_ms = now_ms + 1000 * site.settings.invitation_expires_s
+    made = [secrets.token_urlsafe(24) for _ in range(count)]
+    with begin(site.engine) as db:
+        projects.by_id(db, slug)
+        for secret in made:
+            people.invite(
+                db, secret, project_id=slug, role=cast(Role, role), now_ms=now_ms, expires_ms=expires_ms
+            )
+    for secret in made:
+        url = f"{base}/join/{secret}"
+        row = {"invite": secret, "url": url, "role": role, "project": slug, "expires_at": rfc3339(expires_ms)}
+        tell(form, row, url)
+
+
+@click.command(
+    context_settings=_HELP,
+    epilog="Example:  xiangyin withdraw --clip 1f0c6a52-9b7e-4c1d-8a3e-5d2b7f90c114",
+)
+@click.option("--clip", "clip_id", help="A clip's id.")
+@click.option("--session", "session_id", help="A session's id.")
+@click.option("--speaker", "speaker_id", help="A speaker's pseudonym.")
+@data_option
+@format_option
+def withdraw(
+    clip_id: str | None, session_id: str | None, speaker_id: str | None, data: Path | None, form: str
+) -> None:
+    """Withdraw a clip, a session or a speaker: sound, texts and published copies are erased."""
+    from corpus import clips, people, withdrawal
+    from corpus.database import reading
+
+    if sum(x is not None for x in (clip_id, session_id, speaker_id)) != 1:
+        raise click.UsageError("Give one of --clip, --session, --speaker.")
+    site = open_data(data)
+    if session_id is not None:
+        done = withdrawal.of_session(site.custody, session_id)
+    else:
+        with reading(site.engine) as db:
+            found = clips.find(db, clip_id) if clip_id is not None else None
+            person_id = people.by_speaker(db, speaker_id) if speaker_id is not None else None
+        if found is not None:
+            done = withdrawal.of_clips(site.custody, [found])
+        elif person_id is not None:
+            done = withdrawal.of_person(site.custody, person_id)
+        else:
+            raise clips.ClipNotFound()
+    if done.clips == 0:
+        raise clips.ClipNotFound()
+    tell(form, done.as_json(), f"{done.clips} clips withdrawn, {len(done.receipts)} of them now")
+
+
+@click.group(context_settings=_HELP, epilog="Example:  xiangyin ledger verify --older head-of-may.txt")
+def ledger() -> None:
+    """Export and check the append-only log."""
+
+
+@ledger.command(epilog="Example:  xiangyin ledger export log-2026")
+@click.argument("folder", type=click.Path(path_type=Path))
+@data_option
+@format_option
+def export(folder: Path, data: Path | None, form: str) -> None:
+    """Write entries.jsonl, whose lines are the leaves, and the signed head."""
+    from corpus import ledger as log
+    from corpus.database import begin
+    from corpus.disk import write_durably
+
+    site = open_data(data)
+    with begin(site.engine) as db:
+        head = log.sign_head(db, site.signer, now_ms=site.clock_ms())
+        lines = list(log.leaves(db))
+    folder.mkdir(parents=True, exist_ok=True)
+    write_durably(folder / "entries.jsonl", "".join(line + "\n" for line in lines).encode())
+    write_durably(folder / "head.txt", head.encode())
+    write_durably(folder / "vkey.txt", f"{site.signer.verifier}\n".encode())
+    tell(form, {"entries": len(lines), "folder": str(folder)}, f"{len(lines)} entries in {folder}")
+
+
+@ledger.command(epilog="Example:  xiangyin ledger head > head-of-may.txt")
+@data_option
+@format_option
+def head(data: Path | None, form: str) -> None:
+    """Print the signed head; keep it to notice a rollback later."""
+    from corpus import ledger as log
+    from corpus.database import begin
+
+    site = open_data(data)
+    with begin(site.engine) as db:
+        note = log.sign_head(db, site.signer, now_ms=site.clock_ms())
+    click.echo(
+        json.dumps({"head": note, "vkey": str(site.signer.verifier)}) if form == "json" else note,
+        nl=form == "json",
+    )
+
+
+@ledger.command(name="verify", epilog="Example:  xiangyin ledger verify --older head-of-may.txt")
+@click.option(
+    "--export", "folder", type=click.Path(path_type=Path), help="An exported log; else the database's."
+)
+@click.option("--older", type=click.Path(path_type=Path), help="A head kept from before.")
+@data_option
+@format_option
+def verify_log(folder: Path | None, older: Path | None, data: Path | None, form: str) -> None:
+    """Check the log whole, and that it extends an older head."""
+    from corpus import ledger as log
+    from corpus.database import begin
+    from protocol.tlog import ReceiptInvalid, VerifierKey
+
+    problems: list[str] = []
+    if folder is not None:
+        lines = _read(folder / "entries.jsonl").removesuffix("\n").split("\n")
+        lines = [] if lines == [""] else lines
+        note, key = _read(folder / "head.txt"), VerifierKey.parse(_read(folder / "vkey.txt").strip())
+    else:
+        site = open_data(data)
+        with begin(site.engine) as db:
+            problems = log.check_stored(db, site.signer.verifier)
+            note, key = log.sign_head(db, site.signer, now_ms=site.clock_ms()), site.signer.verifier
+            lines = list(log.leaves(db))
+    try:
+        log.verify(lines, note, key, None if older is None else _read(older))
+    except ReceiptInvalid as error:
+        problems.append(str(error.parameters["problem"]))
+    for problem in problems:
+        tell(form, {"problem": problem}, problem)
+    row = {"entries": len(lines), "good": not problems}
+    tell(
+        form,
+        row,
+        f"{len(lines)} entries: " + ("the log holds" if not problems else f"{len(problems)} problems"),
+    )
+    sys.exit(1 if problems else 0)
+
+
+@click.command(context_settings=_HELP, epilog="Example:  xiangyin remeasure --format json > figures.jsonl")
+@data_option
+@format_option
+def remeasure(data: Path | None, form: str) -> None:
+    """Run history through the current measuring method. Older figures stay; no verdict is changed."""
+    from corpus.remeasure import remeasured
+
+    site = open_data(data)
+    changed = count = 0
+    try:
+        for row in remeasured(site.intake, site.clock_ms):
+            count += 1
+            changed += row["changed"]
+            if form == "json" or row["changed"]:
+                tell(
+                    form,
+                    row,
+                    f"{row['clip_id']}  SNR {row['snr_db_before']} -> {row['snr_db']} dB"
+                    f"  {row['decision_before']} -> {row['decision']}",
+                )
+    finally:
+        site.intake.decoder.close()
+    if form == "text":
+        click.echo(f"{count} clips measured, {changed} with other figures than before")
+
+
+@click.command(context_settings=_HELP, epilog="Example:  xiangyin fsck --format json")
+@data_option
+@format_option
+def fsck(data: Path | None, form: str) -> None:
+    """Verify every blob, row, ledger entry, receipt and release against each other. Changes nothing."""
+    from corpus import check
+
+    site = open_data(data)
+    count = 0
+    for problem in check.everything(site.engine, site.store, site.signer.verifier, site.shelf):
+        count += 1
+        tell(form, problem.as_json(), f"{problem.kind}  {problem.name}: {problem.says}")
+    tell(form, {"problems": count}, "Everything fits together." if not count else f"{count} problems")
+    sys.exit(1 if count else 0)
+
+
+@click.command(context_settings=_HELP, epilog="Example:  xiangyin backup /mnt/backup/monday")
+@click.argument("folder", type=click.Path(path_type=Path))
+@data_option
+@format_option
+def backup(folder: Path, data: Path | None, form: str) -> None:
+    """Make a consistent copy, also while the server runs."""
+    from corpus.safekeeping import back_up
+
+    made = back_up(open_data(data), folder)
+    tell(form, made, f"{made['blobs']} blobs and the database are in {folder}")
+
+
+@click.command(
+    context_settings=_HELP, epilog="Example:  xiangyin restore /mnt/backup/monday --data corpus-data"
+)
+@click.argument("folder", type=click.Path(path_type=Path))
+@data_option
+@format_option
+def restore(folder: Path, data: Path | None, form: str) -> None:
+    """Bring a copy back into an empty data folder."""
+    from corpus.safekeeping import bring_back
+    from corpus.settings import load
+
+    made = bring_back(folder, load(os.environ, data))
+    tell(form, made, f"{made['blobs']} blobs and the database are back; check them with: xiangyin fsck")
+
+
+@click.command(context_settings=_HELP, epilog="Example:  xiangyin doctor")
+@data_option
+@format_option
+def doctor(data: Path | None, form: str) -> None:
+    """Say what works on this machine, and what to do about the rest."""
+    from corpus import examination
+    from corpus.settings import load
+
+    settings = load(os.environ, data)
+    good = True
+    for line in examination.lines(settings, now_s=time.time()):
+        good = good and line.good
+        row = {"part": line.part, "ok": line.good, "says": line.says}
+        tell(form, row, f"{'ok ' if line.good else 'NOT'}  {line.part:<10} {line.says}")
+    sys.exit(0 if good else 1)
+
+
+def _address(site: Site) -> str:
+    if site.settings.public_url:
+        return site.settings.public_url.rstrip("/")
+    try:
+        return (site.settings.data / ADDRESS_FILE).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return f"http://127.0.0.1:{DEFAULT_PORT}"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileUnreadable(file=str(path), problem=str(error)) from error
+
+
+def _agreement(path: Path | None, default: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Terms or consent from a file; a plain text gets a version from its digest."""
+    if path is None:
+        return default
+    text = _read(path)
+    try:
+        if path.suffix == ".json":
+            found = json.loads(text)
+        elif path.suffix == ".toml":
+            found = tomllib.loads(text)
+        else:
+            found = {
+                "version": f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}",
+                "text": text.strip(),
+            }
+    except ValueError as error:
+        raise FileUnreadable(file=str(path), problem=str(error)) from error
+    if not isinstance(found, dict):
+        raise FileUnreadable(file=str(path), problem="need an object with version and text")
+    return {**{k: v for k, v in default.items() if k not in ("version", "text")}, **found}

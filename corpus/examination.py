@@ -1,0 +1,94 @@
+"""``doctor``: what works on this machine, part by part; each line ok or what to do."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+
+from corpus.settings import Settings
+from protocol.errors import CodedError
+
+_EARLIEST_S = 1_750_000_000  # no build of this program is older
+_LIBRARIES = ("numpy", "librosa", "soundfile", "flask", "waitress", "sqlalchemy", "alembic", "cryptography")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One part and how it is."""
+
+    part: str
+    good: bool
+    says: str
+
+
+def lines(settings: Settings, *, now_s: float) -> Iterator[Line]:
+    """Look at every part; nothing is made that is not there."""
+    yield Line("python", sys.version_info >= (3, 11), ".".join(map(str, sys.version_info[:3])))
+    missing = [name for name in _LIBRARIES if importlib.util.find_spec(name) is None]
+    found = ", ".join(f"{name} {metadata.version(name)}" for name in _LIBRARIES if name not in missing)
+    advice = f"missing: {', '.join(missing)}; install with: pip install 'xiangyin[server]'"
+    yield Line("libraries", not missing, found if not missing else advice)
+    yield Line(
+        "sqlite", sqlite3.sqlite_version_info >= (3, 35), f"{sqlite3.sqlite_version}, 3.35 or later is needed"
+    )
+    yield Line("clock", now_s > _EARLIEST_S, "set" if now_s > _EARLIEST_S else "years behind; set it (ntp)")
+    if not missing:
+        yield _tried("decoder", _decoder)
+    if not settings.data.is_dir():
+        yield Line("data", True, f"{settings.data} is not there yet; xiangyin serve makes it")
+        return
+    yield Line("data", os.access(settings.data, os.W_OK), f"{settings.data}")
+    free = shutil.disk_usage(settings.data).free
+    enough = free > 2 * settings.disk_reserve_bytes
+    yield Line("disk", enough, f"{free / 2**30:.1f} GiB free" + ("" if enough else "; make room"))
+    if not missing:
+        yield _tried("keys", lambda: _keys(settings))
+        yield _tried("database", lambda: _database(settings))
+
+
+def _tried(part: str, look: Callable[[], str]) -> Line:
+    try:
+        return Line(part, True, look())
+    except CodedError as error:
+        return Line(part, False, f"{error.code}: {error}")
+
+
+def _decoder() -> str:
+    from corpus.decode import Decoder
+
+    decoder = Decoder()
+    decoder.warm()
+    decoder.close()
+    return "its process starts and ends"
+
+
+def _keys(settings: Settings) -> str:
+    from corpus import keys
+
+    if not (settings.keys / "ledger.pem").exists():
+        return "none yet; xiangyin serve makes them"
+    return str(keys.signer(settings.keys).verifier)
+
+
+def _database(settings: Settings) -> str:
+    from corpus import check, migrate
+    from corpus.database import open_engine, reading
+
+    if not settings.database_url and not (settings.data / "xiangyin.sqlite").exists():
+        return "none yet; xiangyin serve makes it"
+    engine = open_engine(settings.engine_url, pool_size=1)
+    try:
+        migrate.upgrade(engine)
+        with reading(engine) as db:
+            problems = list(check.database(db))
+    finally:
+        engine.dispose()
+    if problems:
+        return f"{len(problems)} problems; run xiangyin fsck"
+    return f"{engine.dialect.name}, whole"

@@ -1,0 +1,70 @@
+"""History through the current measuring method: new figures beside the old, no verdict changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import sqlalchemy as sa
+
+from corpus import clips, container, projects
+from corpus.clips import Clip
+from corpus.database import begin, reading
+from corpus.intake import Intake
+from corpus.tables import clip as clip_table
+from protocol.clip import ClipMeta
+
+
+def remeasured(intake: Intake, clock_ms: Callable[[], int]) -> Iterator[dict[str, Any]]:
+    """Measure every stored sound anew, and keep what differs from its newest figures.
+
+    Yields
+    ------
+    dict
+        ``clip_id``, ``method``, ``changed``, ``snr_db`` and ``decision``, and both as they were before.
+    """
+    from noise_profiles import measure, profile
+
+    columns = clip_table.c
+    with reading(intake.engine) as db:
+        query = sa.select(clip_table).where(columns.samples > 0, columns.state != "withdrawn")
+        found = [Clip(**row._mapping) for row in db.execute(query.order_by(columns.received_ms, columns.id))]
+        judges = {p.id: profile.load()[p.profile_id] for p in projects.every(db)}
+    for clip in found:
+        meta, judge = ClipMeta.from_json(dict(clip.meta)), judges[clip.project_id]
+        with intake.store.open(clip.sha256) as file:
+            said = container.inspect(file, intake.store.size(clip.sha256), max_clip_s=1 << 30)
+            sound = intake.decoder.decode(file, said, encode=False)
+        now = measure.measure(
+            sound.samples,
+            said.sample_rate_hz,
+            lead_in_s=meta.lead_in_s,
+            room_tone=meta.room_tone,
+            calibration_offset_db=meta.calibration_offset_db,
+        )
+        verdict = profile.verdict(now, judge, meta.grade)
+        figures = now.as_json()
+        with begin(intake.engine) as db:
+            before = clips.newest_measurement(db, clip.id)
+            changed = before is None or dict(before.figures) != figures or before.decision != verdict.decision
+            if changed:
+                clips.add_measurement(
+                    db,
+                    clip.id,
+                    method=now.method,
+                    figures=figures,
+                    outcome=verdict.decision,
+                    findings=[clips.finding_json(f) for f in verdict.findings],
+                    profile_id=judge.id,
+                    profile_version=judge.version,
+                    now_ms=clock_ms(),
+                )
+        yield {
+            "clip_id": clip.id,
+            "method": now.method,
+            "changed": changed,
+            "snr_db_before": before.figures.get("snr_db") if before is not None else None,
+            "snr_db": figures["snr_db"],
+            "decision_before": before.decision if before is not None else None,
+            "decision": verdict.decision,
+        }

@@ -1,0 +1,124 @@
+"""Backup and restore: a copy that fits together, made while the server runs.
+
+The database is copied first, by SQLite's own backup, which sees one state of it; then the blobs that this
+state names. Blobs are never rewritten, so those copied later are still the right ones.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from corpus.disk import disk_errors, sync_folder
+from corpus.settings import Settings
+from corpus.store import LocalStore
+from protocol.clip import Sha256
+from protocol.errors import CodedError
+
+if TYPE_CHECKING:
+    from web.context import Site
+
+DATABASE = "xiangyin.sqlite"
+
+
+class BackupImpossible(CodedError):
+    """The copy cannot be made or brought back as asked."""
+
+    code: ClassVar[str] = "BACKUP_IMPOSSIBLE"
+
+
+def back_up(site: Site, folder: Path) -> dict[str, Any]:
+    """Copy everything that is kept into `folder`; what a former copy there has already is not copied again.
+
+    Raises
+    ------
+    BackupImpossible
+        For a database that is not SQLite, whose own tools make a better copy.
+    """
+    settings = site.settings
+    if site.engine.dialect.name != "sqlite":
+        raise BackupImpossible(
+            problem="the database is PostgreSQL; copy it with pg_dump, and the data folder with it"
+        )
+    with disk_errors():
+        folder.mkdir(parents=True, exist_ok=True)
+        part = folder / f".{DATABASE}.part"
+        part.unlink(missing_ok=True)
+        with sqlite3.connect(str(site.engine.url.database)) as source, sqlite3.connect(part) as target:
+            source.backup(target)
+        source.close()
+        target.execute("PRAGMA journal_mode=DELETE")
+        digests = [
+            row[0]
+            for row in target.execute(
+                "SELECT DISTINCT sha256 FROM clip WHERE state != 'withdrawn' ORDER BY 1"
+            )
+        ]
+        target.close()
+        kept = LocalStore(folder / "blobs")
+        for digest in digests:
+            if Sha256(digest) not in kept:
+                with disk_errors():
+                    kept.put(site.store.path(Sha256(digest)))
+        _copy_keys(settings.keys, folder / "keys")
+        if settings.releases.is_dir():
+            shutil.copytree(settings.releases, folder / "releases", dirs_exist_ok=True)
+        _sync(part)
+        part.replace(folder / DATABASE)  # last: it alone makes the copy whole
+        sync_folder(folder)
+    return {"folder": str(folder), "blobs": len(digests), "bytes": (folder / DATABASE).stat().st_size}
+
+
+def bring_back(folder: Path, settings: Settings) -> dict[str, Any]:
+    """Copy a backup into a data folder that holds nothing yet, comparing every blob with its name.
+
+    Raises
+    ------
+    BackupImpossible
+        If the folder is no backup, a blob of it is damaged, or the data folder is in use.
+    """
+    if not (folder / DATABASE).is_file():
+        raise BackupImpossible(problem=f"{folder} holds no {DATABASE}")
+    if settings.data.exists() and any(settings.data.iterdir()):
+        raise BackupImpossible(problem=f"{settings.data} is not empty; restore beside it")
+    if settings.database_url:
+        raise BackupImpossible(problem="a database is set by URL; restore it with its own tools")
+    with disk_errors():
+        settings.data.mkdir(parents=True, exist_ok=True)
+        there, target = LocalStore(folder / "blobs"), LocalStore(settings.blobs)
+        count = 0
+        for digest in there:
+            if target.put(there.path(digest)) != digest:
+                raise BackupImpossible(problem=f"the blob {digest} of the backup is damaged")
+            count += 1
+        _copy_keys(folder / "keys", settings.keys)
+        if (folder / "releases").is_dir():
+            shutil.copytree(folder / "releases", settings.releases)
+        part = settings.data / f".{DATABASE}.part"
+        shutil.copyfile(folder / DATABASE, part)
+        _sync(part)
+        part.replace(settings.data / DATABASE)
+        sync_folder(settings.data)
+    return {"data": str(settings.data), "blobs": count}
+
+
+def _copy_keys(source: Path, target: Path) -> None:
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for path in sorted(source.iterdir()):
+        if not path.is_file():
+            continue
+        mode = path.stat().st_mode & 0o777
+        copy = target / path.name
+        copy.unlink(missing_ok=True)
+        with os.fdopen(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.write(path.read_bytes())
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,212 @@
+"""``xiangyin serve``: one process or several on one socket; ready when it says so, gone on SIGTERM."""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, ClassVar
+
+import click
+
+from protocol.errors import CodedError
+
+if TYPE_CHECKING:
+    from corpus.settings import Settings
+    from web.context import Site
+
+ADDRESS_FILE = "address"
+DEFAULT_PORT = 8000
+_SWEEP_S = 60.0
+_log = logging.getLogger("xiangyin.serve")
+
+
+class ServerRunning(CodedError):
+    """The data folder has a server already."""
+
+    code: ClassVar[str] = "SERVER_RUNNING"
+
+
+class AddressInUse(CodedError):
+    """The server cannot listen where it was told to."""
+
+    code: ClassVar[str] = "ADDRESS_IN_USE"
+
+
+@click.command(
+    epilog="Example:  xiangyin serve --data corpus-data --port 8000",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of everything that is kept.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", default=DEFAULT_PORT, show_default=True, type=click.IntRange(0, 65535), help="0: a free one."
+)
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Server processes.")
+def serve(data: Path | None, host: str, port: int, workers: int) -> None:
+    """Run the intake server and its pages until SIGTERM or Ctrl-C.
+
+    Makes and migrates the data folder. On its first start it prints, once, a link with which the
+    operator signs in. The line "Ready at …" means that requests are answered.
+    """
+    from corpus.settings import load
+
+    settings = load(os.environ, data)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
+    signal.signal(signal.SIGTERM, _stop)
+    with _alone(settings), _listening(host, port) as listener:
+        import server
+
+        site = server.open_site(settings)
+        shown = f"[{host}]" if ":" in host else host
+        address = settings.public_url or f"http://{shown}:{listener.getsockname()[1]}"
+        link = operator_link(site, address)
+        (settings.data / ADDRESS_FILE).write_text(address, encoding="utf-8")
+        try:
+            if link is not None:
+                click.echo(f"Operator's sign-in, usable once: {link}")
+            if workers > 1:
+                _run_many(settings, site, listener, address, workers)
+            else:
+                _run(site, listener, lambda: click.echo(f"Ready at {address}"))
+        finally:
+            (settings.data / ADDRESS_FILE).unlink(missing_ok=True)
+
+
+def operator_link(site: Site, address: str) -> str | None:
+    """A link with which the operator signs in, if nobody operates this server and none was ever made."""
+    from corpus import people
+    from corpus.database import begin
+
+    now_ms = site.clock_ms()
+    with begin(site.engine) as db:
+        if people.has_operator(db):
+            return None
+        secret = secrets.token_urlsafe(24)
+        expires_ms = now_ms + 1000 * site.settings.invitation_expires_s
+        people.invite(db, secret, project_id=None, role="operator", now_ms=now_ms, expires_ms=expires_ms)
+    return f"{address.rstrip('/')}/join/{secret}"
+
+
+def _run(site: Site, listener: socket.socket, ready: Callable[[], object]) -> None:
+    import waitress  # type: ignore[import-untyped]
+
+    import server
+    from noise_profiles import measure
+
+    site.intake.decoder.warm()
+    measure.warm()  # the first speaker must not wait for imports
+    settings = site.settings
+    app = server.create_app(settings, site)
+    serving = waitress.create_server(
+        app,
+        sockets=[listener],
+        threads=settings.threads,
+        ident="xiangyin",
+        connection_limit=1000,
+        channel_timeout=120,
+        max_request_body_size=settings.max_upload_bytes + (1 << 20),
+        trusted_proxy=settings.trusted_proxy or None,
+        trusted_proxy_headers={"x-forwarded-for", "x-forwarded-proto"} if settings.trusted_proxy else None,
+        clear_untrusted_proxy_headers=True,
+    )
+    ended = threading.Event()
+    sweeper = threading.Thread(target=_sweep, args=(site, ended), name="sweep", daemon=True)
+    sweeper.start()
+    ready()
+    sys.stdout.flush()
+    try:
+        serving.run()  # ends on SystemExit and KeyboardInterrupt, after the requests at work
+    finally:
+        ended.set()
+        serving.close()
+        sweeper.join(timeout=5)
+        site.intake.decoder.close()
+        site.engine.dispose()
+
+
+def _run_many(settings: Settings, site: Site, listener: socket.socket, address: str, workers: int) -> None:
+    """Processes that accept from one socket; one that dies is replaced, and all end with this one."""
+    import server
+
+    site.engine.dispose()  # a connection must not be shared over a fork
+    children: set[int] = set()
+    told = False
+    try:
+        while True:
+            while len(children) < workers:
+                readable, writable = os.pipe()
+                pid = os.fork()
+                if pid == 0:
+                    os.close(readable)
+                    signal.signal(signal.SIGTERM, _stop)
+                    _run(server.open_site(settings), listener, functools.partial(os.close, writable))
+                    os._exit(0)
+                os.close(writable)
+                os.read(readable, 1)  # end of file: it answers, or it died and is replaced
+                os.close(readable)
+                children.add(pid)
+            if not told:
+                click.echo(f"Ready at {address}")
+                sys.stdout.flush()
+                told = True
+            pid, _ = os.wait()
+            children.discard(pid)
+    except (SystemExit, KeyboardInterrupt):
+        for pid in children:
+            os.kill(pid, signal.SIGTERM)
+        for pid in children:
+            os.waitpid(pid, 0)
+
+
+def _sweep(site: Site, ended: threading.Event) -> None:
+    """Every minute: close uploads that a crash left complete, drop those that expired."""
+    while True:
+        try:
+            site.intake.sweep()
+        except CodedError as error:
+            _log.warning("sweep: %s", error.code)
+        if ended.wait(_SWEEP_S):
+            return
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Hold the data folder, so that a second server on it refuses to start."""
+    from corpus.disk import disk_errors
+
+    with disk_errors():
+        settings.data.mkdir(parents=True, exist_ok=True)
+        file = (settings.data / "server.lock").open("a")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ServerRunning(data=str(settings.data)) from error
+        yield
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            raise AddressInUse(address=f"{host}:{port}", problem=error.strerror or str(error)) from error
+        yield listener
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
