@@ -1,8 +1,9 @@
-"""The speaker's commands: join, devices, calibrate, send, status, receipts, statement (and record, import)."""
+"""The speaker's commands; those for recording, importing and the account stand in modules of their own."""
 
 from __future__ import annotations
 
 import secrets
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -11,8 +12,9 @@ from typing import Any, cast
 
 import click
 
-from protocol.errors import CodedError, Language, sentence
+from protocol.errors import Language, sentence
 from recorder import credentials
+from recorder.account_cli import receipts, statement
 from recorder.credentials import Membership
 from recorder.import_cli import import_
 from recorder.options import (
@@ -23,7 +25,6 @@ from recorder.options import (
     now_utc,
     open_spool,
     print_json,
-    project_option,
 )
 from recorder.record_cli import record
 from recorder.wording import say
@@ -281,7 +282,7 @@ def _send_once(data: Path, language: Language, form: str, *, say_none: bool) -> 
 
 def _progress(length: int, form: str) -> Any:
     """A bar on a terminal; nothing where the output is read by a program."""
-    return click.progressbar(length=length, file=click.get_text_stream("stderr"), hidden=form == "json")
+    return click.progressbar(range(length), file=sys.stderr, hidden=form == "json" or not sys.stderr.isatty())
 
 
 @click.command(epilog="Example:  xiangyin status --format json")
@@ -307,94 +308,3 @@ def status(data: Path, language: Language, form: str) -> None:
         if "error" in row:
             more.append(f"{row['error']['code']}: {row['error']['detail']}")
         click.echo("  ".join([row["clip_id"], say(f"state.{row['state']}", language), *more]))
-
-
-# --- receipts and the account ----------------------------------------------------------------------
-
-
-@click.group(epilog="Example:  xiangyin receipts verify *.receipt.json")
-def receipts() -> None:
-    """Check receipts offline."""
-
-
-@receipts.command(epilog="Example:  xiangyin receipts verify receipts/*.receipt.json")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--vkey", multiple=True, metavar="KEY", help="A key to trust beside those of joined projects.")
-@language_option
-@format_option
-@click.pass_context
-def verify(
-    ctx: click.Context, files: tuple[Path, ...], vkey: tuple[str, ...], language: Language, form: str
-) -> None:
-    """Check proof, signature and key of receipts; no network is needed.
-
-    A receipt that does not hold, or by a key that nobody here trusts, gives exit status 1. Two heads of
-    one log that contradict each other are told as well: the log was rewritten.
-    """
-    from recorder import receipts as checking
-
-    joined = credentials.memberships(credentials.config_folder())
-    trusted = {key for one in joined for key in one.vkeys} | set(vkey)
-    good, worst = [], 0
-    for path in files:
-        try:
-            found = checking.check(checking.read_file(path), trusted)
-        except CodedError as error:
-            worst = max(worst, 2 if not path.is_file() else 1)
-            if form == "json":
-                print_json({"file": str(path), "good": False, "error": error.as_json(language)})
-            else:
-                click.echo(f"{path}: {error.sentence(language)}")
-            continue
-        good.append(found)
-        worst = max(worst, int(not found.pinned))
-        row = {
-            "clip_id": found.clip_id,
-            "sha256": found.sha256,
-            "decision": found.decision,
-            "seq": found.seq,
-            "size": found.log_size,
-            "vkey": found.receipt.vkey,
-        }
-        if form == "json":
-            print_json({"file": str(path), "good": True, "pinned": found.pinned, **row})
-        else:
-            key = "receipt.good" if found.pinned else "receipt.unpinned"
-            click.echo(f"{path}: {say(key, language, **row)}")
-    for one, other in checking.forks(good):
-        worst = max(worst, 1)
-        if form == "json":
-            print_json({"fork": [one.clip_id, other.clip_id], "size": one.log_size})
-        else:
-            click.echo(say("receipt.fork", language, one=one.clip_id, other=other.clip_id, size=one.log_size))
-    ctx.exit(worst)
-
-
-@click.command(epilog="Example:  xiangyin statement")
-@project_option
-@language_option
-@format_option
-def statement(project: str | None, language: Language, form: str) -> None:
-    """Show the account that the server keeps: accepted, refused and why, payable."""
-    from recorder.api import Api
-
-    member = credentials.choose(credentials.config_folder(), project=project)
-    account = Api(member.server, member.token, language).get("/api/v1/me/statement")
-    if form == "json":
-        print_json(account)
-        return
-    counts = {key: account.get(key) for key in ("accepted", "refused", "pending", "accepted_s")}
-    click.echo(say("statement.heading", language, project=member.project, **counts))
-    payable_s = int(account.get("payable_ms") or 0) / 1000
-    click.echo(say("statement.payable", language, payable_s=payable_s, terms=_terms(member)))
-    for clip in account.get("clips") or ():
-        reasons = "; ".join(f"{r['code']}: {r['message']}" for r in clip.get("reasons") or ())
-        state = clip.get("state", "")
-        key = f"state.{state}"
-        named = say(key, language) if state in ("accepted", "refused") else state
-        click.echo("  ".join(part for part in (str(clip.get("clip_id")), named, reasons) if part))
-
-
-def _terms(member: Membership) -> str:
-    terms = member.project_json.get("terms") or {}
-    return str(terms.get("version", "–"))

@@ -107,11 +107,11 @@ class Cutter:
             Level of each 10 ms since the last call, for a cut where nobody pauses.
         """
         self._levels.extend(float(level) for level in levels_db)
+        if not speaking or len(segments) > self._known:
+            self._open_since = None  # it was closed, and is among `segments` now
         pieces = self._take_segments(segments)
         rules = self._rules
-        if not speaking:
-            self._open_since = None
-        elif self._open_since is None:
+        if speaking and self._open_since is None:
             last = self._inside[-1][1] if self._inside else self._start
             self._open_since = max(last, position - self._samples(DETECTOR_DELAY_S))
         if not speaking and self._speech() >= self._samples(rules.least_speech_s):
