@@ -1,0 +1,327 @@
+"""A ruleset: what one orthography allows, as data.
+
+The built-in ones stand in ``orthographies/*.toml``. A project extends one by a
+file of its own (``extends = "nan-Hant"`` plus words, acronyms, fillers,
+severities...), without code. A file with a mistake in it is refused with the
+place of the mistake.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cache, cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from protocol.errors import CodedError
+from transcribe import characters
+from transcribe.characters import FULL_MARKS, HALF_MARKS, Kind
+
+SEVERITIES = ("error", "warning", "off")
+_CODE = re.compile(r"[PCNSRVL]\d{3}")
+
+
+class RulesetUnknown(CodedError):
+    """No ruleset has that name."""
+
+    code = "RULESET_UNKNOWN"
+
+
+class RulesetInvalid(CodedError):
+    """A project's ruleset file has a mistake."""
+
+    code = "RULESET_INVALID"
+
+
+@dataclass(frozen=True, eq=False)
+class Orthography:
+    """One ruleset. Hashes by identity: `load` gives one object a name.
+
+    Attributes
+    ----------
+    id, version, language : str
+        Name, version of the data, and BCP 47 tag.
+    title : mapping
+        Its name in the three interface languages.
+    scripts : frozenset of str
+        ``Han``, ``Latin``; a character of any other script is refused (C011).
+    variety : str
+        ``traditional``, ``simplified`` or ``any``.
+    width : str
+        ``full`` or ``half``: the width of the four marks, whatever stands beside them.
+    boundary : str
+        ``one`` or ``none``: spaces between a Han character and a Latin word.
+    romanisation : str
+        ``none``, ``tailo``, ``poj`` or ``jyutping``.
+    zero : bool
+        Whether 〇 has one reading and may stand.
+    fillers, homophones : the closed list, and how it is miswritten (V007).
+    events, missing : tags that are lifted (V001), and tags for speech not written (V002).
+    words : Latin words that need not be syllables (R001).
+    acronyms : how acronyms are written (L003).
+    spellings : variant: preferred, a warning (C014).
+    standard_words : word of the standard language: dialect word (V014).
+    hijacked, private_use : old fonts' characters (C015, C006).
+    own_characters, other_characters : exceptions to the variety (C013).
+    bopomofo : words in Bopomofo that may stand (C011).
+    dialect_finals : finals that R014 lets pass.
+    severities : code: ``error``, ``warning`` or ``off``.
+    """
+
+    id: str
+    version: str = "1"
+    language: str = "und"
+    title: Mapping[str, str] = field(default_factory=dict)
+    scripts: frozenset[str] = frozenset({"Han", "Latin"})
+    variety: str = "any"
+    width: str = "full"
+    boundary: str = "one"
+    romanisation: str = "none"
+    zero: bool = False
+    fillers: tuple[str, ...] = ()
+    homophones: Mapping[str, str] = field(default_factory=dict)
+    events: frozenset[str] = frozenset()
+    missing: frozenset[str] = frozenset()
+    words: frozenset[str] = frozenset()
+    acronyms: tuple[str, ...] = ()
+    spellings: Mapping[str, str] = field(default_factory=dict)
+    standard_words: Mapping[str, str] = field(default_factory=dict)
+    hijacked: Mapping[str, str] = field(default_factory=dict)
+    private_use: Mapping[str, str] = field(default_factory=dict)
+    own_characters: str = ""
+    other_characters: str = ""
+    bopomofo: tuple[str, ...] = ()
+    dialect_finals: frozenset[str] = frozenset()
+    neutral_words: frozenset[str] = frozenset()
+    severities: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def marks(self) -> str:
+        """Comma, stop, question and exclamation mark of this ruleset."""
+        return FULL_MARKS if self.width == "full" else HALF_MARKS
+
+    @property
+    def comma(self) -> str:
+        """The pause mark."""
+        return self.marks[0]
+
+    @property
+    def ends(self) -> str:
+        """The three marks that can end an utterance, in the order they are offered."""
+        return self.marks[1] + self.marks[2] + self.marks[3]
+
+    @cached_property
+    def full(self) -> bool:
+        """Whether marks are full width: then no space stands beside them."""
+        return self.width == "full"
+
+    @cached_property
+    def han(self) -> bool:
+        """Whether Han characters may stand."""
+        return "Han" in self.scripts
+
+    @cached_property
+    def hokkien(self) -> bool:
+        """Whether Latin words may be Hokkien syllables."""
+        return self.romanisation in ("tailo", "poj")
+
+    @cached_property
+    def kinds(self) -> Kinds:
+        """Character to kinds, filled as characters are met."""
+        return Kinds(self)
+
+    @cached_property
+    def plans(self) -> dict[int, Any]:
+        """The engine's plans by the kinds that occur in a text."""
+        return {}
+
+    @cached_property
+    def foreign_variety(self) -> Mapping[str, str]:
+        """Characters of the other variety of Chinese script, with counterparts."""
+        simplified, traditional = characters.varieties()
+        table = {"traditional": simplified, "simplified": traditional}.get(self.variety, {})
+        extra = dict.fromkeys(self.other_characters, "")
+        return {k: v for k, v in {**table, **extra}.items() if k not in self.own_characters}
+
+    @cached_property
+    def acronym_spellings(self) -> Mapping[str, str]:
+        """Case-folded acronym to how it is written."""
+        return {word.casefold(): word for word in self.acronyms}
+
+    @cached_property
+    def wording(self) -> frozenset[str]:
+        """First characters of everything in the word lists."""
+        lists: Iterable[str] = (*self.homophones, *self.spellings, *self.standard_words)
+        firsts = {form[0] for word in lists if word for form in (word, word.upper())}
+        return frozenset(firsts)
+
+    def with_rules(self, select: Iterable[str] = (), ignore: Iterable[str] = ()) -> Orthography:
+        """This ruleset with only the selected and without the ignored codes or families."""
+        select, ignore = tuple(select), tuple(ignore)
+        if not select and not ignore:
+            return self
+        from transcribe import lint
+
+        severities = dict(self.severities)
+        for code in lint.catalogue():
+            chosen = not select or code.startswith(select)
+            if not chosen or (ignore and code.startswith(ignore)):
+                severities[code] = "off"
+        return replace(self, severities=severities)
+
+
+class Kinds(dict[str, int]):
+    """Kinds of characters under one ruleset, as integers, filled on demand."""
+
+    def __init__(self, orth: Orthography) -> None:
+        super().__init__(dict.fromkeys(orth.marks, int(Kind.MARK)))
+        for char in orth.marks:
+            self[char] |= characters.SIGNS.get(char, 0) & ~int(Kind.OTHER_MARK)
+        self._orth = orth
+
+    def __missing__(self, char: str) -> int:
+        orth = self._orth
+        kind = characters.base_kind(char)
+        if kind & int(Kind.HAN) and not orth.han:
+            kind |= int(Kind.FOREIGN)
+        if char in orth.foreign_variety:
+            kind |= int(Kind.OTHER_VARIETY)
+        if char in orth.hijacked:
+            kind |= int(Kind.HIJACKED)
+        if char in orth.wording:
+            kind |= int(Kind.WORDING)
+        self[char] = kind
+        return kind
+
+    def mask(self, text: str) -> int:
+        """All kinds that occur in `text`."""
+        found = int(Kind.ALWAYS)
+        for char in set(text):
+            found |= self[char]
+        return found
+
+
+_TYPES: dict[str, Any] = {f.name: f for f in fields(Orthography)}
+
+
+def _coerced(name: str, value: object, source: str) -> object:
+    """A TOML value in the type of the field, or a refusal that says what is wrong."""
+    default = _TYPES[name].default
+    if default is not None and isinstance(default, bool | str):
+        good = isinstance(value, type(default))
+    elif isinstance(default, frozenset | tuple):
+        good = isinstance(value, list) and all(isinstance(item, str) for item in value)
+        if good:
+            value = type(default)(value)  # type: ignore[call-overload]
+    elif name == "id":
+        good = isinstance(value, str)
+    else:
+        good = isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
+    if not good:
+        raise RulesetInvalid(file=source, problem=f"{name} has a value of the wrong type")
+    return value
+
+
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "variety": ("traditional", "simplified", "any"),
+    "width": ("full", "half"),
+    "boundary": ("one", "none"),
+    "romanisation": ("none", "tailo", "poj", "jyutping"),
+}
+
+
+def parse(text: str, source: str) -> Orthography:
+    """Build a ruleset from TOML.
+
+    Raises
+    ------
+    RulesetInvalid
+        With the file and the line or the key that is wrong.
+    """
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RulesetInvalid(file=source, problem=str(error)) from error
+    parent = table.pop("extends", None)
+    if parent is not None and not isinstance(parent, str):
+        raise RulesetInvalid(file=source, problem="extends names one ruleset")
+    for name, value in table.items():
+        if name not in _TYPES:
+            raise RulesetInvalid(file=source, problem=f"{_line_of(name, text)}unknown key {name!r}")
+        if name in _CHOICES and value not in _CHOICES[name]:
+            choices = ", ".join(_CHOICES[name])
+            raise RulesetInvalid(file=source, problem=f"{_line_of(name, text)}{name} is one of {choices}")
+    values = {name: _coerced(name, value, source) for name, value in table.items()}
+    _check_severities(values.get("severities", {}), text, source)
+    if "id" not in values:
+        raise RulesetInvalid(file=source, problem="id is missing")
+    if parent is None:
+        return Orthography(**values)  # type: ignore[arg-type]
+    base = load(parent)
+    merged = {
+        name: value if name == "scripts" else _merged(getattr(base, name), value)
+        for name, value in values.items()
+    }
+    return replace(base, **merged)
+
+
+def _merged(old: object, new: object) -> object:
+    """Lists and tables grow; single values are replaced."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        return {**old, **new}
+    if isinstance(old, frozenset) and isinstance(new, frozenset):
+        return old | new
+    if isinstance(old, tuple) and isinstance(new, tuple):
+        return tuple(dict.fromkeys((*old, *new)))
+    return new
+
+
+def _line_of(key: str, text: str) -> str:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if re.match(rf"\s*\[?\s*\"?{re.escape(key)}\b", line):
+            return f"line {number}: "
+    return ""
+
+
+def _check_severities(severities: object, text: str, source: str) -> None:
+    assert isinstance(severities, Mapping)
+    for code, severity in severities.items():
+        if not _CODE.fullmatch(code) or severity not in SEVERITIES:
+            problem = f"{_line_of(code, text)}severity of {code!r} is one of {', '.join(SEVERITIES)}"
+            raise RulesetInvalid(file=source, problem=problem)
+
+
+def names() -> tuple[str, ...]:
+    """Names of the built-in rulesets."""
+    folder = resources.files("transcribe") / "orthographies"
+    found = (path.name.removesuffix(".toml") for path in folder.iterdir() if path.name.endswith(".toml"))
+    return tuple(sorted(name for name in found if not name.startswith("_")))
+
+
+@cache
+def load(ruleset_id: str) -> Orthography:
+    """The built-in ruleset of that name, always the same object.
+
+    Raises
+    ------
+    RulesetUnknown
+        Which lists the names there are.
+    """
+    known = names()
+    if ruleset_id not in (*known, "_common", "_han"):
+        raise RulesetUnknown(ruleset=ruleset_id, known=", ".join(known))
+    path = resources.files("transcribe") / "orthographies" / f"{ruleset_id}.toml"
+    return parse(path.read_text(encoding="utf-8"), f"{ruleset_id}.toml")
+
+
+def read(path: Path) -> Orthography:
+    """A project's ruleset from its file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RulesetInvalid(file=str(path), problem=str(error)) from error
+    return parse(text, str(path))

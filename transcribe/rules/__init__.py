@@ -1,0 +1,31 @@
+"""The rules, one module a family. Importing this package registers them all."""
+
+from transcribe.rules import (
+    characters,
+    jyutping,
+    length,
+    marks,
+    numbers,
+    punctuation,
+    romanisation,
+    scripts,
+    spacing,
+    syllables,
+    verbatim,
+    wording,
+)
+
+FAMILIES = (
+    characters,
+    scripts,
+    verbatim,
+    syllables,
+    numbers,
+    punctuation,
+    marks,
+    spacing,
+    romanisation,
+    jyutping,
+    wording,
+    length,
+)

@@ -1,0 +1,93 @@
+"""R030-R032: Cantonese in Jyutping."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+from transcribe import text as texts
+from transcribe.characters import Kind
+from transcribe.lint import Hit, Stage, ask, mend, rule
+from transcribe.orthography import Orthography
+
+ONSETS = ("", *"b p m f d t n l g k h w z c s j".split(), "ng", "gw", "kw")
+FINALS = frozenset(
+    """
+    aa aai aau aam aan aang aap aat aak a ai au am an ang ap at ak e ei eu em en eng ep et ek i iu im in ing ip it ik
+    o oi ou on ong ot ok u ui un ung ut uk eoi eon eot oe oeng oet oek yu yun yut m ng
+    """.split()
+)
+SYLLABLES = frozenset(
+    onset + final
+    for onset in ONSETS
+    for final in FINALS
+    if final not in ("m", "ng") or onset in ("", "h")
+)
+_TOKEN = re.compile(f"[{texts.LETTERS}]+[0-9]*")
+_TONE_FORMS = re.compile("(?<=[A-Za-z])[¹²³⁴⁵⁶１-６]")
+_PLAIN = dict(zip("¹²³⁴⁵⁶１２３４５６", "123456123456", strict=True))
+
+
+def jyutping(orth: Orthography) -> bool:
+    """Whether the ruleset's words are Jyutping."""
+    return orth.romanisation == "jyutping"
+
+
+def is_syllable(text: str) -> bool:
+    """Whether a text is one Jyutping syllable with its tone number."""
+    return text[-1:] in tuple("123456") and text[:-1].casefold() in SYLLABLES
+
+
+@lru_cache(maxsize=4)
+def tone_places(text: str) -> frozenset[int]:
+    """Places of digits that are the tone of a valid syllable."""
+    places = set()
+    for match in _TOKEN.finditer(text):
+        for piece in re.finditer("[A-Za-z]+[0-9]", match[0]):
+            if is_syllable(piece[0]) and not text[match.start() + piece.end() : match.start() + piece.end() + 1].isdigit():
+                places.add(match.start() + piece.end() - 1)
+    return frozenset(places)
+
+
+@rule("R030", stage=Stage.SYLLABLES, on=Kind.LATIN, fix="ask", applies=jyutping)
+def not_jyutping(text: str, orth: Orthography) -> Iterable[Hit]:
+    """Every syllable is in the Jyutping inventory, or the word is on the project's list.
+
+    Why: other romanisations of Cantonese use the same letters for other sounds.
+    Bad: ``chi6 gou2``
+    Good: ``ci4 gou1``
+    """
+    for match in _TOKEN.finditer(text):
+        word = match[0]
+        bare = word.rstrip("0123456789")
+        if word not in orth.words and bare.casefold() not in SYLLABLES and bare.casefold() not in orth.words:
+            yield Hit(*match.span())
+
+
+@rule("R031", stage=Stage.SYLLABLES, on=Kind.LATIN, fix="ask", applies=jyutping)
+def no_tone(text: str, orth: Orthography) -> Iterable[Hit]:
+    """Every syllable has its tone number, 1 to 6.
+
+    Why: the tone is part of the word.
+    Bad: ``nei hou``
+    Good: ``nei5 hou2``
+    """
+    for match in _TOKEN.finditer(text):
+        word = match[0]
+        bare = word.rstrip("0123456789")
+        known = bare.casefold() in SYLLABLES and word not in orth.words
+        if known and not is_syllable(word):
+            yield ask(*match.span(), *(bare + tone for tone in "123"))
+
+
+@rule("R032", stage=Stage.CODE_POINTS, on=Kind.OTHER_NUMBER | Kind.WIDE_DIGIT, fix="safe", applies=jyutping)
+def tone_form(text: str, orth: Orthography) -> Iterable[Hit]:
+    """Tone numbers are ordinary digits.
+
+    Why: a raised or full-width digit is the same tone in another form.
+    Bad: ``nei⁵``
+    Good: ``nei5``
+    """
+    for match in _TONE_FORMS.finditer(text):
+        yield mend(*match.span(), _PLAIN[match[0]])

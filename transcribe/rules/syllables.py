@@ -1,0 +1,322 @@
+"""R001-R008, R011, R013-R016: each Hokkien syllable is one, and is written one way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import NamedTuple
+
+from transcribe import tailo, text as texts
+from transcribe.characters import Kind
+from transcribe.lint import Hit, Stage, ask, mend, rule
+from transcribe.orthography import Orthography
+
+_BODY = f"{texts.WORD}·•‧∙⋅・･˙ˈ"
+_TOKEN = re.compile(f"[{texts.WORD}][{_BODY}]*[0-9]?(?:['-]+[{texts.WORD}][{_BODY}]*[0-9]?)*")
+_PART = re.compile(f"[{_BODY}]+[0-9]?")
+_MARKED = re.compile("[^A-Za-z-]")
+
+
+class Part(NamedTuple):
+    """One syllable of a token, where it stands, and how it reads."""
+
+    start: int
+    end: int
+    text: str
+    reading: tailo.Reading | None
+    word: str
+
+
+def hokkien(orth: Orthography) -> bool:
+    """Whether the ruleset's Latin words are Hokkien."""
+    return orth.hokkien
+
+
+@lru_cache(maxsize=4)
+def parts(text: str, orth: Orthography) -> tuple[tuple[Part, ...], frozenset[str]]:
+    """The syllables to check in a text, and all notes on their spelling.
+
+    In mixed writing a plain Latin word may be English, so only words that carry
+    a tone mark or number are taken for Hokkien.
+    """
+    found: list[Part] = []
+    notes: set[str] = set()
+    poj = orth.romanisation == "poj"
+    for match in _TOKEN.finditer(text):
+        token = match[0]
+        if token in orth.words or token.casefold() in orth.words:
+            continue
+        if orth.han and not _MARKED.search(token):
+            continue
+        if text[match.end() : match.end() + 1].isdigit() or (token[-1].isdigit() and token[:-1].isupper() and len(token) > 2):
+            continue  # a code such as H5N1 or LINE2: its digits are numbers
+        for piece in _PART.finditer(token):
+            start = match.start() + piece.start()
+            reading = tailo.read(piece[0], poj=poj)
+            if reading is not None:
+                notes |= reading.notes
+            elif not piece[0][-1].isdigit():
+                notes.add("R001")
+            found.append(Part(start, start + len(piece[0]), piece[0], reading, token))
+    return tuple(found), frozenset(notes)
+
+
+def _noted(text: str, orth: Orthography, note: str) -> Iterable[Part]:
+    """Syllables whose spelling breaks one rule."""
+    found, notes = parts(text, orth)
+    if note not in notes:
+        return
+    for part in found:
+        if part.reading is not None and note in part.reading.notes:
+            yield part
+
+
+def _mended(text: str, orth: Orthography, note: str) -> Iterable[Hit]:
+    """Safe edits to the canonical form, for syllables that can exist and have one reading."""
+    for part in _noted(text, orth, note):
+        assert part.reading is not None
+        doubtful = part.reading.notes & {"R002", "R011", "R013", "R015"}
+        if not doubtful and not _is_eng(part, orth):
+            yield mend(part.start, part.end, written(part, orth))
+
+
+def written(part: Part, orth: Orthography) -> str:
+    """The canonical spelling of a syllable that was read."""
+    assert part.reading is not None
+    return part.reading.written(poj=orth.romanisation == "poj")
+
+
+def _is_eng(part: Part, orth: Orthography) -> bool:
+    """Whether the spelling -eng leaves open which final is meant."""
+    reading = part.reading
+    if reading is None or orth.romanisation != "tailo" or "R005" not in reading.notes:
+        return False
+    return reading.syllable.final == "ing" and not part.text.casefold().startswith("ch")
+
+
+_ON = Kind.LATIN | Kind.ACCENT
+
+
+@rule("R001", stage=Stage.SYLLABLES, on=_ON, fix="ask", applies=hokkien)
+def not_a_syllable(text: str, orth: Orthography) -> Iterable[Hit]:
+    """Every romanised syllable is in the inventory, or the word is on the project's list.
+
+    Why: a syllable that does not exist is a slip, and only the sound can tell which.
+    Bad: ``Guá beh khì xiong.``
+    Good: ``Guá beh khì siong.``
+    """
+    found, notes = parts(text, orth)
+    if "R001" not in notes:
+        return
+    for part in found:
+        if part.reading is None and not part.text[-1].isdigit() and "'" not in part.word:
+            yield ask(part.start, part.end, *_guesses(part.text, orth))
+
+
+def _guesses(piece: str, orth: Orthography) -> Iterable[str]:
+    for old, new in (("x", "s"), ("q", "tsh"), ("z", "j"), ("c", "tsh"), ("d", "t"), ("f", "hu"), ("y", "i")):
+        if old in piece.casefold():
+            guess = piece.casefold().replace(old, new)
+            if tailo.parse(guess) is not None:
+                yield guess
+
+
+@rule("R002", stage=Stage.SYLLABLES, on=_ON | Kind.DIGIT, fix="ask", applies=hokkien)
+def impossible_syllable(text: str, orth: Orthography) -> Iterable[Hit]:
+    """Onset, final and tone can stand together.
+
+    Why: a final in p, t, k or h has tone four or eight and no other final has; after m, n and ng
+    no nasal is written. What breaks this was misheard or mistyped.
+    Bad: ``Guá tsiáh-pá--ah.``
+    Good: ``Guá tsia̍h-pá--ah.``
+    """
+    for part in _noted(text, orth, "R002"):
+        assert part.reading is not None
+        syllable = part.reading.syllable
+        if syllable.stopped:
+            kept = [tailo.Syllable(syllable.onset, syllable.final, tone) for tone in (8, 4)]
+        elif syllable.tone in (4, 8):
+            kept = [tailo.Syllable(syllable.onset, syllable.final, tone) for tone in (1, 5, 7)]
+        else:
+            kept = [tailo.Syllable(syllable.onset, syllable.final.replace("nn", ""), syllable.tone)]
+        legal = (each for each in kept if each.legal)
+        poj = orth.romanisation == "poj"
+        yield ask(part.start, part.end, *(_cased(each.poj() if poj else each.marked(), part) for each in legal))
+
+
+def _cased(text: str, part: Part) -> str:
+    return text[:1].upper() + text[1:] if part.text[:1].isupper() else text
+
+
+@rule("R003", stage=Stage.SYLLABLES, on=Kind.ACCENT, fix="safe", applies=hokkien)
+def mark_on_wrong_letter(text: str, orth: Orthography) -> Iterable[Hit]:
+    """The tone mark stands on the letter that the orthography prescribes.
+
+    Why: syllable and tone are the same; one word needs one spelling.
+    Bad: ``Guá tīo sī án-ne.``
+    Good: ``Guá tiō sī án-ne.``
+    """
+    yield from _mended(text, orth, "R003")
+
+
+@rule("R004", stage=Stage.SYLLABLES, on=Kind.DIGIT, fix="safe", applies=hokkien)
+def tone_number(text: str, orth: Orthography) -> Iterable[Hit]:
+    """Tones are written as marks; a number after a valid syllable becomes its mark.
+
+    Why: numbers are for typing. A digit after anything else is a digit (N001).
+    Bad: ``Tai5-gi2``
+    Good: ``Tâi-gí``
+    """
+    for part in _noted(text, orth, "R004"):
+        assert part.reading is not None
+        if part.reading.syllable.tone == 0 and text[part.start - 2 : part.start] != "--":
+            yield ask(part.start, part.end, "--" + written(part, orth))
+        elif not part.reading.notes & {"R002", "R011", "R013", "R015"} and not _is_eng(part, orth):
+            yield mend(part.start, part.end, written(part, orth))
+
+
+@rule("R005", stage=Stage.SYLLABLES, on=_ON, fix="mixed", applies=hokkien)
+def other_orthography(text: str, orth: Orthography) -> Iterable[Hit]:
+    """One orthography: Tâi-lô spellings in a Tâi-lô ruleset, POJ ones in a POJ ruleset.
+
+    Why: they spell the same syllables. Only POJ -eng is left to a person in Tâi-lô: it is -ing
+    there, but also a real final of one dialect.
+    Bad: ``Góa chin hoaⁿ-hí.``
+    Good: ``Guá tsin huann-hí.``
+    """
+    yield from _mended(text, orth, "R005")
+    for part in _noted(text, orth, "R005"):
+        if _is_eng(part, orth):
+            yield ask(part.start, part.end, written(part, orth))
+
+
+@rule("R006", stage=Stage.SYLLABLES, on=_ON, fix="safe", applies=hokkien)
+def nasal_sign(text: str, orth: Orthography) -> Iterable[Hit]:
+    """The nasal vowel is written as the orthography prescribes: nn, or ⁿ in POJ.
+
+    Why: a raised or a capital N is the same sign typed in another way.
+    Bad: ``siáN``
+    Good: ``siánn``
+    """
+    yield from _mended(text, orth, "R006")
+
+
+@rule("R007", stage=Stage.SYLLABLES, on=Kind.ACCENT | Kind.MIDDLE_DOT | Kind.SYMBOL, fix="safe", applies=hokkien)
+def o_dot(text: str, orth: Orthography) -> Iterable[Hit]:
+    """The open o is written oo, or o͘ in POJ.
+
+    Why: people type a middle dot or a bullet for the dot that their keyboard lacks.
+    Bad: ``Thô·-kha``
+    Good: ``Thôo-kha``
+    """
+    yield from _mended(text, orth, "R007")
+
+
+_APOSTROPHE_INSIDE = re.compile(f"(?<![{texts.WORD}])([{texts.WORD}]+)['|]([hptk])(?![{texts.WORD}])")
+
+
+@rule("R008", stage=Stage.SYLLABLES, on=Kind.FOREIGN | Kind.APOSTROPHE | Kind.SYMBOL, fix="mixed", applies=hokkien)
+def eighth_tone_sign(text: str, orth: Orthography) -> Iterable[Hit]:
+    """The eighth tone's mark is U+030D.
+
+    Why: the modifier line is the same mark beside the letter. An apostrophe may also be a slip or
+    an elision, so a person decides.
+    Bad: ``tsiaˈh``
+    Good: ``tsia̍h``
+    """
+    yield from _mended(text, orth, "R008")
+    for at, char in enumerate(text) if tailo.VERTICAL_LINE in text else ():
+        if char == tailo.VERTICAL_LINE and not any(p.start <= at < p.end and p.reading for p in parts(text, orth)[0]):
+            yield ask(at, at + 1, "")
+    for match in _APOSTROPHE_INSIDE.finditer(text):
+        bare = match[1] + match[2]
+        reading = tailo.read(bare)
+        if reading is not None and reading.syllable.stopped:
+            marked = tailo.Syllable(reading.syllable.onset, reading.syllable.final, 8).marked()
+            yield ask(*match.span(), marked[:1].upper() + marked[1:] if bare[0].isupper() else marked, bare)
+
+
+@rule("R011", stage=Stage.SYLLABLES, on=_ON, fix="ask", applies=hokkien)
+def capital_inside(text: str, orth: Orthography) -> Iterable[Hit]:
+    """Capitals stand at the beginning of a word.
+
+    Why: inside a syllable they may be a slip or a sign for something else. A word wholly in capitals
+    is only pointed out.
+    Bad: ``tÂi-uân``
+    Good: ``Tâi-uân``
+    """
+    for part in _noted(text, orth, "R011"):
+        assert part.reading is not None
+        plain = part.reading.syllable.marked()
+        yield ask(part.start, part.end, plain, plain[:1].upper() + plain[1:])
+    if orth.han:
+        return
+    for part in parts(text, orth)[0]:
+        if part.reading is not None and part.reading.case == "upper" and not part.reading.notes:
+            plain = written(part, orth).lower()
+            yield ask(part.start, part.end, plain, plain[:1].upper() + plain[1:])._replace(severity="warning")
+
+
+@rule("R013", stage=Stage.SYLLABLES, on=Kind.ACCENT, fix="ask", applies=hokkien)
+def two_tone_marks(text: str, orth: Orthography) -> Iterable[Hit]:
+    """One tone mark a syllable.
+
+    Why: with two, the tone is unknown, or two syllables have run together.
+    Bad: ``Tâí-uân``
+    Good: ``Tâi-uân``
+    """
+    poj = orth.romanisation == "poj"
+    for part in _noted(text, orth, "R013"):
+        assert part.reading is not None
+        kept = []
+        for mark, tone in ((mark, tone) for tone, mark in tailo.MARKS.items()):
+            import unicodedata
+
+            if mark in unicodedata.normalize("NFD", part.text):
+                base = part.reading.syllable
+                syllable = tailo.Syllable(base.onset, base.final, tone)
+                kept.append(_cased(syllable.poj() if poj else syllable.marked(), part))
+        yield ask(part.start, part.end, *kept)
+
+
+@rule("R014", stage=Stage.SYLLABLES, on=_ON, fix="ask", severity="warning", applies=hokkien)
+def dialect_final(text: str, orth: Orthography) -> Iterable[Hit]:
+    """A final that only some dialects have is enabled for the project.
+
+    Why: where nobody speaks that dialect it is a slip.
+    Bad: ``bér`` where the project has not enabled er
+    Good: ``bué``
+    """
+    for part in parts(text, orth)[0]:
+        if part.reading is None:
+            continue
+        final = part.reading.syllable.final
+        if final in tailo.DIALECT_FINALS and final not in orth.dialect_finals:
+            yield Hit(part.start, part.end)
+
+
+@rule("R015", stage=Stage.SYLLABLES, on=Kind.ACCENT, fix="ask", applies=hokkien)
+def breve(text: str, orth: Orthography) -> Iterable[Hit]:
+    """No breve in Tâi-lô.
+
+    Why: it is POJ's ninth tone, or a caron, tone six, drawn carelessly.
+    Bad: ``tsăi``
+    Good: ``tsǎi`` or ``tsa̋i``
+    """
+    for part in _noted(text, orth, "R015"):
+        assert part.reading is not None
+        base = part.reading.syllable
+        both = (tailo.Syllable(base.onset, base.final, tone).marked() for tone in (6, 9))
+        yield ask(part.start, part.end, *(_cased(each, part) for each in both))
+
+
+@rule("R016", stage=Stage.SYLLABLES, on=Kind.ACCENT, fix="safe", applies=hokkien)
+def dotless_i(text: str, orth: Orthography) -> Iterable[Hit]:
+    """The i under a tone mark is the ordinary i.
+
+    Why: some keyboards put a dotless letter there; it looks the same.
+    Bad: ``tsı̍t``
+    Good: ``tsi̍t``
+    """
+    yield from _mended(text, orth, "R016")

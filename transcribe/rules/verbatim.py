@@ -1,0 +1,261 @@
+"""V001-V003, V006, V009-V013, V015, V016: only what was said, all of it, and nothing private."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache
+
+from transcribe import characters, text as texts
+from transcribe.characters import Kind
+from transcribe.lint import Hit, Stage, ask, rule
+from transcribe.orthography import Orthography
+
+_TAG = re.compile(r"[\[<{［＜｛(（【] *([^\[\]<>{}［］＜＞｛｝()（）【】]{1,30}?) *[\]>}］＞｝)）】]")
+_ROUND = "(（【"
+_LETTER = f"[{texts.LETTERS}]"
+
+
+@rule("V001", stage=Stage.EVENTS, on=Kind.BRACKET | Kind.ANGLE, fix="safe")
+def event_tag(text: str, orth: Orthography) -> Iterable[Hit]:
+    """A known event tag moves from the text to the event tier.
+
+    Why: laughter or a door is not a word; in its own tier it keeps its place and trains no word.
+    Bad: ``[laughter] 我不行了。``
+    Good: ``我不行了。`` with the event ``laughter``
+    """
+    for match in _TAG.finditer(text):
+        if match[0][0] in _ROUND or not texts.is_lifted(match[0], text, orth):
+            continue
+        start, end = match.span()
+        joins = re.match(_LETTER, text[start - 1 : start]) and re.match(_LETTER, text[end : end + 1])
+        yield Hit(start, end, " " if joins else "", True, event=texts.label_of(match[1]))
+
+
+_TOKEN = re.compile(f"(?<!{_LETTER})(?:[xX]{{3,}}|[yY]{{3,}})(?!{_LETTER})")
+_BOX = re.compile("[□■▢☐〓◻◼▯▮]+")
+
+
+@rule("V002", stage=Stage.EVENTS, on=Kind.BRACKET | Kind.ANGLE | Kind.BOX | Kind.LATIN, fix="none", claims=False)
+def missing_speech(text: str, orth: Orthography) -> Iterable[Hit]:
+    """No placeholder for speech that was not understood.
+
+    Why: the sound would have words that the text lacks. Mark the segment incomplete instead; it
+    then stays out of the training set.
+    Bad: ``我覺得[聽不清]很好。``
+    Good: the segment has the status ``incomplete``
+    """
+    for match in _TAG.finditer(text):
+        if texts.label_of(match[1]) in orth.missing:
+            yield Hit(*match.span())
+    for match in _TOKEN.finditer(text):
+        yield Hit(*match.span())
+    for match in _BOX.finditer(text):
+        if match.start() > 0 or text[match.end() : match.end() + 1] != " ":
+            yield Hit(*match.span())  # with a space after it at the start it is a list bullet
+
+
+_ROLES = frozenset(
+    "甲 乙 丙 丁 戊 男 女 問 答 问 師 生 醫 醫生 医生 護士 护士 病人 主持人 主持 記者 记者 老師 老师 學生 学生 訪員 访员 訪問者 受訪者 受访者 "
+    "採訪者 采访者 來賓 来宾 嘉賓 嘉宾 觀眾 观众 旁白 男聲 男声 女聲 女声 眾人 众人 說話人 说话人 發音人 发音人 講者 講員 客人 老闆 老板 店員 店员 "
+    "爸 媽 妈 爸爸 媽媽 妈妈 爺爺 爷爷 奶奶 阿公 阿嬤 阿媽 哥哥 姊姊 姐姐 弟弟 妹妹 先生 小姐 太太 警察 司機 司机".split()
+)
+# A short phrase before a colon that has one of these is the beginning of a sentence, not a name.
+_PHRASE = frozenset(
+    "說讲講説说道叫喊是想寫写唱話话曰有了的嗎吗呢啊吧我你妳他她它佢伊咱阮恁們们這这那就都也很不沒没對对好會会要可能在跟給给把被讓让和與与或但所以因為为如果例比像結结總总而"
+    "首先最後后另外還还注意重點点論论原來来其實实反正換换意思問题題因果係唔嘅咗講佮愛爱"
+)
+_LABEL_LATIN = re.compile(r"(?:(?:[A-Z][\w.'-]*|\d+) ){0,2}(?:[A-Z][\w.'-]*|\d+) ?[:：]")
+
+
+@cache
+def _label_han() -> re.Pattern[str]:
+    return re.compile(f"((?:[{texts.han_class()}]{{1,4}}|[A-Za-z]{{1,2}})[0-9A-Z一二三四五]? ?)[:：]")
+
+
+@rule("V003", stage=Stage.PUNCTUATION, on=Kind.COLON, fix="ask")
+def speaker_label(text: str, orth: Orthography) -> Iterable[Hit]:
+    """No speaker label.
+
+    Why: it is not spoken. Who speaks is known from the segment; two speakers are two segments.
+    Bad: ``甲：你好。``
+    Good: ``你好。``
+    """
+    for start in _beginnings(text):
+        match = (_label_han() if orth.han else _LABEL_LATIN).match(text, start)
+        if match is None and orth.han:
+            match = _LABEL_LATIN.match(text, start)
+        if match is None or _is_phrase(match[0].rstrip(":： ")):
+            continue
+        end = match.end()
+        while text[end : end + 1] == " ":
+            end += 1
+        yield ask(start, end, "")
+
+
+def _beginnings(text: str) -> Iterable[int]:
+    for match in re.finditer(r"(?:^|(?<=[。？！.?!]))[\s-]*", text):
+        yield match.end()
+
+
+def _is_phrase(label: str) -> bool:
+    if label in _ROLES:
+        return False
+    if len(label) == 1:
+        return label in "說说講讲道曰對对好"
+    return any(char in _PHRASE for char in label)
+
+
+_CUT_WORD = re.compile(f"{_LETTER}-(?=[\\s，。？！,.?!]|$)")
+
+
+@cache
+def _cut_han() -> re.Pattern[str]:
+    han = texts.han_class()
+    return re.compile(f"([{han}]{{1,3}})[-–—－]+\\1|[{han}][-－](?=[，。？！,.?!]|$)")
+
+
+@rule("V006", stage=Stage.SYLLABLES, on=Kind.HYPHEN | Kind.DASH, fix="ask", claims=False)
+def cut_off_word(text: str, orth: Orthography) -> Iterable[Hit]:
+    """A cut-off word is written as the syllables that are heard, then a comma.
+
+    Why: a hyphen has no sound; where the word broke off belongs to the event tier.
+    Bad: ``我覺-覺得不好。``
+    Good: ``我覺，覺得不好。``
+    """
+    for match in _CUT_WORD.finditer(text):
+        if text[match.start() - 1 : match.start()] != "-":
+            yield ask(match.start() + 1, match.end(), orth.comma, "")
+    if orth.han:
+        for match in _cut_han().finditer(text):
+            fragment, *rest = re.split("[-–—－]+", match[0])
+            repaired = orth.comma.join([fragment, *rest]) if rest[-1] else fragment
+            yield ask(*match.span(), repaired, match[0].replace("-", ""))
+
+
+_REPEATED = re.compile(r"(.)\1{4,}", re.IGNORECASE)
+_TOO_MANY = 7
+
+
+@rule("V009", stage=Stage.WORDS, on=Kind.HAN | Kind.LATIN, fix="ask")
+def many_equal_characters(text: str, orth: Orthography) -> Iterable[Hit]:
+    """Seven or more equal characters in a row are not a transcript; from five, have a look.
+
+    Why: laughter belongs to the event tier, and nobody counts that many syllables by ear.
+    Bad: ``哈哈哈哈哈哈哈哈，好好笑。``
+    Good: ``哈哈哈，好好笑。``
+    """
+    if not _REPEATED.search(text):
+        return
+    kinds = orth.kinds
+    for match in _REPEATED.finditer(text):
+        if kinds[match[1]] & (Kind.HAN | Kind.LATIN):
+            few = match.end() - match.start() < _TOO_MANY
+            hit = ask(*match.span(), match[1] * 3)
+            yield hit._replace(severity="warning" if few else None)
+
+
+_TIMES = re.compile(r"(?<=\w) ?[xX×✕＊*] ?(?:\d+|[一二三四五六七八九十]+)(?![A-Za-z])")
+
+
+@rule("V010", stage=Stage.NUMBERS, on=Kind.REPEAT | Kind.DIGIT | Kind.OPERATOR | Kind.SYMBOL, fix="ask")
+def repetition_sign(text: str, orth: Orthography) -> Iterable[Hit]:
+    """What was said twice is written twice.
+
+    Why: a sign or a count does not say which syllables were repeated.
+    Bad: ``大家都說好々。``
+    Good: ``大家都說好好。``
+    """
+    for at, char in enumerate(text):
+        if char in characters.REPEAT_SIGNS:
+            yield ask(at, at + 1, *([text[at - 1]] if at else []))
+    for match in _TIMES.finditer(text):
+        if not text[match.start() - 1].isascii():
+            yield Hit(*match.span())
+
+
+@cache
+def _alternatives() -> re.Pattern[str]:
+    letter = f"[{texts.han_class()}{texts.LETTERS}]"
+    return re.compile(f"(?<={letter}) ?[/／|｜] ?(?={letter})|[(（\\[]\\s*[?？]+\\s*[)）\\]]")
+
+
+@rule("V011", stage=Stage.PUNCTUATION, on=Kind.SYMBOL | Kind.BRACKET | Kind.OPERATOR, fix="ask")
+def alternative_or_doubt(text: str, orth: Orthography) -> Iterable[Hit]:
+    """One reading, without alternatives or question marks in brackets.
+
+    Why: only one of the words was said. Listen again; if it stays unclear, the segment is
+    incomplete.
+    Bad: ``他/她都可以。``
+    Good: ``他都可以。``
+    """
+    for match in _alternatives().finditer(text):
+        yield ask(*match.span(), *([""] if match[0][0] in "(（[" else []))
+
+
+@cache
+def _masked() -> re.Pattern[str]:
+    han = texts.han_class()
+    return re.compile(
+        f"(?<=[{han}A-Za-z])[*＊○◯●╳✕✖]+|[*＊○◯●╳✕✖]+(?=[{han}])|[○◯●]{{2,}}"
+        f"|(?<![A-Za-z])(?:XX+|OO+|ＸＸ+|ＯＯ+)(?=[{han}])|(?<=[{han}])(?:XX|OO)(?![A-Za-z])"
+    )
+
+
+@rule("V012", stage=Stage.NUMBERS, on=Kind.BOX | Kind.SYMBOL | Kind.ZERO | Kind.LATIN, fix="none")
+def masked_word(text: str, orth: Orthography) -> Iterable[Hit]:
+    """No masked words.
+
+    Why: the word was said and is in the sound. What must not be published is a decision about
+    the whole segment.
+    Bad: ``F**k，好痛。``
+    Good: the word that was said
+    """
+    for match in _masked().finditer(text):
+        start, end = match.span()
+        around = text[max(0, start - 1) : start] + text[end : end + 1]
+        if any(char in characters.NUMBER_WORDS for char in around) or (start == 0 and text[end : end + 1] == " "):
+            continue  # N012, or a list bullet
+        yield Hit(start, end)
+
+
+_MUSIC = re.compile(f"[{characters.MUSIC}]+")
+_SUBTITLES = re.compile(
+    "字幕(?:组|組|由|提供|志[愿願]者|製作|制作|by)|(?:中文)?字幕[:：]|[請请]不吝[點点][讚赞]|[訂订][閱阅][轉转][發发]|[Aa]mara\\.org"
+    "|[Ss]ubtitles? by|[Cc]aption(?:s|ed|ing)? by|[Tt]hanks for watching|感[謝谢][觀观]看|明[鏡镜][與与][點点]+|>>+ ?"
+)
+
+
+@rule("V015", stage=Stage.PUNCTUATION, on=Kind.MUSIC | Kind.HAN | Kind.LATIN, fix="ask", claims=False)
+def subtitle_residue(text: str, orth: Orthography) -> Iterable[Hit]:
+    """Nothing left over from subtitles.
+
+    Why: music signs and credits are not speech, and recognisers repeat them for ever.
+    Bad: ``♪啦啦啦♪``
+    Good: ``啦啦啦。``
+    """
+    for match in _MUSIC.finditer(text):
+        yield ask(*match.span(), "")
+    for match in _SUBTITLES.finditer(text):
+        yield Hit(*match.span())
+
+
+_PLACEHOLDERS = frozenset(
+    "無語音 无语音 無人聲 无人声 無聲 无声 沒有聲音 没有声音 空白 靜音 静音 無內容 无内容 無效 无效 待轉寫 待转写 待補 待补 略 "
+    "null none nan n/a na todo tbd nospeech silence silent blank empty noaudio undefined".split()
+)
+
+
+@rule("V016", stage=Stage.PUNCTUATION, on=Kind.HAN | Kind.LATIN, fix="none", claims=False)
+def placeholder_text(text: str, orth: Orthography) -> Iterable[Hit]:
+    """No placeholder instead of a transcript.
+
+    Why: a clip without speech has a status for that; words in its place would be trained on.
+    Bad: ``（無語音）``
+    Good: no transcript, and the clip's status says why
+    """
+    if len(text) > 24:
+        return
+    bare = text.strip(" ()（）[]【】<>{}「」*-_.。").replace(" ", "").casefold()
+    if bare in _PLACEHOLDERS and (bare != text.rstrip("。.").casefold() or text[-1] not in orth.ends):
+        yield Hit(0, len(text))

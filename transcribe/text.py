@@ -1,0 +1,198 @@
+"""Pieces of text: letter classes, safe normalisation, the spoken string, scoring tokens."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import cache, lru_cache
+
+from transcribe import characters, orthography, tailo
+from transcribe.orthography import Orthography
+
+# Latin letters of ordinary alphabets and the marks that stand on them, as a regular expression class.
+LETTERS = (
+    "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u0131\u0134-\u013e\u0141-\u0148\u014a-\u017e\u0180-\u01bf"
+    "\u01cd-\u01f0\u01f4-\u024f\u1e00-\u1eff\u0300-\u034e\u0350-\u036f"
+)
+WORD = LETTERS + "ⁿᴺ"  # what a romanised syllable is typed with
+DIGITS = "0-9０-９"
+MAX_MARKS = 30  # Unicode's Stream-Safe limit (UAX 15); longer runs are normalised piece by piece
+
+
+@cache
+def han_class() -> str:
+    """Every ideograph of the vendored table, as a regular expression class."""
+    return class_of(lambda category, script: script == "Han" and category == "Lo") + "〇"
+
+
+@cache
+def mark_class() -> str:
+    """Every combining mark of the vendored table, but no variation selector."""
+    return class_of(lambda category, _: category[0] == "M", skip="\u034f\ufe00-\ufe0f\U000e0100-\U000e01ef")
+
+
+def class_of(wanted: characters.Wanted, skip: str = "") -> str:
+    """A regular expression class of all code points whose category and script are wanted."""
+    skipped = re.compile(f"[{skip}]") if skip else None
+    parts = []
+    for start, end in characters.runs(wanted):
+        if skipped and skipped.match(chr(start)):
+            continue
+        parts.append(f"{re.escape(chr(start))}-{re.escape(chr(end))}" if end > start else re.escape(chr(start)))
+    return "".join(parts)
+
+
+@cache
+def _mark_runs() -> re.Pattern[str]:
+    return re.compile(f"[{mark_class()}]{{{MAX_MARKS + 1},}}")
+
+
+def nfc(text: str) -> str:
+    """NFC in linear time.
+
+    The standard algorithm sorts each run of combining marks by insertion, so that a
+    hostile run costs its square. Runs beyond the Stream-Safe limit are cut.
+    """
+    if text.isascii() or not _mark_runs().search(text):
+        return unicodedata.normalize("NFC", text)
+    pieces = []
+    for n in range(0, len(text), MAX_MARKS):
+        pieces.append(unicodedata.normalize("NFC", text[n : n + MAX_MARKS]))
+    return "".join(pieces)
+
+
+# -- the spoken string -------------------------------------------------------------------------
+
+_TAG = re.compile(r"[\[<{［＜｛] *([^\[\]<>{}［］＜＞｛｝]{1,30}?) *[\]>}］＞｝]")
+_CLOSING = re.compile(r"</ *([^<>]{1,30}?) *>")
+_DROPPED = dict.fromkeys(
+    map(ord, characters.INVISIBLE + characters.BIDI + characters.BIDI_OVERRIDES + "\u180b\u180c\u180d\u180f")
+)
+_DROPPED |= dict.fromkeys([*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)])
+_APOSTROPHE = re.compile(f"(?<=[{WORD}])[ʼʹʻˊ](?=[{WORD}])")
+_SYLLABLE = re.compile(f"[{WORD}0-9·•‧∙⋅・･˙ˈ]+")
+
+
+def label_of(tag: str) -> str:
+    """A tag's content as the lists of events write it."""
+    return tag.strip().strip("/").strip().casefold().replace("_", " ").replace("-", " ")
+
+
+def is_lifted(tag: str, text: str, orth: Orthography) -> bool:
+    """Whether a bracketed piece is a known event tag, and not half of a pair around speech."""
+    content = tag[1:-1].strip()
+    if not content or content[0] == "/" or label_of(content) not in orth.events:
+        return False
+    return tag[0] != "<" or "</" not in text or content not in _closed(text)
+
+
+@lru_cache(maxsize=4)
+def _closed(text: str) -> frozenset[str]:
+    return frozenset(match[1] for match in _CLOSING.finditer(text))
+
+
+def spoken(text: str, ruleset: str | Orthography) -> str:
+    """What a text says, without how it is written: the string that no fix may change.
+
+    Event tags, format characters and variation selectors go; old fonts' private codes,
+    radicals, full-width letters and ligatures are folded; in Hokkien every syllable takes its
+    canonical form; letters, marks and numbers remain, without case.
+    """
+    orth = orthography.load(ruleset) if isinstance(ruleset, str) else ruleset
+    return "".join(_said(text, orth).split())
+
+
+def _said(text: str, orth: Orthography) -> str:
+    """The spoken string with its word boundaries left as spaces."""
+    if any(sign in text for sign in "[<{［＜｛"):
+        whole = text
+        text = _TAG.sub(lambda tag: " " if is_lifted(tag[0], whole, orth) else tag[0], text)
+    if not text.isascii():
+        text = text.translate(_DROPPED)
+        for old, new in orth.private_use.items():
+            text = text.replace(old, new)
+        text = nfc(_folded(text))
+        text = _APOSTROPHE.sub("", text)
+    if orth.hokkien:
+        text = _SYLLABLE.sub(lambda token: _canonical(token[0], orth), text)
+    return "".join(_kept(text)).casefold()
+
+
+def _folded(text: str) -> str:
+    """Radicals, full-width letters and ligatures, code point by code point."""
+    return text.translate(
+        {
+            ord(char): unicodedata.normalize("NFKC", char)
+            for char in set(text)
+            if "\uff21" <= char <= "\uff5a" or "\u2e80" <= char <= "\u2fdf" or "\ufb00" <= char <= "\ufb06"
+        }
+    )
+
+
+@cache
+def _canonical(token: str, orth: Orthography) -> str:
+    """A token's canonical syllable, if it is one."""
+    reading = tailo.read(token, poj=orth.romanisation == "poj")
+    if reading is None or not reading.syllable.legal or "R013" in reading.notes:
+        return token
+    return reading.syllable.marked()
+
+
+def _kept(text: str) -> Iterator[str]:
+    """Letters, marks and numbers; apostrophes join, everything else separates."""
+    for char in text:
+        if char.isalnum() or char == "\u0131" or characters.properties(char).category[0] in "LMN":
+            yield char
+        elif char not in characters.SINGLE_QUOTES:
+            yield " "
+
+
+# -- scoring tokens ----------------------------------------------------------------------------
+
+
+@cache
+def _tokens() -> re.Pattern[str]:
+    return re.compile(f"[{han_class()}]|[{WORD}0-9]+|[^\\s]")
+
+
+def fold(text: str, ruleset: str | Orthography) -> list[str]:
+    """Tokens for scoring: one per Han character, romanised syllable or other word.
+
+    Marks, spaces, case, hyphens and spelling variants of one syllable do not count, so
+    the same Tâi-lô sentence in NFC and NFD, or with tone numbers, has the same tokens.
+
+    Returns
+    -------
+    list of str
+        Hokkien syllables carry their tone as a number (``tai5``).
+    """
+    orth = orthography.load(ruleset) if isinstance(ruleset, str) else ruleset
+    return [_scored(token, orth) for token in _tokens().findall(_said(text, orth))]
+
+
+@cache
+def _scored(token: str, orth: Orthography) -> str:
+    if not orth.hokkien or (orth.han and token.isascii()):
+        return token
+    syllable = tailo.parse(token)
+    return syllable.numbered() if syllable is not None else token
+
+
+_VOWELS = re.compile("[aeiouyàáâãäåèéêëìíîïòóôõöùúûüýāēīōūǎěǐǒǔ]+", re.IGNORECASE)
+
+
+@cache
+def _countable() -> re.Pattern[str]:
+    return re.compile(f"[{han_class()}]|[{LETTERS}ⁿᴺ']+")
+
+
+def syllables(text: str, orth: Orthography) -> int:
+    """How many syllables a text has: Han characters, romanised syllables, vowel groups."""
+    count = 0
+    for token in _countable().findall(text):
+        if len(token) == 1 or orth.romanisation != "none":
+            count += 1
+        else:
+            count += max(1, len(_VOWELS.findall(token)))
+    return count
