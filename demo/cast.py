@@ -60,6 +60,14 @@ CONDITIONS = (
 # One speaker tries to pass café noise off as quiet, and learns at once why not.
 TOO_NOISY = Condition("quiet", 12.0, "babble", fits=False)
 
+# Told in one breath: long enough that its upload is several chunks.
+FREE_TALK = (
+    "我細個嗰陣住喺海邊，阿爸係漁民，每日天未光就出海。"
+    "我哋幾個細路成日喺沙灘度執貝殼，執到成身都係沙。"
+    "到咗夜晚，阿媽會煮一大鍋魚湯，成條街都聞到香味。"
+    "而家嗰度起晒高樓，不過我一聞到魚湯，就會諗返起嗰啲日子。"
+)
+
 CANTONESE = Collection(
     slug="demo-yue",
     title="Cantonese, read speech",
