@@ -11,21 +11,19 @@ transaction has locked are skipped, so nobody waits for anybody.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from sqlalchemy import Connection, and_, exists, insert, select, update
 
-from corpus import tables, transcripts
-from protocol.errors import CodedError, Language
-from transcribe import lint, workflow
+from corpus import tables
+from protocol.errors import CodedError
+from transcribe import workflow
 
 LEASE_MS = 2 * 60 * 60 * 1000
-MAX_DRAFT_CHARACTERS = 20_000
-MAX_EVENTS = 200
 
-_ENDED = ("submitted", "refused", "released")
+ENDED = ("submitted", "refused", "released")
 
 
 class AssignmentUnknown(CodedError):
@@ -40,34 +38,10 @@ class AssignmentClosed(CodedError):
     code = "ASSIGNMENT_CLOSED"
 
 
-class AssignmentTaken(CodedError):
-    """The lease lapsed and the clip went to another person."""
-
-    code = "ASSIGNMENT_TAKEN"
-
-
 class ClipGone(CodedError):
     """The clip was withdrawn or refused while it was worked on."""
 
     code = "CLIP_GONE"
-
-
-class DraftConflict(CodedError):
-    """A save or submission that saw an older version than the stored one."""
-
-    code = "DRAFT_CONFLICT"
-
-
-class DraftInvalid(CodedError):
-    """A text that cannot be stored."""
-
-    code = "DRAFT_INVALID"
-
-
-class TranscriptRefused(CodedError):
-    """A text with errors that only a person can mend."""
-
-    code = "TRANSCRIPT_REFUSED"
 
 
 @dataclass(frozen=True)
@@ -103,15 +77,6 @@ class Task:
         return None if self.style == "read" else self.prompt
 
 
-@dataclass(frozen=True)
-class Submitted:
-    """What became of a submission."""
-
-    transcript: transcripts.Transcript
-    outcome: workflow.Final | workflow.Review | None
-    is_repeat: bool
-
-
 def lease_next(
     db: Connection,
     *,
@@ -143,8 +108,8 @@ def lease_next(
     )
     for row in db.execute(mine).mappings().all():
         held = _assignment(row)
-        if held.state == "leased" or _is_free(db, held):
-            return _extend(db, held, now_ms + lease_ms)
+        if held.state == "leased" or is_free(db, held):
+            return extend(db, held, now_ms + lease_ms)
     for step in workflow.steps_of(role):
         clip_id = _next_clip(db, step, person_id=person_id, project_id=project_id)
         if clip_id is not None:
@@ -175,126 +140,17 @@ def get(db: Connection, assignment_id: str, *, person_id: str, now_ms: int, lock
         raise AssignmentUnknown(assignment_id=assignment_id)
     found = _assignment(row)
     if found.state == "leased" and found.expires_ms <= now_ms:
-        return _changed(found, state="expired")
+        return replace(found, state="expired")
     return found
-
-
-def save(
-    db: Connection,
-    assignment_id: str,
-    *,
-    person_id: str,
-    text: str,
-    version: int,
-    now_ms: int,
-    lease_ms: int = LEASE_MS,
-) -> Assignment:
-    """Keep a draft as a new revision and extend the lease.
-
-    A lapsed lease comes back to life if the clip is still free; if not, the draft is kept all the same
-    and the assignment stays ``expired``. Saving the stored text again changes nothing but the lease, so
-    that a repeat after a lost answer is safe.
-
-    Raises
-    ------
-    DraftConflict
-        If `version` is not the stored one. It carries the stored text and version.
-    """
-    storable(text)
-    held = get(db, assignment_id, person_id=person_id, now_ms=now_ms, lock=True)
-    if held.state in _ENDED and text == held.draft:
-        return held
-    _is_open(db, held)
-    if version != held.version and text != held.draft:
-        raise DraftConflict(version=held.version, text=held.draft)
-    if held.state == "expired" and _is_free(db, held):
-        held = _changed(held, state="leased")
-    if held.state == "leased":
-        held = _extend(db, held, now_ms + lease_ms)
-    if text == held.draft:
-        return held
-    held = _changed(held, draft=text, version=held.version + 1)
-    a = tables.assignment
-    db.execute(update(a).where(a.c.id == held.id).values(draft=held.draft, version=held.version))
-    db.execute(
-        insert(tables.revision).values(
-            assignment_id=held.id, version=held.version, text=text, saved_ms=now_ms
-        )
-    )
-    return held
-
-
-def submit(
-    db: Connection,
-    assignment_id: str,
-    *,
-    person_id: str,
-    version: int,
-    now_ms: int,
-    status: workflow.Status = "complete",
-    events: Sequence[Mapping[str, Any]] = (),
-    wants_review: bool = False,
-    language: Language = "en",
-) -> Submitted:
-    """Hand in the stored draft: safe fixes are applied, errors refuse it, and the clip is settled.
-
-    Save first: what is handed in is what is stored, so a refusal loses nothing. An ``incomplete`` text
-    (speech that nobody could understand) may hold errors; it never reaches a release.
-
-    Raises
-    ------
-    TranscriptRefused
-        With the findings, in `language`.
-    AssignmentTaken, AssignmentClosed, DraftConflict, ClipGone, AssignmentUnknown
-    """
-    held = get(db, assignment_id, person_id=person_id, now_ms=now_ms, lock=True)
-    given = transcripts.of_assignment(db, held.id)
-    if given is not None and version == held.version:
-        return Submitted(given, None, is_repeat=True)
-    _is_open(db, held)
-    if held.state == "expired":
-        if not _is_free(db, held):
-            raise AssignmentTaken(assignment_id=held.id)
-        held = _changed(held, state="leased")
-    if version != held.version:
-        raise DraftConflict(version=held.version, text=held.draft)
-    work = task(db, held)
-    fixed = lint.fix(held.draft, work.ruleset, speech_s=work.speech_s, prompt=work.prompt_to_avoid)
-    if status == "complete" and not fixed.clean:
-        raise TranscriptRefused(
-            count=sum(finding.severity == "error" for finding in fixed.findings),
-            findings=[finding.as_json(language) for finding in fixed.findings],
-            version=held.version,
-        )
-    # A tag that was typed into the text says what was heard, not when: its bounds are the clip's.
-    lifted = [{"start_s": 0.0, "end_s": work.duration_s, "label": event.label} for event in fixed.events]
-    transcript = transcripts.Transcript(
-        clip_id=held.clip_id,
-        assignment_id=held.id,
-        person_id=person_id,
-        stage=held.stage,
-        text_raw=held.draft,
-        text=fixed.text,
-        applied=list(fixed.applied),
-        events=[*events, *lifted],
-        status=status,
-        wants_review=wants_review,
-        ruleset=work.ruleset,
-        rules_version=lint.RULES_VERSION,
-        submitted_ms=now_ms,
-    )
-    _end(db, held, "submitted", now_ms)
-    outcome = transcripts.add(db, transcript, style=work.style)
-    return Submitted(transcript, outcome, is_repeat=False)
 
 
 def release(db: Connection, assignment_id: str, *, person_id: str, now_ms: int) -> None:
     """Give a clip back. It goes to other people; doing so twice is the same as once."""
     held = get(db, assignment_id, person_id=person_id, now_ms=now_ms, lock=True)
     if held.state != "released":
-        if held.state in _ENDED:
+        if held.state in ENDED:
             raise AssignmentClosed(assignment_id=held.id)
-        _end(db, held, "released", now_ms)
+        end(db, held, "released", now_ms)
 
 
 def refuse_sound(db: Connection, assignment_id: str, *, person_id: str, now_ms: int) -> Assignment:
@@ -304,9 +160,9 @@ def refuse_sound(db: Connection, assignment_id: str, *, person_id: str, now_ms: 
         return held
     if held.stage != "review":
         raise AssignmentUnknown(assignment_id=assignment_id)
-    _is_open(db, held)
-    _end(db, held, "refused", now_ms)
-    return _changed(held, state="refused", ended_ms=now_ms)
+    must_be_open(db, held)
+    end(db, held, "refused", now_ms)
+    return replace(held, state="refused", ended_ms=now_ms)
 
 
 def task(db: Connection, held: Assignment) -> Task:
@@ -331,19 +187,6 @@ def holds(db: Connection, *, person_id: str, clip_id: str) -> bool:
     return bool(
         db.execute(select(exists().where(a.c.person_id == person_id, a.c.clip_id == clip_id))).scalar()
     )
-
-
-def storable(text: object) -> str:
-    """A text that a database and JSON can hold unchanged, or `DraftInvalid`."""
-    if not isinstance(text, str):
-        raise DraftInvalid(problem="not a string")
-    if len(text) > MAX_DRAFT_CHARACTERS:
-        raise DraftInvalid(problem=f"more than {MAX_DRAFT_CHARACTERS} characters")
-    if "\0" in text:
-        raise DraftInvalid(problem="U+0000")
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise DraftInvalid(problem="half of a surrogate pair")
-    return text
 
 
 def _lapse(db: Connection, project_id: str, now_ms: int) -> None:
@@ -376,7 +219,7 @@ def _next_clip(db: Connection, step: workflow.Step, *, person_id: str, project_i
     )
     passed: list[str] = []
     while True:
-        clip_id = db.execute(query.where(c.c.id.not_in(passed))).scalar_one_or_none()
+        clip_id: str | None = db.execute(query.where(c.c.id.not_in(passed))).scalar_one_or_none()
         if clip_id is None:
             return None
         # The lock may have been freed between the query's snapshot and now: look again under the lock.
@@ -385,7 +228,7 @@ def _next_clip(db: Connection, step: workflow.Step, *, person_id: str, project_i
         passed.append(clip_id)
 
 
-def _is_free(db: Connection, held: Assignment) -> bool:
+def is_free(db: Connection, held: Assignment) -> bool:
     """Whether a lapsed clip can come back to its holder: same stage still open, in nobody's hands."""
     a, c = tables.assignment, tables.clip
     stage = db.execute(
@@ -395,28 +238,27 @@ def _is_free(db: Connection, held: Assignment) -> bool:
     return stage == held.stage and not db.execute(select(other)).scalar()
 
 
-def _is_open(db: Connection, held: Assignment) -> None:
-    if held.state in _ENDED:
+def must_be_open(db: Connection, held: Assignment) -> None:
+    """Refuse to go on with what has ended, or whose clip was withdrawn or refused."""
+    if held.state in ENDED:
         raise AssignmentClosed(assignment_id=held.id, state=held.state)
     c = tables.clip
     if db.execute(select(c.c.state).where(c.c.id == held.clip_id)).scalar_one() != "accepted":
         raise ClipGone(assignment_id=held.id)
 
 
-def _extend(db: Connection, held: Assignment, expires_ms: int) -> Assignment:
+def extend(db: Connection, held: Assignment, expires_ms: int) -> Assignment:
+    """Hold the clip until `expires_ms`."""
     a = tables.assignment
     db.execute(update(a).where(a.c.id == held.id).values(state="leased", expires_ms=expires_ms))
-    return _changed(held, state="leased", expires_ms=expires_ms)
+    return replace(held, state="leased", expires_ms=expires_ms)
 
 
-def _end(db: Connection, held: Assignment, state: str, now_ms: int) -> None:
+def end(db: Connection, held: Assignment, state: str, now_ms: int) -> None:
+    """Let go of the clip, for the reason that `state` names."""
     a = tables.assignment
     db.execute(update(a).where(a.c.id == held.id).values(state=state, ended_ms=now_ms))
 
 
 def _assignment(row: Any) -> Assignment:
     return Assignment(**{name: row[name] for name in Assignment.__dataclass_fields__})
-
-
-def _changed(held: Assignment, **fields: Any) -> Assignment:
-    return Assignment(**{**held.__dict__, **fields})

@@ -82,7 +82,7 @@ def of_project(db: Connection, project_id: str) -> Overview:
         by_grade=_sums(db, c.c.grade, accepted),
         by_style=_sums(db, c.c.style, accepted),
         by_dialect=_by_dialect(db, accepted),
-        text_stages=dict(stages.tuples().all()),
+        text_stages={row[0]: row[1] for row in stages},
         finished=Sum(done[0], float(done[1] or 0.0)),
         agreement_cer=None if done[2] is None else float(done[2]),
         refusals=_refusals(db, project_id),
@@ -158,16 +158,13 @@ def _workers(db: Connection, project_id: str) -> list[Worker]:
             .group_by(c.c.person_id)
         )
     }
-    written = dict(
-        db.execute(
-            select(t.c.person_id, func.count())
-            .join(c, c.c.id == t.c.clip_id)
-            .where(c.c.project_id == project_id)
-            .group_by(t.c.person_id)
-        )
-        .tuples()
-        .all()
+    texts = db.execute(
+        select(t.c.person_id, func.count())
+        .join(c, c.c.id == t.c.clip_id)
+        .where(c.c.project_id == project_id)
+        .group_by(t.c.person_id)
     )
+    written = {row[0]: row[1] for row in texts}
     members = db.execute(
         select(p.c.id, p.c.display_name, p.c.speaker_id, m.c.role, m.c.created_ms)
         .join(p, p.c.id == m.c.person_id)

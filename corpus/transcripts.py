@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -111,10 +111,11 @@ def difference(first: Transcript, second: Transcript) -> float | None:
     """
     if "incomplete" in (first.status, second.status):
         return None
-    return max(
+    rates: tuple[float, float] = (
         agreement.mixed_error_rate(first.text, second.text, first.ruleset),
         agreement.mixed_error_rate(second.text, first.text, first.ruleset),
     )
+    return max(rates)
 
 
 def review_reasons(db: Connection, clip_id: str, *, style: str) -> workflow.Review | None:
@@ -169,4 +170,4 @@ def _settle(
 
 def _transcript(row: Any) -> Transcript:
     fields = {name: row[name] for name in Transcript.__dataclass_fields__}
-    return Transcript(**cast(dict[str, Any], fields))
+    return Transcript(**fields)

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint
 from sqlalchemy.engine import Connection
 
-from corpus import assignments, ledger, transcripts
+from corpus import assignments, drafts, ledger, transcripts
 from corpus.database import begin, reading
 from transcribe import lint
 from web import bodies
@@ -18,14 +18,14 @@ from web.openapi import describes
 
 bp = Blueprint("assignments_api", __name__)
 
-_TEXT = bodies.text(assignments.MAX_DRAFT_CHARACTERS)
+_TEXT = bodies.text(drafts.MAX_CHARACTERS)
 _SECONDS = {"type": "number", "minimum": 0}
 _EVENT = bodies.obj({"start_s": _SECONDS, "end_s": _SECONDS, "label": bodies.text(40, minLength=1)})
 DRAFT_IN = bodies.obj({"text": _TEXT, "version": bodies.WHOLE})
 SUBMIT_IN = bodies.obj(
     {"text": _TEXT, "version": bodies.WHOLE},
     {
-        "events": {**bodies.array(_EVENT), "maxItems": assignments.MAX_EVENTS},
+        "events": {**bodies.array(_EVENT), "maxItems": drafts.MAX_EVENTS},
         "status": {"type": "string", "enum": ["complete", "incomplete"]},
         "wants_review": bodies.YES_NO,
     },
@@ -124,7 +124,7 @@ def save(assignment_id: str) -> Reply:
     body = bodies.json_body(DRAFT_IN)
     here = site()
     with begin(here.engine) as db:
-        held = assignments.save(
+        held = drafts.save(
             db,
             assignment_id,
             person_id=member().person_id,
@@ -159,19 +159,22 @@ def submit(assignment_id: str) -> Reply:
     """Save, then hand in: what is refused stays saved."""
     body = bodies.json_body(SUBMIT_IN)
     here = site()
-    mine = {"person_id": member().person_id, "now_ms": here.clock_ms()}
+    person_id, now_ms = member().person_id, here.clock_ms()
     with begin(here.engine) as db:
-        saved = assignments.save(db, assignment_id, text=body["text"], version=body["version"], **mine)
+        saved = drafts.save(
+            db, assignment_id, text=body["text"], version=body["version"], person_id=person_id, now_ms=now_ms
+        )
     with begin(here.engine) as db:
-        done = assignments.submit(
+        done = drafts.submit(
             db,
             assignment_id,
+            person_id=person_id,
             version=saved.version,
             status=body.get("status", "complete"),
             events=body.get("events", []),
             wants_review=body.get("wants_review", False),
             language=current(),
-            **mine,
+            now_ms=now_ms,
         ).transcript
     report = lint.lint_json(done.text_raw, done.ruleset, language=current())
     return {

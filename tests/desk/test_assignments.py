@@ -8,7 +8,7 @@ import threading
 import pytest
 import sqlalchemy as sa
 
-from corpus import assignments, tables, transcripts, work
+from corpus import assignments, drafts, tables, transcripts, work
 from corpus.assignments import LEASE_MS
 from corpus.database import begin, reading
 
@@ -34,7 +34,7 @@ def lease(world, person, now=NOW, role="transcriber"):
 
 def save(world, held, text, version, now=NOW):
     with begin(world.engine) as db:
-        return assignments.save(db, held.id, person_id=held.person_id, text=text, version=version, now_ms=now)
+        return drafts.save(db, held.id, person_id=held.person_id, text=text, version=version, now_ms=now)
 
 
 def submit(world, held, text, now=NOW, **more):
@@ -42,19 +42,14 @@ def submit(world, held, text, now=NOW, **more):
         stored = assignments.get(db, held.id, person_id=held.person_id, now_ms=now)
     saved = save(world, held, text, stored.version, now)
     with begin(world.engine) as db:
-        return assignments.submit(
-            db, held.id, person_id=held.person_id, version=saved.version, now_ms=now, **more
-        )
+        return drafts.submit(db, held.id, person_id=held.person_id, version=saved.version, now_ms=now, **more)
 
 
 def revisions(world, held):
     r = tables.revision
+    query = sa.select(r.c.version, r.c.text).where(r.c.assignment_id == held.id).order_by(r.c.version)
     with reading(world.engine) as db:
-        return list(
-            db.execute(
-                sa.select(r.c.version, r.c.text).where(r.c.assignment_id == held.id).order_by(r.c.version)
-            ).tuples()
-        )
+        return [(row.version, row.text) for row in db.execute(query)]
 
 
 def test_the_oldest_clip_comes_first_and_asking_again_gives_the_same(world):
@@ -144,8 +139,8 @@ def test_a_lapsed_draft_is_kept_and_still_saved_after_another_took_the_clip(worl
     assert lease(world, ben, now=late).clip_id == held.clip_id
     saved = save(world, held, "我明天要", 1, now=late)
     assert (saved.state, saved.draft, saved.version) == ("expired", "我明天要", 2)
-    with pytest.raises(assignments.AssignmentTaken), begin(world.engine) as db:
-        assignments.submit(db, held.id, person_id=ann, version=2, now_ms=late)
+    with pytest.raises(drafts.AssignmentTaken), begin(world.engine) as db:
+        drafts.submit(db, held.id, person_id=ann, version=2, now_ms=late)
     assert revisions(world, held) == [(1, "我明天"), (2, "我明天要")]
 
 
@@ -173,7 +168,7 @@ def test_a_save_from_an_old_version_gets_the_stored_text_and_changes_nothing(wor
     world.clip()
     held = lease(world, ann)
     save(world, held, "這邊", 0)
-    with pytest.raises(assignments.DraftConflict) as caught:
+    with pytest.raises(drafts.DraftConflict) as caught:
         save(world, held, "那邊", 0)
     assert caught.value.parameters == {"version": 1, "text": "這邊"}
     assert revisions(world, held) == [(1, "這邊")]
@@ -184,7 +179,7 @@ def test_what_a_database_cannot_hold_is_refused(world, text):
     ann = world.person("ann")
     world.clip()
     held = lease(world, ann)
-    with pytest.raises(assignments.DraftInvalid):
+    with pytest.raises(drafts.DraftInvalid):
         save(world, held, text, 0)
 
 
@@ -220,7 +215,7 @@ def test_errors_refuse_a_text_and_keep_it(world):
     ann = world.person("ann")
     world.clip()
     held = lease(world, ann)
-    with pytest.raises(assignments.TranscriptRefused) as caught:
+    with pytest.raises(drafts.TranscriptRefused) as caught:
         submit(world, held, "我住3樓。")
     assert "N001" in [finding["code"] for finding in caught.value.parameters["findings"]]
     with reading(world.engine) as db:
@@ -231,7 +226,7 @@ def test_errors_refuse_a_text_and_keep_it(world):
 def test_too_many_syllables_for_the_speech_are_refused(world):
     ann = world.person("ann")
     world.clip(speech_s=0.5)
-    with pytest.raises(assignments.TranscriptRefused) as caught:
+    with pytest.raises(drafts.TranscriptRefused) as caught:
         submit(world, lease(world, ann), GOOD)
     assert "L001" in [finding["code"] for finding in caught.value.parameters["findings"]]
 
