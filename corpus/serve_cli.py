@@ -62,7 +62,7 @@ def serve(data: Path | None, host: str, port: int, workers: int) -> None:
     from corpus.settings import load
 
     settings = load(os.environ, data)
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
     signal.signal(signal.SIGTERM, _stop)
     with _alone(settings), _listening(host, port) as listener:
         import server

@@ -308,7 +308,9 @@ def body(length_bytes: int) -> tuple[int, BinaryIO]:
     """
     announced = request.content_length
     if announced is None:
-        raise LengthRequired()
+        if "Transfer-Encoding" in request.headers:
+            raise LengthRequired()
+        announced = 0  # without either header there is no body
     request.max_content_length = max(length_bytes, 1) + 1  # the surplus byte is refused as an overflow
     wanted = checksum()
     digest = None if wanted is None else hashlib.new(wanted[0], usedforsecurity=False)
