@@ -9,7 +9,7 @@ block has an edge.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -23,6 +23,8 @@ FRAMES_PER_S = 100
 BLOCK_S = 2
 CONTEXT_S = 0.1
 BANDS = 18
+LOW_HZ = 1_000
+SPECTRUM_STEP_HZ = 125
 
 Floats = NDArray[np.float32]
 
@@ -41,12 +43,18 @@ class Frames:
         A-weighted mean square.
     voiced : ndarray of bool, shape (n,)
         What webrtcvad said.
+    low : ndarray
+        The sound below 500 Hz, down to 0, at 1 kHz.
+    spectrum : ndarray
+        Mean power in bands of `SPECTRUM_STEP_HZ` up to the Nyquist frequency of the original rate.
     """
 
     power: Floats
     bands: Floats
     a_weighted: Floats
     voiced: NDArray[np.bool_]
+    low: Floats
+    spectrum: NDArray[np.float64]
 
     def __len__(self) -> int:
         return int(self.power.size)
@@ -68,10 +76,15 @@ def _a_weights(rate_hz: int) -> Floats:
 
 
 class FrameStream:
-    """Takes blocks of one channel; gives `Frames` at the end."""
+    """Takes blocks of one channel; gives `Frames` at the end.
 
-    def __init__(self, sample_rate_hz: int) -> None:
+    `look` is called for each inner block with (sound, start, size): the samples to look at begin at `start`
+    of `sound` and have context on both sides. Places and sizes do not depend on what was fed.
+    """
+
+    def __init__(self, sample_rate_hz: int, look: Callable[[Samples, int, int], None] | None = None) -> None:
         self._rate_hz = checked_rate(sample_rate_hz)
+        self._look = look
         self._out_hz = vad.analysis_rate_hz(self._rate_hz)
         g = math.gcd(self._rate_hz, self._out_hz)
         # Both lengths are whole at both rates.
@@ -81,9 +94,9 @@ class FrameStream:
         self._pending: list[Samples] = []
         self._pending_size = 0
         self._before: Samples | None = None
-        self._done: list[tuple[Floats, Floats, Floats]] = []
+        self._done: list[tuple[Floats, Floats, Floats, NDArray[np.bool_], Floats]] = []
+        self._spectrum = np.zeros(self._rate_hz // (2 * SPECTRUM_STEP_HZ))
         self._voices = vad.FrameVad(self._out_hz)
-        self._voiced: list[NDArray[np.bool_]] = []
 
     def feed(self, x: Samples) -> None:
         """Take the next samples."""
@@ -103,20 +116,20 @@ class FrameStream:
     def finish(self) -> Frames:
         """Describe the rest, and give all frames."""
         sound = np.concatenate(self._pending) if self._pending else np.empty(0, np.float32)
-        at = 0
-        while at < sound.size:
+        for at in range(0, sound.size, self._block):
             size = min(self._block, sound.size - at)
-            ahead = sound[at : at + size + self._context]
-            short = size + self._context - ahead.size
-            # Mirrored, so that an offset or a rumble does not look like a step.
-            self._take(np.pad(ahead, (0, short), mode="symmetric"), size)
-            at += size
+            ahead = sound[at : at + self._block + self._context]
+            # Mirrored, so that an offset or a rumble does not look like a step; of a length that is fast.
+            self._take(np.pad(ahead, (0, self._block + self._context - ahead.size), mode="symmetric"), size)
         self._pending, self._pending_size = [], 0
         if not self._done:
             nothing = np.empty(0, np.float32)
-            return Frames(nothing, np.empty((0, BANDS), np.float32), nothing, np.empty(0, bool))
-        power, bands, a_weighted = (np.concatenate(part) for part in zip(*self._done, strict=True))
-        return Frames(power, bands, a_weighted, np.concatenate(self._voiced))
+            bands = np.empty((0, BANDS), np.float32)
+            return Frames(nothing, bands, nothing, np.empty(0, bool), nothing, self._spectrum)
+        power, bands, a_weighted, voiced, low = (
+            np.concatenate(part) for part in zip(*self._done, strict=True)
+        )
+        return Frames(power, bands, a_weighted, voiced, low, self._spectrum / len(self._done))
 
     def _take(self, sound: Samples, size: int) -> None:
         """Describe the first `size` samples of `sound`; what follows them is context."""
@@ -124,19 +137,21 @@ class FrameStream:
             self._before = np.pad(sound, (self._context, 0), mode="symmetric")[: self._context]
         joined = np.concatenate([self._before, sound])
         self._before = joined[size : size + self._context].copy()
-        y = band_passed(joined, self._rate_hz, self._out_hz)
+        if self._look is not None:
+            self._look(joined, self._context, size)
+        y, low, spectrum = band_passed(joined, self._rate_hz, self._out_hz)
+        self._spectrum += spectrum[: self._spectrum.size]
         hop, window = self._out_hz // FRAMES_PER_S, self._out_hz // 40
         frames = round(size * self._out_hz / self._rate_hz) // hop
-        if frames == 0:
-            return
-        start = self._context_out
+        start, start_low = self._context_out, round(self._context * LOW_HZ / self._rate_hz)
         core = y[start : start + frames * hop].reshape(frames, hop)
         power = np.einsum("ij,ij->i", core, core, dtype=np.float32) / np.float32(hop)
         first = start - (window - hop) // 2
-        around = y[first : first + (frames - 1) * hop + window]
+        around = y[first : first + max(0, frames - 1) * hop + window]
         bands, a_weighted = _band_powers(around, hop, window, self._out_hz)
-        self._done.append((power, bands, a_weighted))
-        self._voiced.append(self._voices.frames(core, power))
+        voiced = self._voices.frames(core, power)
+        low = low[start_low : start_low + frames * LOW_HZ // FRAMES_PER_S].copy()
+        self._done.append((power, bands[:frames], a_weighted[:frames], voiced, low))
 
 
 def _band_powers(y: Floats, hop: int, window: int, rate_hz: int) -> tuple[Floats, Floats]:
@@ -159,20 +174,29 @@ def _window(size: int) -> Floats:
     return np.asarray(hann * scale, dtype=np.float32)
 
 
-def band_passed(x: Samples, from_hz: int, to_hz: int) -> Samples:
-    """What lies between 50 Hz and 8 kHz, at another rate: one Fourier transform there, one back.
+def band_passed(x: Samples, from_hz: int, to_hz: int) -> tuple[Samples, Samples, Floats]:
+    """What lies between 50 Hz and 8 kHz, at another rate; what lies below 500 Hz; and the power spectrum.
 
-    The lengths at both rates must be whole. Below 50 Hz it falls as a 4th-order Butterworth filter, with zero
-    phase; the upper edge is sharp, since the definition of noise ends there.
+    One Fourier transform there and one back: the lengths at both rates must be whole. Below 50 Hz it falls
+    as a 4th-order Butterworth filter, with zero phase; the upper edge is sharp, since the definition of noise
+    ends there. The spectrum is in bands of `SPECTRUM_STEP_HZ`, seen through a Hann window.
     """
     import scipy.fft
 
-    size = x.size * to_hz // from_hz
+    size, size_low = x.size * to_hz // from_hz, round(x.size * LOW_HZ / from_hz)
     spectrum = scipy.fft.rfft(x - x.mean())
+    low: Samples = scipy.fft.irfft(spectrum[: size_low // 2 + 1], size_low) * np.float32(size_low / x.size)
+    # Convolving with (-1/4, 1/2, -1/4) is the Hann window of the time domain.
+    windowed = spectrum[1:-1] - np.float32(0.5) * (spectrum[:-2] + spectrum[2:])
+    energy = np.square(windowed.real) + np.square(windowed.imag)
+    starts = np.arange(0, from_hz // 2, SPECTRUM_STEP_HZ) * x.size // from_hz
+    by_band = np.add.reduceat(energy, np.minimum(starts, energy.size - 1)) * np.float32(
+        1.0 / (3.0 * x.size**2 / 4)
+    )
     kept = spectrum[: size // 2 + 1]
-    kept *= _band_gain(kept.size, from_hz / x.size) * np.float32(to_hz / from_hz)
+    kept *= _band_gain(kept.size, from_hz / x.size) * np.float32(size / x.size)
     y: Samples = scipy.fft.irfft(kept, size)
-    return y
+    return y, low, by_band
 
 
 @cache

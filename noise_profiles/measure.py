@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from noise_profiles import defects, levels, snr
+from noise_profiles import defects, levels, scan, snr
 from noise_profiles.frames import FrameStream, runs
 from noise_profiles.samples import (
     SampleRateUnsupported,
@@ -153,8 +153,8 @@ class Meter:
         self._lead_in_s = lead_in_s if math.isfinite(lead_in_s) and lead_in_s > 0.0 else 0.0
         self._room_tone = room_tone
         self._offset_db = calibration_offset_db
-        self._streams = [FrameStream(self._rate_hz) for _ in range(channels)]
-        self._scans = [defects.SampleScan(self._rate_hz) for _ in range(channels)]
+        self._scans = [scan.SampleScan(self._rate_hz) for _ in range(channels)]
+        self._streams = [FrameStream(self._rate_hz, one.look) for one in self._scans]
         self._samples = 0
 
     def feed(self, block: object) -> None:
@@ -170,9 +170,7 @@ class Meter:
             raise SignalShapeWrong(shape=str(x.shape), most=self._channels)
         self._samples += x.shape[0]
         for channel in range(self._channels):
-            one = np.ascontiguousarray(x[:, channel])
-            self._streams[channel].feed(one)
-            self._scans[channel].feed(one)
+            self._streams[channel].feed(np.ascontiguousarray(x[:, channel]))
 
     def finish(self) -> Measurement:
         """The measurement of everything that was fed.
@@ -189,24 +187,15 @@ class Meter:
         background = (
             (levels.mean_square(tone.noise_dbfs), levels.mean_square(tone.noise_dba_fs)) if tone else None
         )
-        heard = []
-        for stream, scan in zip(self._streams, self._scans, strict=True):
+        heard: list[defects.Heard] = []
+        for stream, samples in zip(self._streams, self._scans, strict=True):
             frames = stream.finish()
             lead_in = min(len(frames), int(100 * (self._lead_in_s - guard_s) + 1e-6))
-            found = snr.estimate(
-                frames,
-                lead_in=lead_in,
-                room_tone=background,
-            )
-            heard.append((found, scan.finish(), frames))
-        worst, _, _ = min(heard, key=lambda one: math.inf if one[0].snr_db is None else one[0].snr_db)
+            found = snr.estimate(frames, lead_in=lead_in, room_tone=background)
+            heard.append(defects.Heard(self._rate_hz, samples.finish(), frames, found))
+        worst = min((one.estimate for one in heard), key=lambda e: math.inf if e.snr_db is None else e.snr_db)
         hop = self._rate_hz / 100
         segments = tuple((round(a * hop), min(self._samples, round(b * hop))) for a, b in runs(worst.active))
-        found_defects: list[AudioFinding] = []
-        for estimate, scanned, its_frames in heard:
-            for finding in defects.findings(scanned, its_frames, estimate, self._samples / self._rate_hz):
-                if all(finding.code != other.code for other in found_defects):
-                    found_defects.append(finding)
         offset_db = self._offset_db
         return Measurement(
             method=METHOD,
@@ -214,7 +203,7 @@ class Meter:
             samples=self._samples,
             sample_rate_hz=self._rate_hz,
             channels=self._channels,
-            peak_dbfs=max(one[1].peak_dbfs for one in heard),
+            peak_dbfs=max(one.scanned.peak_dbfs for one in heard),
             speech_dbfs=worst.speech_dbfs,
             noise_dbfs=worst.noise_dbfs,
             noise_dba=None if offset_db is None else worst.noise_dba_fs + offset_db,
@@ -225,8 +214,25 @@ class Meter:
             speech_s=float(worst.active.sum()) / 100,
             segments=segments,
             noise_source=worst.source,
-            defects=tuple(found_defects),
+            defects=_once_each(heard),
         )
+
+
+def _once_each(heard: list[defects.Heard]) -> tuple[AudioFinding, ...]:
+    """The defects of all channels, each code once: from the channel in which it is worst.
+
+    A channel without speech is no fault where another has some.
+    """
+    somebody = any(one.estimate.snr_db is not None for one in heard)
+    found: dict[str, AudioFinding] = {}
+    for one in heard:
+        for finding in defects.findings(one):
+            if finding.code == "speech.none" and somebody and one.estimate.snr_db is None:
+                continue
+            known = found.get(finding.code)
+            if known is None or (known.severity == "warning" and finding.severity == "error"):
+                found[finding.code] = finding
+    return tuple(found.values())
 
 
 def measure(

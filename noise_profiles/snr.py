@@ -1,4 +1,24 @@
-"""Speech level, noise level and SNR of one channel from its frames."""
+"""Speech level, noise level and SNR of one channel, from its frames.
+
+How it works. Noise is first what lies in the known lead-in, or where webrtcvad hears no voice. Each frame
+is then compared with that noise band by band: the mean excess over 18 bands finds speech where the total
+power does not, as under wind. A running median over 70 ms forgets clicks. Where the excess stands out of the
+spread that noise itself has, and webrtcvad agrees nearby, there is speech; everything else is pause, and
+noise is measured anew from lead-in and pauses. Four rounds settle it.
+
+Speech energy is what all speech frames hold over the noise; its level divides that by the time in which P.56
+would call speech active. In strong noise the weak frames of speech are hidden, so longer gaps are closed
+there. In clean sound the residue of speech in its pauses (breath, the room's tail) is no noise, so
+the lead-in or the quieter part of the pauses is believed instead.
+
+Where there is neither lead-in nor pause, the noise is sought in the lowest moments of each band [1]_; that is
+less sure, and the interval says so.
+
+References
+----------
+.. [1] R. Martin, Noise power spectral density estimation based on optimal smoothing and minimum statistics,
+   IEEE Trans. Speech and Audio Processing 9 (2001).
+"""
 
 from __future__ import annotations
 
@@ -13,16 +33,49 @@ from noise_profiles.frames import Frames, runs
 
 LOWEST_SNR_DB = -10.0
 HIGHEST_SNR_DB = 60.0
-HANGOVER = 20  # frames, P.56
-LEAST_NOISE = 20  # frames: less noise than this says nothing
+TINY = 1e-14
 
 Mask = NDArray[np.bool_]
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class Tuning:
+    """Every number of the method; found on mixtures of real speech and noise by ``bench/acoustics.py``.
+
+    Lengths are in frames of 10 ms.
+    """
+
+    rounds: int = 4
+    least_noise: int = 20  # less noise than this says nothing
+    least_speech: int = 8
+    median: int = 7
+    smooth: int = 7
+    clip_db: float = 18.0  # one band alone must not decide
+    least_spread_db: float = 0.25
+    sure: float = 4.0  # spreads over the noise: speech if a voice is anywhere near
+    likely: float = 1.5  # spreads: speech if most of the surroundings are voiced
+    least_excess_db: float = 0.5
+    peak: float = 2.0  # spreads that a run of speech reaches somewhere
+    voice_near: float = 0.15  # share of half a second
+    voice_here: float = 0.6  # share of 150 ms
+    shortest: int = 5
+    before: int = 4  # speech begins softly
+    after: int = 20  # and ends in the room's tail
+    hangover: int = 25  # P.56 has 20; its envelope lags by 30 ms twice
+    strong_noise_db: float = 12.0
+    longest_gap: int = 60
+    clean_db: float = 28.0
+    cleaner_weight: float = 0.0
+    low_share: float = 0.12
+    low_smooth: int = 9
+    low_bias_db: float = 1.5
+    low_trust: float = 0.5
+
+
+@dataclass(frozen=True)
 class Estimate:
-    """What one channel holds; the SNR is None where nobody speaks.
+    """What one channel holds; speech level and SNR are None where nobody speaks.
 
     `source` says where the noise was heard: ``lead_in``, ``pauses``, ``lead_in+pauses``, ``room_tone`` (the
     session's figure) or ``between_words`` (no pause was long enough, so it is less sure).
@@ -38,34 +91,13 @@ class Estimate:
     source: str
 
 
-def smoothed(x: Array, width: int) -> Array:
-    """Centred moving mean; at the ends of what there is."""
-    if x.size == 0:
-        return x
-    total = np.concatenate([[0.0], np.cumsum(x)])
-    half = width // 2
-    at = np.arange(x.size)
-    low, high = np.maximum(at - half, 0), np.minimum(at + half + 1, x.size)
-    mean: Array = (total[high] - total[low]) / (high - low)
-    return mean
-
-
-def widened(mask: Mask, before: int, after: int) -> Mask:
-    """Each run of True made longer on both sides."""
-    out = np.zeros_like(mask)
-    for start, end in runs(mask):
-        out[max(0, start - before) : end + after] = True
-    return out
-
-
-def _quietest(power: Array) -> Mask:
-    """Stretches of a fifth of a second within 3 dB of the quietest such stretch."""
-    level = smoothed(power, 21)
-    chosen: Mask = level <= 2.0 * level[level > 0.0].min() if (level > 0.0).any() else level <= 0.0
-    return chosen
-
-
-def estimate(frames: Frames, *, lead_in: int = 0, room_tone: tuple[float, float] | None = None) -> Estimate:
+def estimate(
+    frames: Frames,
+    *,
+    lead_in: int = 0,
+    room_tone: tuple[float, float] | None = None,
+    tuning: Tuning | None = None,
+) -> Estimate:
     """Estimate the three figures.
 
     Parameters
@@ -77,35 +109,41 @@ def estimate(frames: Frames, *, lead_in: int = 0, room_tone: tuple[float, float]
     room_tone : (float, float) or None
         Mean square and A-weighted mean square of the session's room tone.
     """
-    n = len(frames)
+    k = tuning or Tuning()
     power = frames.power.astype(np.float64)
-    a_weighted = frames.a_weighted.astype(np.float64)
-    lead = np.arange(n) < lead_in
-    if n == 0 or not power.any():
-        return _no_speech(power, a_weighted, np.zeros(n, dtype=bool), "pauses")
-    noise_at = lead.copy() if lead_in >= LEAST_NOISE else ~widened(frames.voiced, 10, 20)
-    if noise_at.sum() < LEAST_NOISE:
-        noise_at = _quietest(power)
-    speech = np.zeros(n, dtype=bool)
-    for _ in range(3):
-        speech = _speech(frames, power, noise_at) & ~lead
-        pauses = ~widened(speech, 8, 25)
-        noise_at = pauses | lead
-        if noise_at.sum() < LEAST_NOISE:
-            noise_at = _quietest(power)
-    if speech.sum() < 10:
-        return _no_speech(power, a_weighted, speech, "lead_in" if lead_in else "pauses")
-    source = _source(lead, pauses)
-    noise, noise_a = float(power[noise_at].mean()), float(a_weighted[noise_at].mean())
-    if source == "between_words" and room_tone is not None:
-        (noise, noise_a), source = room_tone, "room_tone"
-    active = widened(speech, 0, HANGOVER)
-    excess = float((power[widened(speech, 8, 25)] - noise).sum())
-    level = excess / float(active.sum())
-    if level <= 0.0:
-        return _no_speech(power, a_weighted, speech, source)
+    weighted = frames.a_weighted.astype(np.float64)
+    lead = np.arange(power.size) < lead_in
+    if not power.any():
+        return _no_speech(power, weighted, "lead_in" if lead_in else "pauses")
+    speech, noise_at = _speech(frames, power, lead, k)
+    pauses = noise_at & ~lead
+    if speech.sum() < k.least_speech:
+        return _no_speech(power, weighted, "lead_in" if lead_in >= k.least_noise else "pauses")
+    if noise_at.sum() >= k.least_noise:
+        source = _source(lead, pauses, k)
+        noise, noise_a = float(power[noise_at].mean()), float(weighted[noise_at].mean())
+    elif room_tone is not None:
+        source, (noise, noise_a) = "room_tone", room_tone
+    else:
+        source = "between_words"
+        noise, noise_a = _between_words(frames, power, weighted, k)
+    active = widened(speech, 0, k.hangover)
+    around = widened(speech, k.before, k.after) & ~lead
+    snr_db = _ratio_db(power, around, active, noise)
+    if source not in ("between_words", "room_tone"):
+        cleaner = _without_residue(power, lead, pauses, noise, k)
+        snr_db += k.cleaner_weight * (_ratio_db(power, around, active, cleaner) - snr_db)
+        trust = min(1.0, max(0.0, (snr_db - k.clean_db) / 8.0))
+        cleaner = noise * (cleaner / max(noise, TINY)) ** trust
+        noise, noise_a = cleaner, noise_a * cleaner / max(noise, TINY)
+    strength = min(1.3, max(0.0, 1.0 - _ratio_db(power, around, active, noise) / k.strong_noise_db))
+    active = closed(active, int(strength * k.longest_gap)) & ~lead
+    around |= active
+    level = float((power[around] - noise).sum()) / float(active.sum())
+    if level <= TINY:
+        return _no_speech(power, weighted, source)
     snr_db = 10.0 * math.log10(level / max(noise, levels.mean_square(levels.FLOOR_DBFS)))
-    half_db = _uncertainty_db(power, noise_at, snr_db)
+    half_db = _uncertainty_db(power, noise_at, source, snr_db)
     return Estimate(
         speech_dbfs=levels.dbfs(level),
         noise_dbfs=levels.dbfs(noise),
@@ -118,53 +156,157 @@ def estimate(frames: Frames, *, lead_in: int = 0, room_tone: tuple[float, float]
     )
 
 
-def _speech(frames: Frames, power: Array, noise_at: Mask) -> Mask:
-    """Frames that stand out of the noise and sound voiced, or stand far out of it."""
-    noise = max(float(power[noise_at].mean()), 1e-14)
-    short = smoothed(power, 3)
-    over_db = 10.0 * np.log10(np.maximum(short, 1e-14) / noise)
-    spread_db = float(np.std(over_db[noise_at])) if noise_at.any() else 0.0
-    threshold_db = float(np.clip(2.5 * spread_db, 3.0, 8.0))
-    voiced = smoothed(frames.voiced.astype(np.float64), 15) > 0.3
-    speech: Mask = (over_db > threshold_db) & voiced
-    if not speech.any():
-        return speech
-    # P.56: what lies 15.9 dB below the level of the speech is no speech.
-    level = max(float((power[speech] - noise).mean()), 1e-14)
-    return speech & (short > noise + level * 10 ** (-levels.P56_MARGIN_DB / 10))
+def _speech(frames: Frames, power: Array, lead: Mask, k: Tuning) -> tuple[Mask, Mask]:
+    """Frames of speech, and frames of noise; what is neither is too near to speech to tell."""
+    noise_at = lead.copy() if lead.sum() >= k.least_noise else ~widened(frames.voiced, 10, 20)
+    if noise_at.sum() < k.least_noise:
+        noise_at = _quietest(power)
+    bands = _smoothed_rows(frames.bands.astype(np.float64) + TINY, 3)
+    bands_db = 10.0 * np.log10(bands)
+    short = smoothed(running_median(power, 5), 5)
+    voiced = frames.voiced.astype(np.float64)
+    voice_here = smoothed(voiced, 15) > k.voice_here
+    voice_near = smoothed(voiced, 51) > k.voice_near
+    speech = np.zeros(power.size, dtype=bool)
+    for _ in range(k.rounds):
+        noise_db = 10.0 * np.log10(bands[noise_at].mean(axis=0))
+        excess = np.clip(bands_db - noise_db, 0.0, k.clip_db).mean(axis=1)
+        excess = smoothed(running_median(excess, k.median), k.smooth)
+        usual = float(excess[noise_at].mean())
+        spread = max(float(excess[noise_at].std()), k.least_spread_db)
+        over = (excess - usual) / spread
+        speech = ((over > k.sure) & voice_near) | ((over > k.likely) & voice_here)
+        speech &= (excess > usual + k.least_excess_db) & ~lead
+        speech = with_peak(opened(speech, k.shortest), over, k.peak)
+        if speech.any():
+            # P.56: what lies 15.9 dB below the level of the speech is no speech.
+            noise = float(power[noise_at].mean())
+            level = max(float((power[speech] - noise).mean()), TINY)
+            speech &= short > noise + level * 10.0 ** (-levels.P56_MARGIN_DB / 10.0)
+        pauses = ~widened(speech, 8, k.after) | lead
+        noise_at = pauses if pauses.sum() >= k.least_noise else _quietest(power)
+    return speech, pauses
 
 
-def _source(lead: Mask, pauses: Mask) -> str:
-    in_pauses = int((pauses & ~lead).sum())
-    if lead.sum() >= LEAST_NOISE:
-        return "lead_in+pauses" if in_pauses >= LEAST_NOISE else "lead_in"
-    return "pauses" if (pauses | lead).sum() >= LEAST_NOISE else "between_words"
+def _source(lead: Mask, pauses: Mask, k: Tuning) -> str:
+    if lead.sum() < k.least_noise:
+        return "pauses"
+    return "lead_in+pauses" if pauses.sum() >= k.least_noise else "lead_in"
 
 
-def _uncertainty_db(power: Array, noise_at: Mask, snr_db: float) -> float:
+def _ratio_db(power: Array, around: Mask, active: Mask, noise: float) -> float:
+    level = max(float((power[around] - noise).sum()) / max(1.0, float(active.sum())), TINY)
+    return 10.0 * math.log10(level / max(noise, TINY))
+
+
+def _without_residue(power: Array, lead: Mask, pauses: Mask, noise: float, k: Tuning) -> float:
+    """The noise of a clean clip, without what speech leaves in its pauses."""
+    if lead.sum() >= k.least_noise:
+        return min(noise, float(power[lead].mean()))
+    quiet = power[pauses]
+    stretches = quiet[: quiet.size // 10 * 10].reshape(-1, 10).mean(axis=1)
+    return min(noise, math.exp(float(np.log(stretches + TINY).mean()))) if stretches.size > 1 else noise
+
+
+def _between_words(frames: Frames, power: Array, weighted: Array, k: Tuning) -> tuple[float, float]:
+    """Noise of a clip without pauses: from the lowest moments of each band, and the quietest stretch."""
+    bands = frames.bands.astype(np.float64) + TINY
+    lowest = np.sort(_smoothed_rows(bands, k.low_smooth), axis=0)[: max(1, int(k.low_share * len(bands)))]
+    share = float(lowest.mean(axis=0).sum()) / float(bands.sum(axis=1).mean())
+    by_band = share * float(power.mean()) * 10.0 ** (k.low_bias_db / 10.0)
+    quietest = _quietest(power)
+    by_time = max(float(power[quietest].mean()), TINY)
+    noise = by_band**k.low_trust * by_time ** (1.0 - k.low_trust)
+    return noise, float(weighted[quietest].mean()) * noise / by_time
+
+
+def _uncertainty_db(power: Array, noise_at: Mask, source: str, snr_db: float) -> float:
     """Half the width of the 80 % interval."""
     noise = power[noise_at]
     stretches = noise[: noise.size // 10 * 10].reshape(-1, 10).mean(axis=1)
-    spread = float(np.std(stretches) / max(float(stretches.mean()), 1e-14)) if stretches.size > 1 else 1.0
+    spread = float(np.std(stretches) / max(float(stretches.mean()), TINY)) if stretches.size > 1 else 1.0
     noise_db = 10.0 * math.log10(1.0 + spread / math.sqrt(max(1.0, stretches.size / 3.0)))
-    return 0.5 + 1.3 * noise_db + 0.1 * max(0.0, 10.0 - snr_db)
+    unsure_db = 3.0 if source == "between_words" else 0.0
+    return 0.5 + 1.3 * noise_db + 0.1 * max(0.0, 10.0 - snr_db) + unsure_db
 
 
 def _bounded(snr_db: float) -> float:
     return min(HIGHEST_SNR_DB, max(LOWEST_SNR_DB, snr_db))
 
 
-def _no_speech(power: Array, a_weighted: Array, active: Mask, source: str) -> Estimate:
+def _no_speech(power: Array, weighted: Array, source: str) -> Estimate:
     """Everything is noise."""
-    mean = float(power.mean()) if power.size else 0.0
-    mean_a = float(a_weighted.mean()) if power.size else 0.0
     return Estimate(
         speech_dbfs=None,
-        noise_dbfs=levels.dbfs(mean),
-        noise_dba_fs=levels.dbfs(mean_a),
+        noise_dbfs=levels.dbfs(float(power.mean()) if power.size else 0.0),
+        noise_dba_fs=levels.dbfs(float(weighted.mean()) if power.size else 0.0),
         snr_db=None,
         snr_low_db=None,
         snr_high_db=None,
-        active=np.zeros_like(active),
+        active=np.zeros(power.size, dtype=bool),
         source=source,
     )
+
+
+def _quietest(power: Array) -> Mask:
+    """Stretches of a fifth of a second within 3 dB of the quietest such stretch."""
+    level = smoothed(power, 21)
+    return np.asarray(level <= 2.0 * max(float(level.min()), TINY))
+
+
+def smoothed(x: Array, width: int) -> Array:
+    """Centred moving mean; at the ends of what there is."""
+    return _smoothed_rows(x[:, np.newaxis], width)[:, 0]
+
+
+def _smoothed_rows(x: Array, width: int) -> Array:
+    total = np.zeros((x.shape[0] + 1, x.shape[1]))
+    np.cumsum(x, axis=0, out=total[1:])
+    at, half = np.arange(x.shape[0]), width // 2
+    low, high = np.maximum(at - half, 0), np.minimum(at + half + 1, x.shape[0])
+    means: Array = (total[high] - total[low]) / (high - low)[:, np.newaxis]
+    return np.maximum(means, 0.0)
+
+
+def running_median(x: Array, width: int) -> Array:
+    """Centred running median of odd width; the ends are repeated."""
+    if x.size < width:
+        return x
+    padded = np.pad(x, width // 2, mode="edge")
+    views = np.lib.stride_tricks.sliding_window_view(padded, width)
+    return np.asarray(np.partition(views, width // 2, axis=1)[:, width // 2])
+
+
+def widened(mask: Mask, before: int, after: int) -> Mask:
+    """Each run of True made longer on both sides."""
+    out = np.zeros_like(mask)
+    for start, end in runs(mask):
+        out[max(0, start - before) : end + after] = True
+    return out
+
+
+def closed(mask: Mask, longest: int) -> Mask:
+    """Gaps of at most `longest` between two runs of True filled."""
+    out = mask.copy()
+    for start, end in runs(~mask):
+        if end - start <= longest and start > 0 and end < mask.size:
+            out[start:end] = True
+    return out
+
+
+def opened(mask: Mask, shortest: int) -> Mask:
+    """Without runs of True shorter than `shortest`."""
+    out = mask.copy()
+    for start, end in runs(mask):
+        if end - start < shortest:
+            out[start:end] = False
+    return out
+
+
+def with_peak(mask: Mask, height: Array, least: float) -> Mask:
+    """Only the runs of True in which `height` reaches `least` somewhere."""
+    out = mask.copy()
+    for start, end in runs(mask):
+        if float(height[start:end].max()) < least:
+            out[start:end] = False
+    return out

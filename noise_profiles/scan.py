@@ -1,0 +1,206 @@
+"""What single samples tell: peaks, offset, flat tops, frozen stretches, repeated blocks.
+
+One channel, looked at in the inner blocks of `frames.FrameStream`, so that nothing depends on how it was fed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noise_profiles import levels
+from noise_profiles.frames import runs
+from noise_profiles.samples import Samples
+
+LSB = 2.0**-15
+_REPEAT_STEP = 8
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Samples from `start` to `end` (exclusive), and how loud the 5 ms on its two sides are at most."""
+
+    start: int
+    end: int
+    value: float
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class FlatTop:
+    """A run of equal samples at a local extreme where the slope breaks on both sides."""
+
+    start: int
+    end: int
+    value: float
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """What the samples of one channel told.
+
+    Attributes
+    ----------
+    highest, lowest : float
+        The extreme samples; full scale is 1.
+    offset : float
+        The mean.
+    tops : tuple of FlatTop
+        Every flat top; those of a clipped sound share a ceiling.
+    frozen : tuple of Stretch
+        Stretches of 2 ms and more in which every sample is the same.
+    repeated : tuple of (start, end)
+        Stretches that repeat what came just before, sample by sample.
+    """
+
+    samples: int
+    highest: float
+    lowest: float
+    offset: float
+    tops: tuple[FlatTop, ...]
+    frozen: tuple[Stretch, ...]
+    repeated: tuple[tuple[int, int], ...]
+
+    @property
+    def peak_dbfs(self) -> float:
+        """Highest magnitude; full scale reads 0."""
+        peak = max(self.highest, -self.lowest)
+        return max(levels.FLOOR_DBFS, 20.0 * math.log10(peak)) if peak > 0.0 else levels.FLOOR_DBFS
+
+
+class SampleScan:
+    """Collects what `Scanned` holds; `look` is given to `FrameStream`."""
+
+    def __init__(self, sample_rate_hz: int, *, flat_samples: int = 3, frozen_s: float = 0.002) -> None:
+        self._flat = flat_samples
+        self._frozen_least = max(8, round(frozen_s * sample_rate_hz))
+        self._side = max(4, sample_rate_hz // 200)
+        buffers = (64, 128, 256, 512, 1024, 2048, sample_rate_hz // 200, sample_rate_hz // 100)
+        self._lags = sorted({lag for lag in buffers if lag <= sample_rate_hz // 20})
+        self._at = 0
+        self._sum = 0.0
+        self._highest, self._lowest = -math.inf, math.inf
+        self._tops: list[FlatTop] = []
+        self._frozen: list[Stretch] = []
+        self._repeated: list[tuple[int, int]] = []
+
+    def look(self, sound: Samples, start: int, size: int) -> None:
+        """Look at `size` samples of `sound` from `start` on."""
+        core = sound[start : start + size]
+        self._highest = max(self._highest, float(core.max()))
+        self._lowest = min(self._lowest, float(core.min()))
+        self._sum += float(core.sum(dtype=np.float64))
+        self._find_tops(sound, start, size)
+        equal = sound[start : start + size] == sound[start - 1 : start + size - 1]
+        if self._at == 0:
+            equal[0] = False
+        if np.count_nonzero(equal) >= self._frozen_least // 2:
+            self._find_frozen(equal, sound, start)
+        self._find_repeats(sound, start, size)
+        self._at += size
+
+    def finish(self) -> Scanned:
+        """What was found; stretches that an inner block had cut are whole again."""
+        frozen: list[Stretch] = []
+        for one in self._frozen:
+            if frozen and frozen[-1].end >= one.start - 1 and frozen[-1].value == one.value:
+                last = frozen[-1]
+                frozen[-1] = Stretch(last.start, one.end, last.value, last.before, one.after)
+            else:
+                frozen.append(one)
+        return Scanned(
+            samples=self._at,
+            highest=self._highest if self._at else 0.0,
+            lowest=self._lowest if self._at else 0.0,
+            offset=self._sum / self._at if self._at else 0.0,
+            tops=tuple(self._tops),
+            frozen=tuple(one for one in frozen if one.end - one.start >= self._frozen_least),
+            repeated=_joined(self._repeated),
+        )
+
+    def _find_tops(self, sound: Samples, start: int, size: int) -> None:
+        core = sound[start : start + size]
+        high, low = float(core.max()), float(core.min())
+        limit = 0.9 * max(high, -low)
+        if limit < 16 * LSB:
+            return
+        # Flat tops stand at the extremes of their surroundings: only the loudest samples need a look.
+        loud = (core >= 0.9 * high) | (core <= 0.9 * low) if low < 0.0 < high else np.abs(core) >= limit
+        for a, b in runs(loud):
+            if b - a < self._flat:
+                continue
+            self._look_at_peak(sound, start + a, start + b, start)
+
+    def _look_at_peak(self, sound: Samples, a: int, b: int, start: int) -> None:
+        piece = sound[max(0, a - 2) : b + 2].astype(np.float64)
+        step = np.abs(np.diff(piece))
+        flat = step <= max(1.01 * LSB, 2e-4 * abs(float(piece[2])))
+        for first, last in runs(flat):
+            if last - first + 1 < self._flat or first == 0 or last == flat.size:
+                continue
+            inside = float(step[first:last].max())
+            outside = min(float(step[first - 1]), float(step[last]))
+            if outside < 4.0 * inside + 4.0 * LSB:
+                continue  # a rounded top: the slope grows little by little
+            value = float(piece[first])
+            rising = piece[first] - piece[first - 1], piece[last] - piece[last + 1]
+            if (
+                min(abs(rising[0]), abs(rising[1])) > 0.0
+                and rising[0] * value > 0.0
+                and rising[1] * value > 0.0
+            ):
+                at = self._at + max(0, a - 2) - start + first
+                self._tops.append(FlatTop(at, at + last - first + 1, value))
+
+    def _find_frozen(self, equal: NDArray[np.bool_], sound: Samples, start: int) -> None:
+        size = equal.size
+        for a, b in runs(equal):
+            whole = b - a + 1 >= self._frozen_least
+            if not whole and a != 0 and b != size:
+                continue
+            first = start + a - (0 if a == 0 and self._at else 1)
+            before = sound[max(0, first - self._side) : max(0, first)]
+            after = sound[start + b : start + b + self._side]
+            self._frozen.append(
+                Stretch(
+                    self._at + first - start,
+                    self._at + b,
+                    float(sound[start + a]),
+                    float(np.abs(before).max()) if before.size else 0.0,
+                    float(np.abs(after).max()) if after.size else 0.0,
+                )
+            )
+
+    def _find_repeats(self, sound: Samples, start: int, size: int) -> None:
+        """Whole buffers that are there twice: a driver played the old one again."""
+        for lag in self._lags:
+            if lag > start:
+                continue
+            now = sound[start : start + size : _REPEAT_STEP]
+            then = sound[start - lag : start - lag + size : _REPEAT_STEP]
+            same = now == then
+            if np.count_nonzero(same) < lag // _REPEAT_STEP:
+                continue
+            for a, b in runs(same):
+                first, last = start + a * _REPEAT_STEP, start + (b - 1) * _REPEAT_STEP + 1
+                if last - first < lag - 2 * _REPEAT_STEP:
+                    continue
+                piece = sound[first:last]
+                moves = float(piece.max() - piece.min()) > 16 * LSB
+                if moves and np.array_equal(piece, sound[first - lag : last - lag]):
+                    self._repeated.append((self._at + first - start, self._at + last - start))
+
+
+def _joined(stretches: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Overlapping and touching stretches as one."""
+    out: list[tuple[int, int]] = []
+    for a, b in sorted(stretches):
+        if out and a <= out[-1][1] + _REPEAT_STEP:
+            out[-1] = (out[-1][0], max(b, out[-1][1]))
+        else:
+            out.append((a, b))
+    return tuple(out)
