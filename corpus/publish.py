@@ -35,10 +35,11 @@ from corpus.shelf import (
 
 def set_status(shelf: Shelf, name: str, status: str) -> None:
     """Take a whole release back (``withdrawn``) or put it forward again (``published``)."""
-    with locked(shelf), begin(shelf.engine) as db:
-        stored(db, name)
-        db.execute(update(tables.release).where(tables.release.c.name == name).values(status=status))
-    write_latest(shelf)
+    with locked(shelf):
+        with begin(shelf.engine) as db:
+            stored(db, name)
+            db.execute(update(tables.release).where(tables.release.c.name == name).values(status=status))
+        write_latest(shelf)
 
 
 @dataclass(frozen=True)

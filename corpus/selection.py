@@ -73,7 +73,8 @@ def candidates(db: Connection, project: Project) -> Iterator[Candidate | Exclude
         tables.prompt,
         tables.measurement,
     )
-    newest = select(func.max(measured.c.id)).where(measured.c.clip_id == clip.c.id).scalar_subquery()
+    newer = measured.alias()
+    newest = select(func.max(newer.c.id)).where(newer.c.clip_id == clip.c.id).scalar_subquery()
     speaker: ColumnElement[Any] = person.c.speaker_id
     if db.dialect.name == "postgresql":
         speaker = speaker.collate("C")  # bytes, as in the manifest

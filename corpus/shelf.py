@@ -94,7 +94,7 @@ def reconcile(shelf: Shelf) -> list[str]:
         for path in shelf.folder.glob(".*"):
             if path.is_dir() and path.name.startswith((_WORK, _OLD)):
                 shutil.rmtree(path)
-            elif path.name.startswith(_WORK):
+            elif path.name.startswith(_WORK) or path.name.endswith(".part"):
                 path.unlink()
     write_latest(shelf)
     return finished
@@ -181,7 +181,8 @@ def history(db: Connection, project_id: str, before: str | None = None) -> list[
     release = tables.release
     query = select(release).where(release.c.project_id == project_id)
     if before is not None:
-        limit = select(release.c.created_ms).where(release.c.name == before).scalar_subquery()
+        one = release.alias()
+        limit = select(one.c.created_ms).where(one.c.name == before).scalar_subquery()
         query = query.where(release.c.created_ms < limit)
     rows = db.execute(query.order_by(release.c.created_ms.desc(), release.c.name)).mappings()
     return [(row["name"], row["revision"], row["header"]["created_at"]) for row in rows]

@@ -25,9 +25,9 @@ from corpus.manifest import SPLITS, Split
 from protocol.errors import CodedError
 
 Unit = tuple[str, str]  # kind (speaker, session, recording, prompt), value
-_WINDOW = 8  # how far ahead in the order a better balanced group may be taken
+_WINDOW = 32  # how far ahead in the order a better balanced group may be taken
 _MIN_GROUPS = 5  # a smaller stratum cannot spare one for each of test and dev
-_PLAN = re.compile(r"(dev|test)=(\d+(?:\.\d+)?)(%|h|)")
+_PLAN = re.compile(r"(dev|test)=([0-9]+(?:\.[0-9]+)?)(%|h|)")
 
 
 class SplitInvalid(CodedError):
@@ -266,8 +266,15 @@ def _fill(items: Sequence[Item], groups: list[_Group], placed: dict[int, Split],
             quota_ms = wanted.wanted_ms(name, total_ms) * stratum_ms / max(total_ms, 1)
             _take(queue, name, quota_ms - speech[stratum][name], have[name], cells, placed)
         left += queue
+    enough = len(left) >= 3  # one for each split
     for name in ("test", "dev"):
-        _take_first(left, name, wanted.wanted_ms(name, total_ms), total_ms, have, placed, notes)
+        wanted_ms = wanted.wanted_ms(name, total_ms)
+        if wanted_ms > 0 and not have[name].total():
+            fitting = [group for group in left if enough and group.duration_ms * 2 <= total_ms]
+            if not fitting:
+                notes.append(f"{name} is empty: nothing can be held out without taking most of the speech")
+                continue
+            _take_one(left, fitting, name, wanted_ms, placed)
     for group in left:
         placed.update(dict.fromkeys(group.items, "train"))
     return notes
@@ -293,26 +300,13 @@ def _take(
         missing_ms -= best.duration_ms
 
 
-def _take_first(
-    left: list[_Group],
-    name: Split,
-    wanted_ms: float,
-    total_ms: int,
-    have: dict[Split, Counter[tuple[str, ...]]],
-    placed: dict[int, Split],
-    notes: list[str],
+def _take_one(
+    left: list[_Group], fitting: list[_Group], name: Split, wanted_ms: float, placed: dict[int, Split]
 ) -> None:
     """Where the strata were too small, give a split that is still empty one group of the whole corpus."""
-    if wanted_ms <= 0 or have[name].total():
-        return
-    fitting = [group for group in left if group.duration_ms * 2 <= total_ms]
-    if len(left) < (3 if name == "test" else 2) or not fitting:
-        notes.append(f"{name} is empty: no group can be held out without taking most of the speech")
-        return
     best = min(fitting, key=lambda group: abs(group.duration_ms - wanted_ms))
     left.remove(best)
     placed.update(dict.fromkeys(best.items, name))
-    have[name].update(best.cells)
 
 
 def _imbalance(

@@ -52,6 +52,13 @@ class Exported(msgspec.Struct, frozen=True):
     utterances: int
 
 
+def find(name: str) -> Exporter:
+    """The exporter of this name, or `FormatUnknown`."""
+    if name not in EXPORTERS:
+        raise FormatUnknown(format=name[:40], known=", ".join(EXPORTERS))
+    return EXPORTERS[name]
+
+
 def export(
     copy: Copy,
     name: str,
@@ -72,9 +79,7 @@ def export(
     TargetTaken
         If `to` holds files that no export made.
     """
-    exporter = EXPORTERS.get(name)
-    if exporter is None:
-        raise FormatUnknown(format=name, known=", ".join(EXPORTERS))
+    exporter = find(name)
     target = to.absolute()
     occupied = target.exists() and (not target.is_dir() or any(target.iterdir()))
     if occupied and not (target / MARK_NAME).is_file():

@@ -1,0 +1,396 @@
+"""`xiangyin release`, `pull` and `export`: read arguments, call one function, print, set the exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from corpus.settings import Settings
+    from corpus.shelf import Shelf
+
+FORMAT = click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+DATA = click.option(
+    "--data", type=click.Path(path_type=Path, file_okay=False), help="Data folder [XIANGYIN_DATA]."
+)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@click.group(epilog="Example:  xiangyin release cut tales 2026.1 --split dev=10% --split test=10%")
+def release() -> None:
+    """Cut, list, compare and verify releases."""
+
+
+@release.command("cut", epilog="Example:  xiangyin release cut tales 2026.1 --split test=1.5h --seed 7")
+@click.argument("slug")
+@click.argument("name")
+@click.option("--split", "wishes", multiple=True, help="dev=10%, test=0.05 or test=1.5h; may be repeated.")
+@click.option("--seed", type=click.IntRange(0, 2**31), default=0, help="Another order of speakers.")
+@click.option("--k", type=click.IntRange(1, 1000), default=3, help="Tell attributes that k speakers share.")
+@click.option("--leave-out-damaged", is_flag=True, help="Release without sounds that are damaged.")
+@click.option("--dry-run", is_flag=True, help="Say what would be released and left out; publish nothing.")
+@DATA
+@FORMAT
+def cut_(
+    slug: str,
+    name: str,
+    wishes: tuple[str, ...],
+    seed: int,
+    k: int,
+    leave_out_damaged: bool,
+    dry_run: bool,
+    data: Path | None,
+    form: str,
+) -> None:
+    """Publish the accepted clips of project SLUG as release NAME, whole or not at all."""
+    from corpus import release as releases
+    from corpus import split
+    from corpus.draft import Wish
+
+    shelf = _shelf(data)
+    wish = Wish(slug, name, split.plan(wishes, seed), k, leave_out_damaged)
+    if dry_run:
+        with tempfile.TemporaryDirectory() as scratch:
+            counts, excluded = releases.preview(shelf, wish, Path(scratch) / "candidates")
+        for row in excluded:
+            text = f"{row.id}  {row.code}" + (f"  {row.detail}" if row.detail else "")
+            _say(form, {"id": row.id, "code": row.code, "detail": row.detail}, text)
+        total = {"clips": sum(counts.values()), **counts, "excluded": len(excluded)}
+        _say(form, total, f"{total['clips']} clips would be released, {len(excluded)} left out")
+        return
+    done = releases.cut(shelf, wish)
+    head = done.header
+    result: dict[str, Any] = {
+        "name": head.name,
+        "project": head.project,
+        "revision": head.revision,
+        "clips": head.counts["clips"],
+        "speakers": head.counts["speakers"],
+        "hours": head.hours["total"],
+        "splits": {split: head.counts[split] for split in ("train", "dev", "test")},
+        "excluded": dict(sorted(done.excluded.items())),
+        "sha256": done.sha256,
+        "folder": str(done.folder),
+        "manifest": str(done.folder / "manifest.jsonl"),
+    }
+    left_out = ", ".join(
+        f"{count} {code.removeprefix('excluded.')}" for code, count in sorted(done.excluded.items())
+    )
+    splits = ", ".join(
+        f"{name} {head.counts[name]} ({head.hours[name]:.3f} h)" for name in ("train", "dev", "test")
+    )
+    _say(
+        form,
+        result,
+        f"{head.name}: {head.counts['clips']} clips of {head.counts['speakers']} speakers,"
+        f" {head.hours['total']:.3f} h\n  {splits}\n  left out: {left_out or 'nothing'}\n"
+        f"  sha256 of release.json {done.sha256}\n  {done.folder / 'manifest.jsonl'}",
+    )
+
+
+@release.command("list", epilog="Example:  xiangyin release list --format json")
+@DATA
+@FORMAT
+def list_(data: Path | None, form: str) -> None:
+    """List the releases, the newest first."""
+    import msgspec
+
+    from corpus import shelf as shelves
+    from corpus.database import reading
+
+    here = _shelf(data)
+    with shelves.locked(here), reading(here.engine) as db:
+        entries = shelves.latest(db).releases
+    for one in entries:
+        text = (
+            f"{one.name:<20} {one.project:<16} rev {one.revision}  {one.clips:>7} clips  {one.hours:>9.3f} h"
+        )
+        _say(form, msgspec.to_builtins(one), f"{text}  {one.status}  {one.created_at}")
+    if not entries and form == "text":
+        click.echo("No release yet. Cut one with: xiangyin release cut SLUG NAME")
+
+
+@release.command("show", epilog="Example:  xiangyin release show 2026.1")
+@click.argument("name")
+@DATA
+@FORMAT
+def show(name: str, data: Path | None, form: str) -> None:
+    """Show a release's card, or its header as JSON. NAME may be a folder."""
+    import msgspec
+
+    from corpus import header
+
+    folder = _folder(name, data)
+    head, _ = header.read(folder)
+    if form == "json":
+        click.echo(json.dumps(msgspec.to_builtins(head), ensure_ascii=False))
+    else:
+        click.echo((folder / "README.md").read_text(encoding="utf-8"))
+
+
+@release.command("diff", epilog="Example:  xiangyin release diff 2026.1 2026.2")
+@click.argument("old")
+@click.argument("new")
+@DATA
+@FORMAT
+@click.pass_context
+def diff(ctx: click.Context, old: str, new: str, data: Path | None, form: str) -> None:
+    """Compare two releases, by name or folder: what was added, withdrawn, changed and how.
+
+    The exit status is 1 if they differ.
+    """
+    from corpus import manifest
+    from corpus.diff import changes
+
+    files = [_folder(name, data) / manifest.FILE_NAME for name in (old, new)]
+    counts: dict[str, int] = {"added": 0, "changed": 0, "withdrawn": 0}
+    for one in changes(manifest.read(files[0]), manifest.read(files[1])):
+        counts[one.what] += 1
+        row: dict[str, Any] = {"change": one.what, "id": one.id}
+        if one.kinds:
+            row |= {"kinds": list(one.kinds), "fields": list(one.fields)}
+        _say(form, row, f"{one.what:<10} {one.id}" + (f"  {', '.join(one.fields)}" if one.fields else ""))
+    if form == "text":
+        click.echo(", ".join(f"{count} {what}" for what, count in counts.items()))
+    ctx.exit(1 if any(counts.values()) else 0)
+
+
+@release.command("verify", epilog="Example:  xiangyin release verify DIR")
+@click.argument("name")
+@click.option("--vkey", help="The publisher's verifier key; otherwise that of the pull or of this server.")
+@DATA
+@FORMAT
+@click.pass_context
+def verify(ctx: click.Context, name: str, vkey: str | None, data: Path | None, form: str) -> None:
+    """Check every byte of a release or copy. NAME is a folder, or a release of this server.
+
+    The exit status is 1 if anything is not as the release says.
+    """
+    from corpus import verify as checks
+
+    settings = _settings(data)
+    folder = _folder(name, data)
+    if vkey is None and folder.parent == settings.releases:
+        from corpus import keys
+
+        vkey = str(keys.signer(settings.keys).verifier)
+    report = checks.verify(folder, setting=settings.compute, vkey=vkey)
+    for one in report.findings:
+        place = one.file if one.line is None else f"{one.file}, line {one.line}"
+        _say(form, one.as_json(), f"{place}: {one.code}: {one.detail}")
+    text = (
+        f"{report.name} revision {report.revision}: {report.clips} clips, {report.hours:.3f} h,"
+        f" {report.bytes} bytes of sound; signature {report.signature};"
+        f" {'all as it should be' if not report.findings else f'{len(report.findings)} findings'}"
+    )
+    _say(form, report.as_json(), text)
+    ctx.exit(1 if report.findings else 0)
+
+
+@release.command("withdraw", epilog="Example:  xiangyin release withdraw 2026.1")
+@click.argument("name", required=False)
+@click.option("--undo", is_flag=True, help="Put the release forward again.")
+@DATA
+@FORMAT
+def withdraw(name: str | None, undo: bool, data: Path | None, form: str) -> None:
+    """Take the release NAME back: it is no longer offered, and pulls of it end with a clear message.
+
+    Without NAME, erase withdrawn voices that still stand in a release (xiangyin withdraw does so at once).
+    """
+    import time
+
+    from corpus import publish
+
+    shelf = _shelf(data)
+    if name is not None:
+        status = "published" if undo else "withdrawn"
+        publish.set_status(shelf, name, status)
+        _say(form, {"name": name, "status": status}, f"{name} is {status}")
+        return
+    done = publish.erase(shelf, now_ms=time.time_ns() // 1_000_000)
+    for one in done:
+        row = {"name": one.name, "revision": one.revision, "erased": one.clips}
+        _say(form, row, f"{one.name} is now revision {one.revision}: {one.clips} clips erased")
+    if not done and form == "text":
+        click.echo("No withdrawn voice stands in a release.")
+
+
+def _wanted(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--min-snr-db", type=float, help="Only clips with at least this SNR."),
+        click.option("--language", help="Only this language tag and its longer forms."),
+        click.option("--grade", type=click.Choice(["quiet", "moderate", "noisy"])),
+        click.option("--split", type=click.Choice(["train", "dev", "test"])),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command(
+    epilog="Example:  xiangyin pull https://voices.example.org/api/v1/releases/2026.1 --to copy --split train"
+)
+@click.argument("url")
+@click.option("--to", type=FOLDER, required=True, help="Folder of the copy.")
+@_wanted
+@click.option(
+    "--format", "forms", help="Also write toolkit formats into DIR/export: kaldi,lhotse,…; or json, text."
+)
+@click.option("--token", envvar="XIANGYIN_TOKEN", help="A consumer's token [XIANGYIN_TOKEN].")
+@click.option("--jobs", type=click.IntRange(1, 64), default=8, help="Fetches at a time.")
+def pull(
+    url: str,
+    to: Path,
+    split: str | None,
+    grade: str | None,
+    language: str | None,
+    min_snr_db: float | None,
+    forms: str | None,
+    token: str | None,
+    jobs: int,
+) -> None:
+    """Fetch and verify a release from URL, or bring a copy up to date; run it again to go on.
+
+    URL is a site, a release on it (…/api/v1/releases/NAME) or a folder. A site gives its newest release.
+    """
+    from corpus import exporters, sources
+    from corpus import pull as pulling
+    from corpus.dataset import Wanted, open_copy
+
+    names = [name.strip() for name in (forms or "").split(",") if name.strip()]
+    form = "json" if "json" in names else "text"
+    formats = [name for name in names if name not in ("json", "text")]
+    for name in formats:
+        exporters.find(name)
+    source, release_name = sources.parse(url, token or _stored_token(url))
+    wanted = Wanted(split=split, grade=grade, language=language, min_snr_db=min_snr_db)
+    done = pulling.pull(source, to, name=release_name, wanted=wanted, progress=_bar(), jobs=jobs)
+    text = (
+        f"{done.name} revision {done.revision} is up to date in {to}"
+        if done.up_to_date
+        else f"{done.name} revision {done.revision}: {done.clips} clips in {to}; {done.fetched} sounds"
+        f" ({done.fetched_bytes} bytes in all) fetched and verified, {done.deleted} deleted;"
+        f" signature {done.signature}"
+    )
+    _say(form, {**done.as_json(), "folder": str(to)}, text)
+    for name in formats:
+        written = exporters.export(open_copy(to), name, to / "export" / name)
+        row = {"format": name, "utterances": written.utterances, "folder": str(to / "export" / name)}
+        _say(form, row, f"{name}: {written.utterances} utterances in {to / 'export' / name}")
+
+
+@click.command(epilog="Example:  xiangyin export copy --format kaldi --to data/tales")
+@click.argument("folder", type=FOLDER)
+@click.option("--format", "name", required=True, help="kaldi, espnet, lhotse, nemo, wenet, hf, webdataset …")
+@click.option("--to", type=FOLDER, required=True, help="New folder for the format's files.")
+@_wanted
+@click.option(
+    "--audio", type=click.Choice(["pipe", "path"]), default="pipe", help="Kaldi: decoder or plain path."
+)
+@click.option("--root", help="What stands for the release's folder in paths, for another machine.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def export(
+    folder: Path,
+    name: str,
+    to: Path,
+    split: str | None,
+    grade: str | None,
+    language: str | None,
+    min_snr_db: float | None,
+    audio: str,
+    root: str | None,
+    as_json: bool,
+) -> None:
+    """Write the release or copy in FOLDER in a toolkit's format."""
+    import msgspec
+
+    from corpus import exporters
+    from corpus.dataset import Wanted, open_copy
+
+    wanted = Wanted(split=split, grade=grade, language=language, min_snr_db=min_snr_db)
+    done = exporters.export(
+        open_copy(folder), name, to, wanted=wanted, audio="path" if audio == "path" else "pipe", root=root
+    )
+    row = {**msgspec.to_builtins(done), "folder": str(to)}
+    _say(
+        "json" if as_json else "text", row, f"{name}: {done.utterances} utterances of {done.release} in {to}"
+    )
+
+
+def _say(form: str, row: dict[str, Any], text: str) -> None:
+    click.echo(json.dumps(row, ensure_ascii=False) if form == "json" else text)
+
+
+def _settings(data: Path | None) -> Settings:
+    from corpus import settings
+
+    return settings.load(os.environ, data)
+
+
+def _shelf(data: Path | None) -> Shelf:
+    """The shelf of a data folder that exists; these commands make none."""
+    from corpus import keys, migrate
+    from corpus.database import open_engine
+    from corpus.header import ReleaseInvalid
+    from corpus.shelf import Shelf
+    from corpus.store import LocalStore
+
+    found = _settings(data)
+    if not found.database_url and not (found.data / "xiangyin.sqlite").is_file():
+        raise ReleaseInvalid(
+            file=str(found.data), problem="there is no Xiangyin data; give --data or XIANGYIN_DATA"
+        )
+    engine = open_engine(found.engine_url)
+    migrate.upgrade(engine)
+    return Shelf(engine, LocalStore(found.blobs), found.releases, keys.signer(found.keys), found.compute)
+
+
+def _folder(name: str, data: Path | None) -> Path:
+    """The folder that a person means: a path, or a release of this server."""
+    from corpus import header
+    from corpus.shelf import ReleaseUnknown
+
+    if Path(name, header.FILE_NAME).is_file():
+        return Path(name).absolute()
+    if os.sep in name or name.startswith("."):
+        header.read(Path(name))  # says what is missing
+    folder = _settings(data).releases / header.check_name(name)
+    if not (folder / header.FILE_NAME).is_file():
+        raise ReleaseUnknown(name=name)
+    return folder
+
+
+def _stored_token(url: str) -> str | None:
+    """The token that `xiangyin join` keeps for this server, if the recorder's part is installed."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https"):
+        return None
+    try:
+        from recorder import credentials
+    except ModuleNotFoundError:
+        return None
+    server = f"{parts.scheme}://{parts.netloc}"
+    for role in ("consumer", "operator", "reviewer"):
+        found = credentials.for_server(credentials.config_folder(), server, role=role)
+        if found is not None:
+            return found.token
+    return None
+
+
+def _bar() -> Callable[[int, int], None] | None:
+    """A progress line, on a terminal only."""
+    if not sys.stderr.isatty():
+        return None
+
+    def show_progress(done: int, total: int) -> None:
+        click.echo(f"\r{done} of {total} clips", nl=done == total, err=True)
+
+    return show_progress

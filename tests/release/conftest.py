@@ -1,0 +1,340 @@
+"""A small corpus: rows and tiny sounds made at test time, as they stand once texts are final."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import sqlalchemy as sa
+
+from corpus import keys, migrate, streaminfo, tables
+from corpus.database import begin, open_engine
+from corpus.draft import Wish
+from corpus.manifest import Line, audio_path, seconds
+from corpus.release import Cut, cut
+from corpus.shelf import Shelf
+from corpus.split import Plan
+from corpus.store import LocalStore
+from transcribe import text
+
+NOW_MS = 1_800_000_000_000
+RULESET = "zh-Hant"
+RATE_HZ = 16_000
+PROMPTS = [
+    "今天天氣真好",
+    "我們一起去海邊",
+    "他昨天買了一本書",
+    "晚上想吃什麼",
+    "這條路通往山上",
+    "請把門關起來",
+    "孩子們在院子裡玩",
+    "明天早上要開會",
+    "老師說的話很有道理",
+    "那家店的麵很好吃",
+    "船慢慢靠近港口",
+    "雨下了一整夜",
+]
+
+
+def flac(seed: int, samples: int = 4000) -> bytes:
+    """A short noise, encoded once."""
+    noise = np.random.default_rng(seed).integers(-800, 800, samples, dtype=np.int16)
+    file = io.BytesIO()
+    soundfile.write(file, noise, RATE_HZ, format="FLAC", subtype="PCM_16")
+    return file.getvalue()
+
+
+@dataclass
+class World:
+    """A data folder and what to fill it with."""
+
+    data: Path
+    engine: sa.Engine = field(init=False)
+    store: LocalStore = field(init=False)
+    shelf: Shelf = field(init=False)
+    numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    people: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.open()
+        migrate.upgrade(self.engine)
+
+    def open(self) -> None:
+        self.engine = open_engine(f"sqlite:///{self.data / 'xiangyin.sqlite'}")
+        self.store = LocalStore(self.data / "blobs")
+        signer = keys.signer(self.data / "keys")
+        self.shelf = Shelf(self.engine, self.store, self.data / "releases", signer, "inline")
+
+    def add(self, table: sa.Table, **values: Any) -> None:
+        with begin(self.engine) as db:
+            db.execute(sa.insert(table).values(**values))
+
+    def project(self, slug: str = "tales", title: str = "Tales of the coast") -> str:
+        consent = {"version": "consent-1", "text": "You may use my voice.", "license": "CC-BY-4.0"}
+        self.add(
+            tables.project,
+            id=slug,
+            title=title,
+            language="cmn-Hant-TW",
+            orthography=RULESET,
+            profile_id="standard",
+            terms={"version": "terms-1", "text": "Paid by the second."},
+            consent=consent,
+            created_ms=NOW_MS,
+        )
+        return slug
+
+    def prompt(self, words: str, project: str = "tales") -> str:
+        number = next(self.numbers)
+        name = f"{project}-{number:05d}"
+        folded = " ".join(text.fold(words, RULESET))
+        self.add(tables.prompt, id=name, project_id=project, seq=number, text=words, folded=folded)
+        return name
+
+    def speaker(self, project: str = "tales", known: str | None = None, **attributes: str) -> str:
+        number = next(self.numbers)
+        name = known or f"person-{number}"
+        if known is None:
+            speaker_id = f"S{number:08d}"
+            told = {"gender": "female", "dialect": "coast", "age_band": "30-39", **attributes}
+            self.add(
+                tables.person,
+                id=name,
+                speaker_id=speaker_id,
+                display_name=f"Real Name {number}",
+                attributes=told,
+                created_ms=NOW_MS,
+            )
+            self.people[name] = speaker_id
+        self.add(
+            tables.consent,
+            id=f"consent-{number}",
+            person_id=name,
+            project_id=project,
+            version="consent-1",
+            text_sha256="0" * 64,
+            given_ms=NOW_MS,
+        )
+        return name
+
+    def consent_of(self, person: str, project: str) -> str:
+        c = tables.consent.c
+        query = sa.select(c.id).where(c.person_id == person, c.project_id == project)
+        with begin(self.engine) as db:
+            return str(db.execute(query).scalar_one())
+
+    def clip(
+        self,
+        person: str,
+        words: str | None = "今天天氣真好。",
+        *,
+        project: str = "tales",
+        prompt: str | None = None,
+        session: str | None = None,
+        style: str = "monologue",
+        grade: str = "quiet",
+        state: str = "accepted",
+        snr_db: float | None = 31.25,
+        sound: bytes | None = None,
+        status: str = "complete",
+        recorded_at: str = "2026-10-01T08:00:00Z",
+    ) -> str:
+        number = next(self.numbers)
+        clip_id = str(uuid.UUID(int=0xABCDEF << 96 | number))
+        data = sound if sound is not None else flac(number)
+        info = streaminfo.parse(data)
+        assert info is not None
+        digest = self.store.put_bytes(data)
+        now_ms = NOW_MS + number
+        self.add(
+            tables.clip,
+            id=clip_id,
+            item_id=uuid.UUID(int=number).hex,
+            project_id=project,
+            person_id=person,
+            consent_id=self.consent_of(person, project),
+            session_id=session or f"session-{person}",
+            recording_id=f"rec-{number}",
+            channel=0,
+            start_sample=0,
+            style=style,
+            grade_wanted=grade,
+            grade=grade,
+            prompt_id=prompt,
+            device_class="headset",
+            recorded_at=recorded_at,
+            upload_sha256=digest,
+            sha256=digest,
+            pcm_md5=info.pcm_md5,
+            bytes=len(data),
+            samples=info.samples,
+            sample_rate_hz=info.sample_rate_hz,
+            channels=1,
+            meta={},
+            state=state,
+            received_ms=now_ms,
+        )
+        figures = {"snr_db": snr_db, "speech_dbfs": -24.0, "noise_dbfs": -55.25, "noise_dba": None}
+        self.add(
+            tables.measurement,
+            clip_id=clip_id,
+            method="levels-1",
+            figures=figures,
+            decision="accept",
+            findings=[],
+            profile_id="standard",
+            profile_version="1",
+            measured_ms=now_ms,
+        )
+        if words is not None:
+            self.text(clip_id, words, status=status, project=project)
+        return clip_id
+
+    def text(self, clip_id: str, words: str, *, status: str = "complete", project: str = "tales") -> None:
+        number = next(self.numbers)
+        writer = "writer"
+        if writer not in self.people:
+            self.add(
+                tables.person, id=writer, speaker_id=None, display_name=None, attributes={}, created_ms=NOW_MS
+            )
+            self.people[writer] = ""
+        self.add(
+            tables.assignment,
+            id=f"a{number}",
+            project_id=project,
+            clip_id=clip_id,
+            person_id=writer,
+            stage="second",
+            state="submitted",
+            draft=words,
+            version=1,
+            leased_ms=NOW_MS,
+            expires_ms=NOW_MS,
+        )
+        with begin(self.engine) as db:
+            done = db.execute(
+                sa.insert(tables.transcript).values(
+                    clip_id=clip_id,
+                    assignment_id=f"a{number}",
+                    person_id=writer,
+                    stage="second",
+                    text_raw=words,
+                    text=words,
+                    applied=[],
+                    events=[],
+                    status=status,
+                    ruleset=RULESET,
+                    rules_version="rules-1",
+                    submitted_ms=NOW_MS + number,
+                )
+            )
+            assert done.inserted_primary_key is not None
+            db.execute(
+                sa.insert(tables.final_text).values(
+                    clip_id=clip_id,
+                    transcript_id=done.inserted_primary_key[0],
+                    transcribers=2,
+                    agreement_cer=0.0125,
+                    decided_ms=NOW_MS + number,
+                )
+            )
+
+    def villages(self, speakers: int = 8, clips: int = 3) -> None:
+        """A project whose speakers read each their own prompts, in three grades."""
+        self.project()
+        for number in range(speakers):
+            person = self.speaker(gender="female" if number % 2 else "male")
+            for turn in range(clips):
+                words = PROMPTS[(number + turn) % len(PROMPTS)] + "一二三四五六七八九十"[number % 10] + "。"
+                prompt = self.prompt(words.replace("。", "") + "啊" * turn + "。")
+                grade = ("quiet", "moderate", "noisy")[turn % 3]
+                self.clip(person, words, prompt=prompt, grade=grade, style="read")
+
+    def cut(self, name: str = "r1", **wish: Any) -> Cut:
+        return cut(self.shelf, Wish("tales", name, **wish))
+
+    def withdraw(self, clip_id: str) -> None:
+        """What the withdrawal of a clip does to its row."""
+        c = tables.clip.c
+        with begin(self.engine) as db:
+            db.execute(
+                sa.update(tables.clip)
+                .where(c.id == clip_id)
+                .values(state="withdrawn", withdrawn_ms=NOW_MS + 9_000_000)
+            )
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    (tmp_path / "data").mkdir()
+    return World(tmp_path / "data")
+
+
+@pytest.fixture(scope="session")
+def a_line() -> Callable[..., Line]:
+    """A good line; give fields to change them."""
+
+    def make(number: int = 1, **fields: Any) -> Line:
+        speaker = fields.pop("speaker_id", "S00000001")
+        samples = fields.pop("samples", 16_000 + number)
+        digest = f"{number:064x}"
+        values: dict[str, Any] = {
+            "id": f"{speaker}-{number:032x}",
+            "audio": audio_path(fields.get("sha256", digest)),
+            "sha256": digest,
+            "pcm_md5": f"{number:032x}",
+            "bytes": 5000,
+            "samples": samples,
+            "sample_rate_hz": 16_000,
+            "channels": 1,
+            "duration_s": seconds(samples, 16_000),
+            "text": "今天天氣真好。",
+            "text_raw": "今天天氣真好",
+            "events": (),
+            "language": "cmn-Hant-TW",
+            "glottocode": None,
+            "dialect": "coast",
+            "orthography": "zh-Hant",
+            "rules_version": "rules-1",
+            "speaker_id": speaker,
+            "gender": "female",
+            "age_band": None,
+            "region": None,
+            "native_language": None,
+            "session_id": f"s{speaker}",
+            "recording_id": f"r{number}",
+            "channel": 0,
+            "start_sample": 0,
+            "style": "monologue",
+            "prompt_id": None,
+            "grade": "quiet",
+            "snr_db": 30.5,
+            "speech_dbfs": -24.0,
+            "noise_dbfs": -54.5,
+            "noise_dba": None,
+            "measure_method": "levels-1",
+            "device_class": None,
+            "recorded_on": "2026-10-01",
+            "consent_version": "consent-1",
+            "license": "CC-BY-4.0",
+            "split": "train",
+            "transcribers": 2,
+            "agreement_cer": None,
+            "first_release": "r1",
+        }
+        return Line(**{**values, **fields})
+
+    return make
+
+
+@pytest.fixture
+def villages_plan() -> Plan:
+    return Plan({"dev": 0.125, "test": 0.125})
