@@ -27,8 +27,6 @@ from recorder.gaps import FrameClock
 
 RATES_HZ = (48_000, 44_100, 32_000, 24_000, 22_050, 16_000)  # those that the intake takes
 BLOCK_S = 0.01
-_QUEUE_S = 30.0
-_SILENT_S = 3.0  # a device that gives nothing for so long has stopped
 
 Channel = int | Literal["mix"]
 
@@ -187,6 +185,12 @@ class DeviceSource:
         One of `RATES_HZ`.
     channel : int
         Which of the device's channels, counted from 0.
+    queue_s : float
+        How much sound may wait for the recording thread before it is dropped, and counted.
+    silent_s : float
+        A device that gives nothing for so long has stopped.
+    clock : callable
+        A steady clock in seconds; PortAudio's own time is zero on some systems.
     """
 
     live = True
@@ -199,15 +203,18 @@ class DeviceSource:
         sample_rate_hz: int = 48_000,
         channel: int = 0,
         block_s: float = BLOCK_S,
+        queue_s: float = 30.0,
+        silent_s: float = 3.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.sample_rate_hz = sample_rate_hz
-        self._clock = clock  # PortAudio's own time is zero on some systems
+        self._clock = clock
         self._channel = channel
+        self._silent_s = silent_s
         self._block_frames = round(block_s * sample_rate_hz)
         # (samples, the driver's overflow flag, time of arrival, frames dropped so far)
         self._queue: queue.Queue[tuple[NDArray[np.int16], bool, float, int]] = queue.Queue(
-            maxsize=round(_QUEUE_S / block_s)
+            maxsize=round(queue_s / block_s)
         )
         self._dropped_frames = 0
         self._stopped = False
@@ -247,7 +254,7 @@ class DeviceSource:
         while True:
             try:
                 samples, overflow, time_s, dropped_so_far = self._queue.get(
-                    timeout=0.05 if self._stopped else _SILENT_S
+                    timeout=0.05 if self._stopped else self._silent_s
                 )
             except queue.Empty:
                 if self._stopped:

@@ -116,7 +116,7 @@ def inspect(path: Path) -> SoundFileInfo:
 def _scan(path: Path) -> SoundFileInfo:
     import soundfile
 
-    frames, same = 0, True
+    frames, same, rate_hz = 0, True, 0
     try:
         with soundfile.SoundFile(path) as file:
             rate_hz, channels, promised = file.samplerate, file.channels, file.frames
@@ -128,7 +128,7 @@ def _scan(path: Path) -> SoundFileInfo:
                 same = same and bool((block == block[:, :1]).all())
                 frames += block.shape[0]
     except soundfile.LibsndfileError as error:
-        if frames:
+        if rate_hz:  # it was opened, so the header is good and the sound is not
             raise AudioTruncated(
                 file=str(path), problem=f"it cannot be decoded after {frames / rate_hz:.3f} s"
             ) from error

@@ -168,9 +168,10 @@ class Studio:
         speaking = self._detector.feed(block.samples)
         levels_db = self._meter.feed(block.samples)
         self._follow_noise(levels_db, speaking)
+        recording = self._take is not None and self._state.phase is not Phase.VERDICT
         if block.gap is not None:
-            self._note_gap(block)
-        if self._take is not None:
+            self._note_gap(block, self._take if recording else None)
+        if self._take is not None and recording:
             self._take.append(block.samples)
         if self._state.phase is Phase.ROOM:
             self._room.append(block)
@@ -195,11 +196,11 @@ class Studio:
             )
         )
 
-    def _note_gap(self, block: Block) -> None:
+    def _note_gap(self, block: Block, take: OpenTake | None) -> None:
         self._lost_samples += block.lost_samples
         kind = block.gap or ""
-        if self._take is not None:
-            self._take.note_gap(Gap(self._take.samples, block.lost_samples, kind))
+        if take is not None:
+            take.note_gap(Gap(take.samples, block.lost_samples, kind))
         lost_ms = round(1000 * block.lost_samples / self._rate_hz) if block.lost_samples else None
         self._tell(
             Notice(
