@@ -514,14 +514,24 @@ def lint_json(
     ``clean`` says whether `fixed` has no error left; where an error remains,
     `fixed` is `text`.
     """
-    result = fix(text, ruleset, speech_s=speech_s, prompt=prompt)
+    return as_json(text, fix(text, ruleset, speech_s=speech_s, prompt=prompt), id=id, language=language)
+
+
+def as_json(
+    text: str,
+    fixed: Fixed,
+    *,
+    id: object = None,  # noqa: A002 - the name that the JSON has
+    language: Language = "en",
+) -> dict[str, object]:
+    """The same for a text that was already worked on."""
     return {
         "id": id,
         "text": text,
-        "fixed": result.text,
-        "clean": result.clean,
-        "findings": [finding.as_json(language) for finding in result.findings],
-        "events": [{"label": event.label, "at": event.at} for event in result.events],
+        "fixed": fixed.text,
+        "clean": fixed.clean,
+        "findings": [finding.as_json(language) for finding in fixed.findings],
+        "events": [{"label": event.label, "at": event.at} for event in fixed.events],
     }
 
 
