@@ -204,9 +204,12 @@ def audio(clip_id: str) -> Reply:
         here.store.open(found.sha256),
         mimetype="audio/flac",
         etag=found.sha256,
-        conditional=True,
         max_age=0,
         download_name=f"{clip_id}.flac",
+    )
+    # An open file has no length of its own, and without one there are no ranges and no seeking.
+    response.make_conditional(
+        request.environ, accept_ranges=True, complete_length=here.store.size(found.sha256)
     )
     response.headers["Cache-Control"] = "private, no-cache"  # a withdrawn voice must not play on
     return response

@@ -7,7 +7,7 @@ from flask import Blueprint, redirect, render_template, request
 from corpus import assignments, clips, projects, review, transcripts
 from corpus.database import begin, reading
 from protocol.errors import sentence
-from transcribe import agreement
+from transcribe.beside import beside
 from web.assignments_api import as_json
 from web.auth import require
 from web.context import Reply, member, site
@@ -78,7 +78,6 @@ def clip(assignment_id: str) -> Reply:
         why = transcripts.review_reasons(db, held.clip_id, style=data["style"])
     if held.state in ("submitted", "released", "refused") or len(blind) < 2:
         return render_template("closed.html", held=data, done=done, home="review", tag=project.language)
-    sides = _sides(blind[0], blind[1])
     return render_template(
         "review.html",
         held=data,
@@ -86,7 +85,7 @@ def clip(assignment_id: str) -> Reply:
         tag=project.language,
         home="review",
         blind=blind,
-        sides=sides,
+        pieces=beside(blind[0].text, blind[1].text),
         reason_text=lambda code: sentence(code, current()),
         why=why,
         heard=review.HEARD,
@@ -122,16 +121,3 @@ def _seconds(text: str | None) -> float | None:
     if not (whole + part).isascii() or not (whole + part).isdigit() or len(text) > 12:
         raise review.RefusalIncomplete(place=text[:20])
     return float(text)
-
-
-def _sides(
-    first: transcripts.Transcript, second: transcripts.Transcript
-) -> tuple[list[object], list[object]]:
-    """Each text in pieces: what both have, and what only it has."""
-    import difflib
-
-    a, b = [], []
-    for op, i, j, k, l in difflib.SequenceMatcher(None, first.text, second.text).get_opcodes():
-        a.append({"same": op == "equal", "text": first.text[i:j]})
-        b.append({"same": op == "equal", "text": second.text[k:l]})
-    return a, b
