@@ -146,7 +146,7 @@ def render(state: ScreenState, width: int) -> str:
 def meter(level_dbfs: float, band_dbfs: tuple[float, float], width: int, label: str) -> str:
     """A bar of the level over -80 to 0 dBFS, in which the band is marked."""
     figure = f"{level_dbfs:6.1f} dBFS"
-    columns = max(10, width - cells(label) - len(figure) - 3)
+    columns = max(10, width - cells(label) - len(figure) - 2)
     filled = _column(level_dbfs, columns)
     first, last = _column(band_dbfs[0], columns), _column(band_dbfs[1], columns)
     bar = "".join("█" if at < filled else ("▒" if first <= at <= last else "·") for at in range(columns))
@@ -208,6 +208,10 @@ def wrapped(text: str, width: int) -> list[str]:
     lines, line = [], ""
     for c in text:
         if cells(line + c) > width:
+            if c == " ":
+                lines.append(line)
+                line = ""
+                continue
             head, space, tail = line.rpartition(" ")
             broken = bool(space) and bool(head.strip())
             lines.append(head if broken else line)
