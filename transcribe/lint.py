@@ -17,7 +17,7 @@ import enum
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 from protocol.errors import Language
 from transcribe import orthography, sentences
@@ -111,15 +111,11 @@ class Rule:
     fix: Remedy
     severity: Severity
     applies: Callable[[Orthography], bool]
-    check: TextCheck | None
-    clip_check: ClipCheck | None
-    claims: bool
+    docstring: str
+    check: TextCheck | None = None
+    clip_check: ClipCheck | None = None
+    claims: bool = False
     needs_clip: bool = False
-
-    @property
-    def docstring(self) -> str:
-        """The page as it stands in the code."""
-        return (self.check or self.clip_check).__doc__ or ""
 
 
 RULES: dict[str, Rule] = {}
@@ -160,7 +156,8 @@ def rule(
     """
 
     def register(check: TextCheck) -> TextCheck:
-        _add(Rule(code, stage, int(on), fix, severity, applies, check, None, claims))
+        doc = check.__doc__ or ""
+        _add(Rule(code, stage, int(on), fix, severity, applies, doc, check, claims=claims))
         return check
 
     return register
@@ -172,9 +169,24 @@ def clip_rule(
     """Register a rule that looks at the sound's length or prompt; without them it does not run."""
 
     def register(check: ClipCheck) -> ClipCheck:
-        _add(
-            Rule(code, Stage.END, int(Kind.ALWAYS), fix, severity, _everywhere, None, check, False, needs_clip)
-        )
+        doc = check.__doc__ or ""
+        on = int(Kind.ALWAYS)
+        _add(Rule(code, Stage.END, on, fix, severity, _everywhere, doc, None, check, needs_clip=needs_clip))
+        return check
+
+    return register
+
+
+Compared = TypeVar("Compared", bound=Callable[..., object])
+
+
+def pair_rule(
+    code: str, *, fix: Remedy = "none", severity: Severity = "error"
+) -> Callable[[Compared], Compared]:
+    """Register a rule that compares with another text; `check` cannot run it, its own function does."""
+
+    def register(check: Compared) -> Compared:
+        _add(Rule(code, Stage.END, 0, fix, severity, _everywhere, check.__doc__ or ""))
         return check
 
     return register
@@ -188,9 +200,10 @@ def _add(new: Rule) -> None:
 
 def catalogue() -> Mapping[str, Rule]:
     """Every rule by code, in order."""
-    from transcribe import rules
+    from transcribe import consistency, rules
 
-    return {code: RULES[code] for code in sorted(RULES)} if rules.FAMILIES else {}
+    assert rules.FAMILIES and consistency
+    return {code: RULES[code] for code in sorted(RULES)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,12 +79,12 @@ class Page:
 
 
 _SHAPE = re.compile(
-    r"(?P<what>.+?)\n\nWhy: (?P<why>.+?)\nBad: (?P<bad>.+?)\nGood: (?P<good>.+)", re.DOTALL
+    r"(?P<what>.+?)\n\nWhy: (?P<why>.+?)\nBad: (?P<bad>.+?)\nGood: (?P<good>.+?)(?:\n\n|$)", re.DOTALL
 )
 
 
 def _english(docstring: str) -> Mapping[str, str]:
-    match = _SHAPE.fullmatch(inspect.cleandoc(docstring))
+    match = _SHAPE.match(inspect.cleandoc(docstring))
     if match is None:
         raise ValueError(f"a rule's docstring has what, Why, Bad and Good: {docstring!r}")
     return {name: " ".join(part.split()) for name, part in match.groupdict().items()}
