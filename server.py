@@ -31,12 +31,13 @@ from web import (
     operator,
     pages,
     problems,
+    releases,
     review,
     uploads,
 )
 from web.context import Site
 
-BLUEPRINTS = (uploads, api, assignments_api, pages, desk, review, me, operator, health)
+BLUEPRINTS = (uploads, api, assignments_api, pages, desk, review, me, operator, releases, health)
 
 
 def clock_ms() -> int:

@@ -30,8 +30,8 @@ _NAV: dict[Role, tuple[tuple[str, str], ...]] = {
     "speaker": (("/me", "nav.me_speaker"),),
     "transcriber": (("/desk", "nav.desk"), ("/me", "nav.me_work")),
     "reviewer": (("/review", "nav.review"), ("/me", "nav.me_work")),
-    "operator": (("/operator", "nav.operator"),),
-    "consumer": (),
+    "operator": (("/operator", "nav.operator"), ("/releases", "nav.releases")),
+    "consumer": (("/releases", "nav.releases"),),
 }
 AGE_BANDS = ("18-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80+")
 
