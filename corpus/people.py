@@ -160,7 +160,7 @@ def accept(
         if consent_version != wanted or any(not given_attributes.get(key) for key in REQUIRED_ATTRIBUTES):
             # With the text, so that a client can show it to whoever holds the invitation.
             raise ConsentRequired(
-                version=wanted, project=project.id, title=project.title, text=dict(project.consent)
+                version=wanted, project=project.id, project_title=project.title, text=dict(project.consent)
             )
     used = db.execute(
         sa.update(invitation)

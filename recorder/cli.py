@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import click
 
-from protocol.errors import Language, sentence
+from protocol.errors import Language
 from recorder import credentials
 from recorder.account_cli import receipts, statement
 from recorder.credentials import Membership
@@ -268,10 +268,14 @@ def _send_once(data: Path, language: Language, form: str, *, say_none: bool) -> 
                 continue
             worst = max(worst, int(sent.state == "refused"))
             if form == "json":
-                row = {"clip_id": sent.clip_id, "state": sent.state, "reasons": list(sent.reasons)}
+                row = {
+                    "clip_id": sent.clip_id,
+                    "state": sent.state,
+                    "reasons": [one.as_json(language) for one in sent.reasons],
+                }
                 print_json({**row, "receipt": str(receipt)})
                 continue
-            reasons = ", ".join(sent.reasons)
+            reasons = "; ".join(f"{one.code}: {one.message(language)}" for one in sent.reasons)
             click.echo(
                 say(f"send.{sent.state}", language, clip_id=sent.clip_id, reasons=reasons, path=receipt)
             )
@@ -293,7 +297,7 @@ def status(data: Path, language: Language, form: str) -> None:
     """Show where each clip stands: spooled, accepted or refused with receipt, and why."""
     from recorder import outbox
 
-    rows = outbox.status(open_spool(data))
+    rows = outbox.status(open_spool(data), language)
     if not rows and form == "text":
         click.echo(say("status.none", language))
     for row in rows:
@@ -304,7 +308,7 @@ def status(data: Path, language: Language, form: str) -> None:
         if "duration_s" in row:
             grade = say(f"grade.{row['grade']}", language)
             more.append(f"{row['duration_s']:.1f} s, {grade}, SNR {figure(row['snr_db'])} dB")
-        more += [f"{code}: {sentence(code, language)}" for code in row.get("reasons", ())]
+        more += [f"{reason['code']}: {reason['message']}" for reason in row.get("reasons", ())]
         if "error" in row:
             more.append(f"{row['error']['code']}: {row['error']['detail']}")
         click.echo("  ".join([row["clip_id"], say(f"state.{row['state']}", language), *more]))

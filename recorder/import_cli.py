@@ -10,6 +10,7 @@ from protocol.clip import GRADES, STYLES, Grade, Style
 from protocol.errors import CodedError, Language
 from recorder.options import data_option, format_option, language_option, print_json, project_option
 from recorder.record_cli import Form, Work, begin, failed
+from recorder.wording import say
 
 
 class ConsentUnknown(CodedError):
@@ -54,13 +55,15 @@ def import_(
 
 
 def _import_file(path: Path, work: Work, channel: int | None) -> int:
-    from recorder.importing import import_file
+    from recorder.importing import channels_of, import_file
     from recorder.report import as_lines, as_row
+    from recorder.soundfiles import inspect
     from recorder.told import Judged
 
     clips, refused, seconds = 0, 0, 0.0
     meta = work.meta(device_class="file")
     try:
+        several = len(channels_of(inspect(path), channel)) > 1
         for one in import_file(
             path,
             work.spool,
@@ -81,8 +84,9 @@ def _import_file(path: Path, work: Work, channel: int | None) -> int:
             if work.form == "json":
                 print_json(as_row(told, str(path), work.language))
             else:
+                channel_named = say("import.channel", work.language, channel=one.channel + 1)
                 for line in as_lines(told, work.language):
-                    click.echo(line)
+                    click.echo(f"{channel_named}  {line}" if several else line)
     except CodedError as error:
         return failed(error, str(path), work.form, work.language)
     work.say("import.done", source=path.name, duration_s=seconds, clips=clips)

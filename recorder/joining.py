@@ -136,7 +136,7 @@ def _consent_text(api: Api, error: ServerRefused) -> ConsentText:
         raise ServerAnswerUnexpected(server=api.server, problem="it asks for a consent without its text")
     return ConsentText(
         project=str(said.get("project", "")),
-        title=str(said.get("title", "")),
+        title=str(said.get("project_title", "")),
         version=str(text.get("version", "")),
         text=str(text["text"]),
         license=str(text.get("license", "")),

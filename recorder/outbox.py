@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from protocol.errors import CodedError
+from protocol.clip import AudioFinding
+from protocol.errors import CodedError, Language
 from protocol.tlog import ReceiptInvalid
 from recorder import durable, receipts
 from recorder.api import CredentialRefused
@@ -34,15 +35,15 @@ class Sent:
     state
         ``accepted`` or ``refused`` with a receipt kept here, ``spooled`` if the server was not reached,
         ``kept`` if the server or its receipt was not what it should be.
-    reasons : tuple of str
-        Codes of the reasons for a refusal.
+    reasons : tuple of AudioFinding
+        Why it was refused, with the figures.
     error : CodedError or None
         Why the take is still here.
     """
 
     clip_id: str
     state: State
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[AudioFinding, ...] = ()
     error: CodedError | None = None
 
 
@@ -102,7 +103,7 @@ def _remember(take: Take, error: CodedError) -> None:
         durable.write_json(take.folder / "problem.json", error.as_json())
 
 
-def status(spool: Spool) -> list[dict[str, Any]]:
+def status(spool: Spool, language: Language = "en") -> list[dict[str, Any]]:
     """Where each clip stands, as rows for people and programs; receipts first, then what is still here."""
     rows: list[dict[str, Any]] = []
     here = {take.clip_id for take in spool.takes()}
@@ -110,7 +111,9 @@ def status(spool: Spool) -> list[dict[str, Any]]:
         try:
             checked = receipts.check(receipts.read_file(path), ())
         except ReceiptInvalid as error:
-            rows.append({"clip_id": path.name.split(".")[0], "state": "kept", "error": error.as_json()})
+            rows.append(
+                {"clip_id": path.name.split(".")[0], "state": "kept", "error": error.as_json(language)}
+            )
             continue
         if checked.clip_id in here:
             continue  # killed between receipt and forgetting; the next send ends it
@@ -119,16 +122,17 @@ def status(spool: Spool) -> list[dict[str, Any]]:
             {
                 "clip_id": checked.clip_id,
                 "state": "refused" if refused else "accepted",
-                "reasons": list(checked.reasons()) if refused else [],
+                "reasons": [reason.as_json(language) for reason in checked.reasons()] if refused else [],
                 "receipt": str(path),
                 "seq": checked.seq,
             }
         )
+    rows.sort(key=lambda row: row.get("seq", -1))
     for take in spool.takes():
         rows.append({"clip_id": take.clip_id, **_waiting(take)})
     rows += [{"clip_id": folder, "state": "recording"} for folder in spool.open_names()]
     rows += [
-        {"clip_id": str(damage.parameters["folder"]), "state": "kept", "error": damage.as_json()}
+        {"clip_id": str(damage.parameters["folder"]), "state": "kept", "error": damage.as_json(language)}
         for damage in spool.damaged()
     ]
     return rows

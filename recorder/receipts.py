@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from protocol import tlog
-from protocol.clip import ClipId, Receipt, Sha256
+from protocol.clip import AudioFinding, ClipId, Receipt, Sha256
 from protocol.clip import clip_id as parse_clip_id
 from protocol.clip import sha256 as parse_sha256
 from protocol.errors import CodedError
@@ -59,16 +59,20 @@ class CheckedReceipt:
             return str(verdict.get("decision", "?"))
         return str(verdict)
 
-    def reasons(self) -> tuple[str, ...]:
-        """Codes of the findings that refused the clip."""
-        details = self.receipt.details
-        verdict = details.get("verdict")
-        findings = details.get("findings") or (verdict.get("findings") if isinstance(verdict, dict) else ())
-        return tuple(
-            str(row.get("code"))
-            for row in findings or ()
-            if isinstance(row, dict) and row.get("severity", "error") == "error"
-        )
+    def findings(self) -> tuple[AudioFinding, ...]:
+        """What the server heard, with the figures."""
+        rows = self.receipt.details.get("findings")
+        found = []
+        for row in rows if isinstance(rows, list) else ():
+            try:
+                found.append(AudioFinding(**row))
+            except TypeError as error:
+                raise ReceiptInvalid(problem="a finding has a wrong form") from error
+        return tuple(found)
+
+    def reasons(self) -> tuple[AudioFinding, ...]:
+        """The findings for which the clip was refused."""
+        return tuple(one for one in self.findings() if one.severity == "error")
 
 
 def verify_ed25519(public_key: bytes, signature: bytes, message: bytes) -> bool:
