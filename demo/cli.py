@@ -46,9 +46,11 @@ def demo(data: Path, serve: bool, form: str) -> None:
     path under two noise grades, uploads it over a network that breaks off, transcribes, reviews, cuts
     releases, pulls and exports them.
     """
+    from demo import cast
     from demo import walk as steps
     from demo.people import Person, Server
     from demo.relay import CuttingRelay
+    from recorder.upload import CHUNK_BYTES
 
     began = time.monotonic()
     home = _folder(data.resolve())
@@ -63,16 +65,16 @@ def demo(data: Path, serve: bool, form: str) -> None:
         tell.projects()
         address = urlsplit(server.address)
         target = (address.hostname or "127.0.0.1", address.port or 80)
-        with CuttingRelay(target, steps.CUT_AFTER_BYTES) as relay:
+        with CuttingRelay(target, CHUNK_BYTES) as relay:
             steps.enrol_speakers(walk, relay.port)
             tell.step(
                 "Speakers", f"{len(walk.speakers)} joined by one-time invitations; consent is on record"
             )
             tell.recording(steps.record(walk))
             tell.sending(steps.send(walk, relay))
-        texts = {one.slug: steps.transcribe(walk, one) for one in steps.cast.COLLECTIONS}
+        texts = {one.slug: steps.transcribe(walk, one) for one in cast.COLLECTIONS}
         tell.texts([done for some in texts.values() for done in some])
-        released = [steps.release(walk, one, FORMATS) for one in steps.cast.COLLECTIONS]
+        released = [steps.release(walk, one, FORMATS) for one in cast.COLLECTIONS]
         tell.released(released)
         elapsed_s = time.monotonic() - began
         tell.end(released, elapsed_s)
@@ -108,7 +110,7 @@ class _Teller:
 
     def step(self, name: str, text: str) -> None:
         self._steps += 1
-        self.line(f"\n{self._steps}. {click.style(name, bold=True):<12}{text}")
+        self.line(f"\n{self._steps}. {click.style(name, bold=True)}: {text}")
 
     def title(self, home: Path) -> None:
         self.line(click.style("Xiangyin 鄉音: from microphone to manifest", bold=True))
@@ -131,6 +133,8 @@ class _Teller:
         misses = []
         for one in takes:
             row, asked = one.row, one.condition
+            if row["snr_db"] is None:
+                continue
             misses.append(abs(row["snr_db"] - asked.snr_db))
             interval = f"({row['snr_low_db']:.1f} to {row['snr_high_db']:.1f})"
             why = "".join(f": {f['message']}" for f in row["findings"] if f["severity"] == "error")

@@ -19,15 +19,16 @@ class CuttingRelay:
     ----------
     target : tuple of str and int
         Host and port of the server.
-    cut_after_bytes : int
-        How many bytes towards the server one connection may carry before it is cut; only the first that
-        reaches this is cut.
+    chunk_bytes : int
+        Size of an upload's chunk. Once one has passed whole, the connection is cut in the middle of the
+        next, so that there is something to resume from.
     """
 
-    def __init__(self, target: tuple[str, int], cut_after_bytes: int) -> None:
+    def __init__(self, target: tuple[str, int], chunk_bytes: int) -> None:
         self.cuts = 0
         self._target = target
-        self._limit = cut_after_bytes
+        self._chunk_bytes = chunk_bytes
+        self._chunk_passed = False
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -66,7 +67,11 @@ class CuttingRelay:
 
     def _cuts_now(self, passed_bytes: int) -> bool:
         with self._lock:
-            if self.cuts or passed_bytes < self._limit:
+            new_connection = passed_bytes < self._chunk_bytes
+            beyond = passed_bytes if new_connection else passed_bytes - self._chunk_bytes
+            if not new_connection:
+                self._chunk_passed = True
+            if self.cuts or not self._chunk_passed or beyond < self._chunk_bytes // 4:
                 return False
             self.cuts += 1
             return True

@@ -34,7 +34,7 @@ def session(
         parts += [synthesiser.speak(text, voice.voice, manner), np.zeros(int(PAUSE_S * SAMPLE_RATE_HZ))]
     speech = np.concatenate(parts)
     speech *= 0.5 / np.abs(speech).max()
-    seed = zlib.crc32(f"{voice.name} {condition.grade} {condition.noise}".encode())
+    seed = zlib.crc32(f"{voice.name} {condition.grade} {condition.noise} {sentences}".encode())
     noise = getattr(signals, condition.noise)(speech.size, SAMPLE_RATE_HZ, seed)
     return signals.mix(speech, noise, condition.snr_db, SAMPLE_RATE_HZ).samples
 

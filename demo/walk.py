@@ -16,8 +16,6 @@ from demo.people import Person, Server
 from demo.relay import CuttingRelay
 from demo.speech import Synthesiser
 
-CUT_AFTER_BYTES = 1_400_000  # in the second chunk of the long take, whose chunks are 1 MiB
-
 
 @dataclass(frozen=True)
 class Recorded:
@@ -153,7 +151,7 @@ def send(walk: Walk, relay: CuttingRelay) -> Sending:
     for person in walk.speakers.values():
         for row in person.run("send", fine=(0, 1)):
             states[row["state"]] += 1
-            reasons += row["reasons"]
+            reasons += [reason["code"] for reason in row["reasons"]]
         receipts = sorted((person.takes / "receipts").glob("*.receipt.json"))
         checked += sum(row["good"] for row in person.run("receipts", "verify", *receipts))
     return Sending(states, relay.cuts, checked, tuple(reasons))
