@@ -45,6 +45,12 @@ class MediaTypeWrong(CodedError):
     code: ClassVar[str] = "MEDIA_TYPE_WRONG"
 
 
+class RangeImpossible(CodedError):
+    """A range beyond the end."""
+
+    code: ClassVar[str] = "RANGE_IMPOSSIBLE"
+
+
 class Internal(CodedError):
     """A fault of ours; the log has the rest."""
 
@@ -94,8 +100,9 @@ def install(app: Flask) -> None:
         if error.code is not None and error.code < 400:
             return make_response(response)
         reply = explain(_coded(error))
-        if "Allow" in response.headers:
-            reply.headers["Allow"] = response.headers["Allow"]
+        for name in ("Allow", "Content-Range"):
+            if name in response.headers:
+                reply.headers[name] = response.headers[name]
         return reply
 
 
@@ -108,6 +115,8 @@ def _coded(error: HTTPException) -> CodedError:
         return RequestTooLarge(limit_bytes=request.max_content_length)
     if error.code == 415:
         return MediaTypeWrong(wanted="application/json")
+    if error.code == 416:
+        return RangeImpossible()
     return RequestInvalid(problem=error.name)
 
 
