@@ -71,6 +71,8 @@ def no_speech(heard: Heard, limit: Mapping[str, float]) -> Iterator[AudioFinding
         yield AudioFinding("clip.too_long", "error", duration_s, limit["longest_s"])
     if heard.estimate.snr_db is None or speech_s < limit["least_speech_s"]:
         yield AudioFinding("speech.none", "error", speech_s, limit["least_speech_s"], 0.0, duration_s)
+    elif heard.estimate.evidence < limit["least_evidence"]:
+        yield AudioFinding("speech.unclear", "error", heard.estimate.snr_db, 0.0, 0.0, duration_s)
 
 
 def level(heard: Heard, limit: Mapping[str, float]) -> Iterator[AudioFinding]:
@@ -204,9 +206,9 @@ def hum(heard: Heard, limit: Mapping[str, float]) -> Iterator[AudioFinding]:
 
 
 def _pause_spectrum(heard: Heard) -> tuple[NDArray[np.float64], float] | None:
-    """Mean square by frequency below 500 Hz, from stretches of half a second without speech."""
+    """Mean square by frequency below 500 Hz, from stretches of 0.4 s without speech."""
     per_frame = LOW_HZ // 100
-    length = LOW_HZ // 2
+    length = 2 * LOW_HZ // 5
     window = np.hanning(length + 1)[:-1]
     scale = 2.0 / (length * float(np.square(window).sum()))
     total, count = np.zeros(4 * length // 2 + 1), 0

@@ -43,6 +43,8 @@ class Frames:
         A-weighted mean square.
     voiced : ndarray of bool, shape (n,)
         What webrtcvad said.
+    harmonic : ndarray, shape (n,)
+        How periodic it is at the pitch of a voice, -1 to 1.
     low : ndarray
         The sound below 500 Hz, down to 0, at 1 kHz.
     spectrum : ndarray
@@ -53,6 +55,7 @@ class Frames:
     bands: Floats
     a_weighted: Floats
     voiced: NDArray[np.bool_]
+    harmonic: Floats
     low: Floats
     spectrum: NDArray[np.float64]
 
@@ -94,7 +97,7 @@ class FrameStream:
         self._pending: list[Samples] = []
         self._pending_size = 0
         self._before: Samples | None = None
-        self._done: list[tuple[Floats, Floats, Floats, NDArray[np.bool_], Floats]] = []
+        self._done: list[tuple[Floats, Floats, Floats, NDArray[np.bool_], Floats, Floats]] = []
         self._spectrum = np.zeros(self._rate_hz // (2 * SPECTRUM_STEP_HZ))
         self._voices = vad.FrameVad(self._out_hz)
 
@@ -125,11 +128,11 @@ class FrameStream:
         if not self._done:
             nothing = np.empty(0, np.float32)
             bands = np.empty((0, BANDS), np.float32)
-            return Frames(nothing, bands, nothing, np.empty(0, bool), nothing, self._spectrum)
-        power, bands, a_weighted, voiced, low = (
+            return Frames(nothing, bands, nothing, np.empty(0, bool), nothing, nothing, self._spectrum)
+        power, bands, a_weighted, voiced, harmonic, low = (
             np.concatenate(part) for part in zip(*self._done, strict=True)
         )
-        return Frames(power, bands, a_weighted, voiced, low, self._spectrum / len(self._done))
+        return Frames(power, bands, a_weighted, voiced, harmonic, low, self._spectrum / len(self._done))
 
     def _take(self, sound: Samples, size: int) -> None:
         """Describe the first `size` samples of `sound`; what follows them is context."""
@@ -148,14 +151,14 @@ class FrameStream:
         power = np.einsum("ij,ij->i", core, core, dtype=np.float32) / np.float32(hop)
         first = start - (window - hop) // 2
         around = y[first : first + max(0, frames - 1) * hop + window]
-        bands, a_weighted = _band_powers(around, hop, window, self._out_hz)
+        bands, a_weighted, harmonic = _band_powers(around, hop, window, self._out_hz)
         voiced = self._voices.frames(core, power)
         low = low[start_low : start_low + frames * LOW_HZ // FRAMES_PER_S].copy()
-        self._done.append((power, bands[:frames], a_weighted[:frames], voiced, low))
+        self._done.append((power, bands[:frames], a_weighted[:frames], voiced, harmonic[:frames], low))
 
 
-def _band_powers(y: Floats, hop: int, window: int, rate_hz: int) -> tuple[Floats, Floats]:
-    """Powers in bands, and A-weighted. No BLAS: its threads cost more than they bring on a busy laptop."""
+def _band_powers(y: Floats, hop: int, window: int, rate_hz: int) -> tuple[Floats, Floats, Floats]:
+    """Powers in bands, A-weighted, and harmonicity. No BLAS: its threads cost more than they bring."""
     import scipy.fft
 
     views = np.lib.stride_tricks.sliding_window_view(y, window)[::hop]
@@ -163,7 +166,12 @@ def _band_powers(y: Floats, hop: int, window: int, rate_hz: int) -> tuple[Floats
     energy = np.square(spectrum.real)
     energy += np.square(spectrum.imag)
     bands: Floats = np.add.reduceat(energy, _band_starts(rate_hz), axis=1)[:, :BANDS]
-    return bands, np.einsum("ij,j->i", energy, _a_weights(rate_hz))
+    # From 120 Hz to 2 kHz, magnitudes rather than powers, so that one strong formant is not all there is.
+    voice = np.sqrt(energy[:, :51])
+    voice[:, :3] = 0.0
+    periodic = scipy.fft.irfft(voice, axis=1)  # lags of 0.25 ms
+    harmonic = periodic[:, 10:50].max(axis=1) / np.maximum(periodic[:, 0], np.float32(1e-12))
+    return bands, np.einsum("ij,j->i", energy, _a_weights(rate_hz)), harmonic
 
 
 @cache

@@ -20,6 +20,9 @@ AGGRESSIVENESS = 2
 TARGET_DBFS = -20.0
 MOST_GAIN_DB = 50.0
 RELEASE_DB_PER_FRAME = 0.02
+OPEN_DB = 4.0
+VOICED_RISE_DB = 0.003  # 0.3 dB/s: a sentence must not become the floor
+QUIET_RISE_DB = 0.05
 
 
 def resampled(x: Samples, from_hz: int, to_hz: int) -> Samples:
@@ -96,7 +99,8 @@ class SpeechDetector:
         self._hangover = max(1, round(hangover_s * 100))
         self._recent: deque[bool] = deque(maxlen=10)
         self._frame = 0
-        self._floor_db = math.nan
+        self._floor_db = 0.0
+        self._energies: deque[float] = deque(maxlen=5)
         self._quiet = 0
         self._start: int | None = None
         self._segments: list[tuple[int, int]] = []
@@ -140,29 +144,29 @@ class SpeechDetector:
         y = np.concatenate([self._tail, y])
         count = y.size // self._hop
         self._tail = y[count * self._hop :].copy()
+        if count == 0:
+            return
         rows = y[: count * self._hop].reshape(count, self._hop)
-        rows = rows - rows.mean(axis=1, keepdims=True) if count else rows
-        power = np.square(rows).mean(axis=1) if count else np.empty(0, np.float32)
-        for voiced, level in zip(self._vad.frames(rows, power), power, strict=True):
-            self._decide(bool(voiced), levels.dbfs(float(level)))
+        rows = rows - rows.mean(axis=1, keepdims=True)
+        power = np.square(rows).mean(axis=1)
+        # Differences weigh the bands where speech stands out; rooms, fans and roads are loudest below them.
+        bright = np.square(np.diff(rows, axis=1)).mean(axis=1)
+        for voiced, energy in zip(self._vad.frames(rows, power), bright, strict=True):
+            self._decide(bool(voiced), float(energy))
 
-    def _decide(self, voiced: bool, level_db: float) -> None:
+    def _decide(self, voiced: bool, energy: float) -> None:
         """One frame: follow the noise floor, agree voice with energy, open or close."""
-        if math.isnan(self._floor_db):
-            self._floor_db = level_db
-        # Down at once, up slowly, and hardly at all while somebody speaks.
-        up_db = 0.005 if voiced else 0.05
-        self._floor_db = (
-            min(level_db + 1.5, self._floor_db + up_db)
-            if level_db < self._floor_db
-            else (self._floor_db + min(up_db, level_db - self._floor_db))
-        )
-        stands_out = voiced and level_db > self._floor_db + 4.0
+        self._energies.append(energy)
+        level_db = levels.dbfs(sum(self._energies) / len(self._energies))
+        # The floor is the quietest 50 ms: down at once, up slowly, and hardly at all while a voice is on.
+        rise_db = VOICED_RISE_DB if voiced else QUIET_RISE_DB
+        self._floor_db = min(level_db, self._floor_db + rise_db)
+        stands_out = voiced and level_db > self._floor_db + OPEN_DB
         self._recent.append(stands_out)
         self._frame += 1
         self._quiet = 0 if stands_out else self._quiet + 1
         if self._start is None:
-            if sum(self._recent) >= 6:
+            if sum(self._recent) >= 7:
                 self._start = max(0, self._frame - 12)
         elif self._quiet >= self._hangover:
             self._close(self._frame - self._quiet + 6)
