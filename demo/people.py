@@ -33,7 +33,13 @@ class Person:
     home: Path
 
     def run(self, *words: object, fine: tuple[int, ...] = (0,)) -> list[dict[str, Any]]:
-        """Run ``xiangyin WORDS --format json`` in this process, as this person.
+        """Run ``xiangyin WORDS --format json`` and read what it printed, an object a line."""
+        return [
+            json.loads(row) for row in self.say(*words, "--format", "json", fine=fine).splitlines() if row
+        ]
+
+    def say(self, *words: object, fine: tuple[int, ...] = (0,)) -> str:
+        """Run ``xiangyin WORDS`` in this process, as this person.
 
         Parameters
         ----------
@@ -42,20 +48,20 @@ class Person:
 
         Returns
         -------
-        list of dict
-            What the command printed, an object a line.
+        str
+            What the command printed.
         """
         import xiangyin
 
         line = [str(word) for word in words]
         said = io.StringIO()
         with self._at_home(), contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):
-            status = xiangyin.cli.main([*line, "--format", "json"], standalone_mode=False) or 0
+            status = xiangyin.cli.main(line, standalone_mode=False) or 0
         if status not in fine:
             raise StepFailed(
                 command=" ".join(line), problem=said.getvalue().strip()[-500:] or f"exit {status}"
             )
-        return [json.loads(row) for row in said.getvalue().splitlines() if row.strip()]
+        return said.getvalue()
 
     def api(self) -> Api:
         """The server, signed in with this person's newest credential."""

@@ -200,11 +200,11 @@ def release(walk: Walk, collection: Collection, formats: tuple[str, ...]) -> Rel
     walk.operator.run("release", "cut", collection.slug, name, "--data", walk.data)
     team = walk.join(collection, "consumer", f"{collection.slug}-asr-team")
     folder = team.home / name
-    team.run("pull", f"{walk.server.address}/api/v1/releases/{name}", "--to", folder)
+    team.say("pull", f"{walk.server.address}/api/v1/releases/{name}", "--to", folder)
     team.run("release", "verify", folder)
     exports = {}
     for form in formats:
         exports[form] = team.home / form
-        team.run("export", folder, "--format", form, "--to", exports[form])
+        team.say("export", folder, "--format", form, "--to", exports[form])
     header = json.loads((folder / "release.json").read_text(encoding="utf-8"))
     return Released(name, folder, header, exports)
