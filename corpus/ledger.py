@@ -148,7 +148,7 @@ def consistency(db: Connection, old: int, new: int) -> list[bytes]:
 def leaves(db: Connection) -> Iterator[str]:
     """Every entry's exact text, in order."""
     query = sa.select(ledger_entry.c.leaf).order_by(ledger_entry.c.seq)
-    for row in db.execution_options(yield_per=1000).execute(query):
+    for row in db.execute(query, execution_options={"yield_per": 1000}):
         yield row.leaf
 
 

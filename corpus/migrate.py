@@ -6,15 +6,12 @@ from pathlib import Path
 from typing import ClassVar
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection, Engine
 
 from corpus.database import begin, is_sqlite, reading
 from protocol.errors import CodedError
 
+HEAD = "0001"  # the newest of migrations/versions; a look at it spares the import of Alembic
 _LOCK = 0x7869616E676D6967
 
 
@@ -32,26 +29,29 @@ def upgrade(engine: Engine) -> None:
     DatabaseNewer
         If the database's revision is not one of ours.
     """
-    scripts = ScriptDirectory.from_config(_config())
     with reading(engine) as db:
-        if _revision(db) == scripts.get_current_head():
+        if revision(db) == HEAD:
             return
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    folder = Path(__file__).parent / "migrations"
+    config = Config()
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     with begin(engine) as db:
         if not is_sqlite(db):
             db.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
-        found = _revision(db)
-        if found is not None and found not in {script.revision for script in scripts.walk_revisions()}:
+        found = revision(db)
+        if found is not None and found not in known:
             raise DatabaseNewer(revision=found)
-        config = _config()
         config.attributes["connection"] = db
         command.upgrade(config, "head")
 
 
-def _revision(db: Connection) -> str | None:
-    return MigrationContext.configure(db).get_current_revision()
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    return config
+def revision(db: Connection) -> str | None:
+    """The revision that the database is at, or None for an empty one."""
+    if not sa.inspect(db).has_table("alembic_version"):
+        return None
+    return db.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()

@@ -117,7 +117,7 @@ def _run(site: Site, listener: socket.socket, ready: Callable[[], object]) -> No
         channel_timeout=120,
         max_request_body_size=settings.max_upload_bytes + (1 << 20),
         trusted_proxy=settings.trusted_proxy or None,
-        trusted_proxy_headers={"x-forwarded-for", "x-forwarded-proto"} if settings.trusted_proxy else None,
+        trusted_proxy_headers={"x-forwarded-for", "x-forwarded-proto"} if settings.trusted_proxy else set(),
         clear_untrusted_proxy_headers=True,
     )
     ended = threading.Event()

@@ -290,19 +290,36 @@ class RemoteCaller:
         )
 
 
-@pytest.fixture
-def serving(tmp_path):
-    """A running server with the project; make more with its class."""
-    made = Server(tmp_path / "data").start()
+def begun(data: Path) -> Server:
+    made = Server(data).start()
     made.command(
         "project", "create", PROJECT.id, "--title", PROJECT.title, "--language", PROJECT.language,
         "--orthography", PROJECT.orthography,
     )  # fmt: skip
-    yield made
+    return made
+
+
+def ended(made: Server) -> None:
     if made.process.poll() is None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             made.stop()
         made.process.kill()
+
+
+@pytest.fixture
+def serving(tmp_path):
+    """A running server with the project, the test's own to kill."""
+    made = begun(tmp_path / "data")
+    yield made
+    ended(made)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """A running server for tests that leave it alive."""
+    made = begun(tmp_path_factory.mktemp("shared") / "data")
+    yield made
+    ended(made)
 
 
 def wait_until(holds, seconds: float = 10.0):

@@ -53,8 +53,8 @@ def test_tuspy_uploads_is_cut_off_resumes_and_gets_its_receipt(serving, make, tm
     assert serving.stop() == 0
 
 
-def test_tuspy_sends_a_whole_file_in_one_piece(serving, make, tmp_path):
-    speaker, clip = serving.join(), make.clip()
+def test_tuspy_sends_a_whole_file_in_one_piece(shared, make, tmp_path):
+    speaker, clip = shared.join(), make.clip()
     uploader(speaker, clip, tmp_path / "take.flac").upload()
     assert speaker.ask("GET", f"/api/v1/clips/{clip.clip_id}").json()["state"] == "accepted"
 
@@ -104,15 +104,15 @@ def test_killed_at_any_moment_nothing_acknowledged_is_lost(serving, make, tmp_pa
     assert serving.command("ledger", "verify")[-1] == {"entries": len(clips), "good": True}
 
 
-def test_a_connection_that_breaks_leaves_the_offset_true(serving, make):
-    speaker, clip = serving.join(), make.clip()
+def test_a_connection_that_breaks_leaves_the_offset_true(shared, make):
+    speaker, clip = shared.join(), make.clip()
     location = speaker.ask("POST", "/api/v1/uploads", clip.headers()).headers["Location"]
     head = (
         f"PATCH {location} HTTP/1.1\r\nHost: x\r\nAuthorization: {speaker.headers['Authorization']}\r\n"
         "Tus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\nContent-Type: application/offset+octet-stream\r\n"
         f"Content-Length: {len(clip.data)}\r\n\r\n"
     )
-    with socket.create_connection(("127.0.0.1", serving.port)) as connection:
+    with socket.create_connection(("127.0.0.1", shared.port)) as connection:
         connection.sendall(head.encode() + clip.data[:5000])
     at = speaker.ask("HEAD", location, {"Tus-Resumable": "1.0.0"})
     assert at.headers["Upload-Offset"] == "0"
@@ -120,11 +120,11 @@ def test_a_connection_that_breaks_leaves_the_offset_true(serving, make):
     assert done.status_code == 204
 
 
-def test_stalled_uploads_hold_up_nobody(serving, make):
-    speaker, clip = serving.join(), make.clip()
+def test_stalled_uploads_hold_up_nobody(shared, make):
+    speaker, clip = shared.join(), make.clip()
     stalled = []
     for _ in range(40):
-        connection = socket.create_connection(("127.0.0.1", serving.port))
+        connection = socket.create_connection(("127.0.0.1", shared.port))
         connection.sendall(
             b"PATCH /api/v1/uploads/0 HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nslow"
         )
@@ -136,8 +136,8 @@ def test_stalled_uploads_hold_up_nobody(serving, make):
         connection.close()
 
 
-def test_the_same_close_from_many_at_once_happens_once(serving, make):
-    speaker, clip = serving.join(), make.clip()
+def test_the_same_close_from_many_at_once_happens_once(shared, make):
+    speaker, clip = shared.join(), make.clip()
     location = speaker.ask("POST", "/api/v1/uploads", clip.headers()).headers["Location"]
     answers: list[int] = []
 
@@ -178,9 +178,9 @@ def test_several_processes_serve_one_store(make, tmp_path):
         assert server.stop() == 0
 
 
-def test_a_second_server_on_one_folder_refuses_to_start(serving):
+def test_a_second_server_on_one_folder_refuses_to_start(shared):
     second = subprocess.run(
-        [sys.executable, "-m", "xiangyin", "serve", "--data", str(serving.data), "--port", "0"],
+        [sys.executable, "-m", "xiangyin", "serve", "--data", str(shared.data), "--port", "0"],
         capture_output=True,
         text=True,
         timeout=60,
@@ -189,7 +189,7 @@ def test_a_second_server_on_one_folder_refuses_to_start(serving):
     assert second.stderr.startswith("SERVER_RUNNING: ")
 
 
-def test_a_port_that_is_taken_is_said_in_one_line(serving, tmp_path):
+def test_a_port_that_is_taken_is_said_in_one_line(shared, tmp_path):
     second = subprocess.run(
         [
             sys.executable,
@@ -199,7 +199,7 @@ def test_a_port_that_is_taken_is_said_in_one_line(serving, tmp_path):
             "--data",
             str(tmp_path / "b"),
             "--port",
-            str(serving.port),
+            str(shared.port),
         ],
         capture_output=True,
         text=True,

@@ -339,7 +339,7 @@ def upgrade() -> None:
         sa.Column("applied", sa.JSON(), nullable=False),
         sa.Column("events", sa.JSON(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
-        sa.Column("wants_review", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("wants_review", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("ruleset", sa.Text(), nullable=False),
         sa.Column("rules_version", sa.Text(), nullable=False),
         sa.Column("submitted_ms", sa.BigInteger(), nullable=False),
