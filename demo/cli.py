@@ -7,6 +7,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -17,7 +18,7 @@ from protocol.errors import CodedError
 
 if TYPE_CHECKING:
     from demo.scribes import Done
-    from demo.walk import Recorded, Released, Walk
+    from demo.walk import Recorded, Released, Sending, Walk
 
 MARKER = ".xiangyin-demo"
 FORMATS = ("kaldi", "lhotse")
@@ -71,7 +72,8 @@ def demo(data: Path, serve: bool, form: str) -> None:
                 "Speakers", f"{len(walk.speakers)} joined by one-time invitations; consent is on record"
             )
             tell.recording(steps.record(walk))
-            tell.sending(steps.send(walk, relay))
+            sent = steps.send(walk, relay)
+            tell.sending(sent)
         texts = {one.slug: steps.transcribe(walk, one) for one in cast.COLLECTIONS}
         tell.texts([done for some in texts.values() for done in some])
         released = [steps.release(walk, one, FORMATS) for one in cast.COLLECTIONS]
@@ -79,7 +81,7 @@ def demo(data: Path, serve: bool, form: str) -> None:
         elapsed_s = time.monotonic() - began
         tell.end(released, elapsed_s)
         if form == "json":
-            click.echo(json.dumps(_as_json(walk, released, elapsed_s), ensure_ascii=False))
+            click.echo(json.dumps(_as_json(walk, sent, released, elapsed_s), ensure_ascii=False))
         if serve:
             _leave_up(walk, tell)
     finally:
@@ -147,7 +149,7 @@ class _Teller:
             f"at the median, {max(misses):.1f} dB at most"
         )
 
-    def sending(self, sent: Any) -> None:
+    def sending(self, sent: Sending) -> None:
         self.step("Upload", "resumable, over a network that breaks off once")
         states = ", ".join(f"{count} {state}" for state, count in sorted(sent.states.items()))
         self.line(f"   {sum(sent.states.values())} clips: {states}")
@@ -199,14 +201,22 @@ def _first_of_each(done: list[Done]) -> list[Done]:
     return list(seen.values())
 
 
-def _as_json(walk: Walk, released: list[Released], elapsed_s: float) -> dict[str, Any]:
+def _as_json(walk: Walk, sent: Sending, released: list[Released], elapsed_s: float) -> dict[str, Any]:
     return {
         "takes": [
             {"speaker": one.voice.name, "grade": one.condition.grade, "snr_mixed_db": one.condition.snr_db}
             | {key: one.row[key] for key in ("clip_id", "snr_db", "snr_low_db", "snr_high_db", "verdict")}
             for one in walk.recorded
         ],
-        "releases": [{"name": one.name, "manifest": str(one.manifest), **one.header} for one in released],
+        "sending": asdict(sent),
+        "releases": [
+            {
+                "manifest": str(one.manifest),
+                "exports": {k: str(v) for k, v in one.exports.items()},
+                **one.header,
+            }
+            for one in released
+        ],
         "elapsed_s": round(elapsed_s, 1),
     }
 
