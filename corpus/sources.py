@@ -11,10 +11,10 @@ import json
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol
+from typing import TYPE_CHECKING, ClassVar, NoReturn, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
 from corpus import header
@@ -308,12 +308,14 @@ class HttpSource:
             )
         raise PullFailed(source=self.address, problem=f"status {status} for {urlsplit(reply.url).path}")
 
-    def _pieces(self, reply: requests.Response) -> Any:
-        import requests
+    def _pieces(self, reply: requests.Response) -> Iterator[bytes]:
+        """The body as it arrives, so that nothing that came before a cut is lost; the caller counts."""
+        import urllib3
 
         try:
-            yield from reply.iter_content(_PIECE_BYTES)
-        except (requests.RequestException, OSError) as error:
+            while piece := reply.raw.read1(_PIECE_BYTES, decode_content=False):
+                yield piece
+        except (urllib3.exceptions.HTTPError, OSError) as error:
             raise PullFailed(source=self.address, problem=_reason(error)) from error
 
     def _body(self, reply: requests.Response, max_bytes: int) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import shutil
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -276,6 +277,30 @@ class World:
 def world(tmp_path: Path) -> World:
     (tmp_path / "data").mkdir()
     return World(tmp_path / "data")
+
+
+@pytest.fixture(scope="session")
+def cut_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with `villages` and release r1, made once and copied for each test."""
+    data = tmp_path_factory.mktemp("once") / "data"
+    data.mkdir()
+    made = World(data)
+    made.villages()
+    made.cut("r1")
+    made.engine.dispose()
+    return data
+
+
+@pytest.fixture
+def cut_world(cut_once: Path, tmp_path: Path) -> World:
+    """A world of one's own in which r1 was cut."""
+    shutil.copytree(cut_once, tmp_path / "data")
+    copy = World(tmp_path / "data", numbers=itertools.count(1000))
+    with begin(copy.engine) as db:
+        p = tables.person.c
+        rows = db.execute(sa.select(p.id, p.speaker_id)).all()
+    copy.people = {row.id: row.speaker_id or "" for row in rows}
+    return copy
 
 
 @pytest.fixture(scope="session")
