@@ -282,11 +282,10 @@ def _edge_hz(spectrum: NDArray[np.float64], drop_db: float) -> float | None:
     step = 6  # bands: the fall must happen within 750 Hz
     highest_above = np.maximum.accumulate(level_db[::-1])[::-1]
     lowest = round(2500 / SPECTRUM_STEP_HZ)
-    for band in range(lowest, spectrum.size - step - 4):
-        under = float(np.median(level_db[band - 3 : band + 1]))
-        if under - highest_above[band + step] > drop_db:
-            return float((band + step / 2) * SPECTRUM_STEP_HZ)
-    return None
+    bands = np.arange(lowest, spectrum.size - step - 4)
+    under = np.lib.stride_tricks.sliding_window_view(level_db, 4)[bands - 3].mean(axis=1)
+    falls = np.flatnonzero(under - highest_above[bands + step] > drop_db)
+    return float((bands[falls[0]] + step / 2) * SPECTRUM_STEP_HZ) if falls.size else None
 
 
 def pops(heard: Heard, limit: Mapping[str, float]) -> Iterator[AudioFinding]:
@@ -303,7 +302,7 @@ def pops(heard: Heard, limit: Mapping[str, float]) -> Iterator[AudioFinding]:
     strong = power > levels.mean_square(heard.estimate.speech_dbfs + limit["over_speech_db"])
     seconds = float(strong.sum()) / 100
     if seconds >= limit["least_s"]:
-        first, last = next(runs(strong))
+        first, last = runs(strong)[0]
         yield AudioFinding("noise.pops", "warning", seconds, limit["least_s"], first / 100, last / 100)
 
 

@@ -9,7 +9,7 @@ block has an edge.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -215,7 +215,17 @@ def _band_gain(bins: int, step_hz: float) -> Floats:
     return np.asarray(low * high, dtype=np.float32)
 
 
-def runs(mask: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
-    """The (start, end) of each run of True."""
-    edges = np.flatnonzero(np.diff(mask.astype(np.int8), prepend=0, append=0))
-    yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+def runs(mask: NDArray[np.bool_], least: int = 1) -> list[tuple[int, int]]:
+    """The (start, end) of each run of True of at least `least`."""
+    if mask.size == 0:
+        return []
+    edges = np.flatnonzero(mask[1:] != mask[:-1]) + 1
+    starts, ends = edges[int(mask[0]) :: 2], edges[1 - int(mask[0]) :: 2]
+    if mask[0]:
+        starts = np.concatenate([[0], edges[1::2]])
+    if mask[-1]:
+        ends = np.concatenate([ends, [mask.size]])
+    if least > 1:
+        long = ends - starts >= least
+        starts, ends = starts[long], ends[long]
+    return list(zip(starts.tolist(), ends.tolist(), strict=True))

@@ -16,7 +16,7 @@ from noise_profiles.frames import runs
 from noise_profiles.samples import Samples
 
 LSB = 2.0**-15
-_REPEAT_STEP = 8
+_REPEAT_STEP = 16
 
 
 @dataclass(frozen=True)
@@ -130,9 +130,7 @@ class SampleScan:
             return
         # Flat tops stand at the extremes of their surroundings: only the loudest samples need a look.
         loud = (core >= 0.9 * high) | (core <= 0.9 * low) if low < 0.0 < high else np.abs(core) >= limit
-        for a, b in runs(loud):
-            if b - a < self._flat:
-                continue
+        for a, b in runs(loud, self._flat):
             self._look_at_peak(sound, start + a, start + b, start)
 
     def _look_at_peak(self, sound: Samples, a: int, b: int, start: int) -> None:
@@ -157,11 +155,10 @@ class SampleScan:
                 self._tops.append(FlatTop(at, at + last - first + 1, value))
 
     def _find_frozen(self, equal: NDArray[np.bool_], sound: Samples, start: int) -> None:
-        size = equal.size
-        for a, b in runs(equal):
-            whole = b - a + 1 >= self._frozen_least
-            if not whole and a != 0 and b != size:
-                continue
+        found = runs(equal, self._frozen_least - 1)
+        # A run that an inner block cuts may be long with what the next one holds of it.
+        found += [(a, b) for a, b in _at_the_ends(equal) if b - a < self._frozen_least - 1]
+        for a, b in sorted(found):
             first = start + a - (0 if a == 0 and self._at else 1)
             before = sound[max(0, first - self._side) : max(0, first)]
             after = sound[start + b : start + b + self._side]
@@ -185,14 +182,24 @@ class SampleScan:
             same = now == then
             if np.count_nonzero(same) < lag // _REPEAT_STEP:
                 continue
-            for a, b in runs(same):
+            for a, b in runs(same, max(3, lag // _REPEAT_STEP - 1)):
                 first, last = start + a * _REPEAT_STEP, start + (b - 1) * _REPEAT_STEP + 1
-                if last - first < lag - 2 * _REPEAT_STEP:
-                    continue
                 piece = sound[first:last]
                 moves = float(piece.max() - piece.min()) > 16 * LSB
                 if moves and np.array_equal(piece, sound[first - lag : last - lag]):
                     self._repeated.append((self._at + first - start, self._at + last - start))
+
+
+def _at_the_ends(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """The run of True that begins the mask, and the one that ends it."""
+    if mask.all():
+        return [(0, mask.size)]
+    out = []
+    if mask[0]:
+        out.append((0, int(np.argmin(mask))))
+    if mask[-1]:
+        out.append((mask.size - int(np.argmin(mask[::-1])), mask.size))
+    return out
 
 
 def _joined(stretches: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:

@@ -197,6 +197,7 @@ def _speech(frames: Frames, power: Array, lead: Mask, k: Tuning) -> tuple[Mask, 
     voice_near = smoothed(voiced, 51) > k.voice_near
     speech = np.zeros(power.size, dtype=bool)
     for _ in range(k.rounds):
+        before = noise_at
         noise_db = 10.0 * np.log10(bands[noise_at].mean(axis=0))
         excess = np.clip(bands_db - noise_db, 0.0, k.clip_db).mean(axis=1)
         excess = smoothed(running_median(excess, k.median), k.smooth)
@@ -213,6 +214,8 @@ def _speech(frames: Frames, power: Array, lead: Mask, k: Tuning) -> tuple[Mask, 
             speech &= short > noise + level * 10.0 ** (-levels.P56_MARGIN_DB / 10.0)
         pauses = ~widened(speech, 8, k.after) | lead
         noise_at = pauses if pauses.sum() >= k.least_noise else _quietest(power)
+        if np.array_equal(noise_at, before):
+            break
     return speech, pauses
 
 
@@ -325,10 +328,12 @@ def running_median(x: Array, width: int) -> Array:
 
 def widened(mask: Mask, before: int, after: int) -> Mask:
     """Each run of True made longer on both sides."""
-    out = np.zeros_like(mask)
-    for start, end in runs(mask):
-        out[max(0, start - before) : end + after] = True
-    return out
+    total = np.zeros(mask.size + 1, dtype=np.int64)
+    np.cumsum(mask, out=total[1:])
+    at = np.arange(mask.size)
+    return np.asarray(
+        total[np.minimum(at + before + 1, mask.size)] > total[np.maximum(at - after, 0)], dtype=bool
+    )
 
 
 def closed(mask: Mask, longest: int) -> Mask:
@@ -342,10 +347,9 @@ def closed(mask: Mask, longest: int) -> Mask:
 
 def opened(mask: Mask, shortest: int) -> Mask:
     """Without runs of True shorter than `shortest`."""
-    out = mask.copy()
-    for start, end in runs(mask):
-        if end - start < shortest:
-            out[start:end] = False
+    out = np.zeros_like(mask)
+    for start, end in runs(mask, shortest):
+        out[start:end] = True
     return out
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from noise_profiles import measure, signals
+from noise_profiles import frames, measure, signals
 from noise_profiles.samples import (
     SampleRateUnsupported,
     SignalEmpty,
@@ -178,3 +178,16 @@ def test_noise_alone_is_no_speech(noise):
     heard = measure.measure(signals.NOISES[noise](4 * RATE_HZ, RATE_HZ, 9), RATE_HZ)
     assert heard.snr_db is None or any(d.severity == "error" for d in heard.defects)
     assert heard.noise_dbfs == pytest.approx(signals.NOISE_DBFS, abs=2.5)
+
+
+@given(st.lists(st.booleans(), max_size=40), st.integers(1, 4))
+def test_runs_are_those_that_a_plain_loop_finds(values, least):
+    expected, start = [], None
+    for at, value in enumerate([*values, False]):
+        if value and start is None:
+            start = at
+        elif not value and start is not None:
+            if at - start >= least:
+                expected.append((start, at))
+            start = None
+    assert frames.runs(np.array(values, dtype=bool), least) == expected
