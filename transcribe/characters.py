@@ -111,6 +111,9 @@ class Kind(enum.IntFlag):
     REPEAT = enum.auto()
     BOX = enum.auto()
     MUSIC = enum.auto()
+    MASK = enum.auto()  # what people hide words behind
+    CROSS = enum.auto()  # x and y, typed for speech that was not understood
+    STOCK = enum.auto()  # occurs in subtitles' credits and in placeholders
     WORDING = enum.auto()  # begins something in one of the ruleset's word lists
     ALWAYS = enum.auto()  # every text, the empty one too
 
@@ -213,7 +216,11 @@ for _chars, _kind in (
     (ZEROS, Kind.ZERO),
     ("Oo", Kind.ZERO),
     (NUMBER_WORDS, Kind.NUMBER_WORD),
-    ("*＊", Kind.SYMBOL),
+    ("*＊╳✕✖", Kind.SYMBOL | Kind.MASK),
+    ("○◯●XOＸＯ", Kind.MASK),
+    ("xXyY", Kind.CROSS),
+    ("幕吝閱阅觀观鏡镜無无空靜静聲声沒没待略>", Kind.STOCK),
+    ("锟烫屯", Kind.MOJIBAKE),
     ("\ufffd", Kind.BROKEN),
 ):
     for _char in _chars:
@@ -254,6 +261,8 @@ def base_kind(char: str) -> int:
         return sign | int(Kind.HAN) | (int(Kind.LOOK_ALIKE) if char == "丶" else 0)
     if point < 0x80 and char.isalpha():
         return sign | int(Kind.LATIN)
+    if char in "ＸＯ":
+        return sign | int(Kind.LATIN | Kind.ACCENT | Kind.WIDE_LATIN)
     category, script, emoji = properties(char)
     kind = sign
     if point >= 0x80 and not unicodedata.is_normalized("NFC", char):

@@ -116,6 +116,7 @@ class Rule:
     clip_check: ClipCheck | None = None
     claims: bool = False
     needs_clip: bool = False
+    gate: Callable[[str, Orthography], frozenset[str]] | None = None
 
 
 RULES: dict[str, Rule] = {}
@@ -134,6 +135,7 @@ def rule(
     severity: Severity = "error",
     applies: Callable[[Orthography], bool] = _everywhere,
     claims: bool = True,
+    gate: Callable[[str, Orthography], frozenset[str]] | None = None,
 ) -> Callable[[TextCheck], TextCheck]:
     """Register a rule.
 
@@ -153,11 +155,14 @@ def rule(
         For which rulesets the rule exists.
     claims : bool
         Whether later stages leave the span of an open error alone.
+    gate : callable, optional
+        Gives the codes that have something to say about a text; others are not asked. For rules
+        that share one analysis.
     """
 
     def register(check: TextCheck) -> TextCheck:
         doc = check.__doc__ or ""
-        _add(Rule(code, stage, int(on), fix, severity, applies, doc, check, claims=claims))
+        _add(Rule(code, stage, int(on), fix, severity, applies, doc, check, claims=claims, gate=gate))
         return check
 
     return register
@@ -360,6 +365,8 @@ def _plan(orth: Orthography, mask: int) -> tuple[tuple[Stage, tuple[Rule, ...]],
 def _hits(rules: tuple[Rule, ...], text: str, orth: Orthography, clip: Clip) -> list[tuple[Rule, Hit]]:
     found: list[tuple[Rule, Hit]] = []
     for each in rules:
+        if each.gate is not None and each.code not in each.gate(text, orth):
+            continue
         if each.check is not None:
             for hit in each.check(text, orth):
                 found.append((each, hit))

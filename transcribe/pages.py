@@ -114,7 +114,7 @@ def page(code: str, language: Language = "en") -> Page:
         good=own.get("good", english["good"]),
         fix=REMEDIES[found.fix][language],
         severity=LABELS[found.severity][language],
-        message=table[language],
+        message=table[language].replace("{found}", "…"),
     )
 
 

@@ -24,6 +24,9 @@ _CP1252 = "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œž
 _MOJIBAKE = re.compile(f"(?:[\xc2-\xf4][\x80-\xbf{_CP1252}]{{1,3}})+")
 
 
+_QUICK = 1000  # code points up to which the standard library's test cannot be slow on hostile text
+
+
 @cache
 def _composable() -> re.Pattern[str]:
     return re.compile(f"[^{texts.mark_class()}][{texts.mark_class()}]{{1,{texts.MAX_MARKS}}}")
@@ -31,6 +34,8 @@ def _composable() -> re.Pattern[str]:
 
 def _unnormalised(text: str, orth: Orthography) -> Iterable[tuple[int, int, str, int]]:
     """Spans that NFC would change, with what it makes of them and their first character's kinds."""
+    if len(text) <= _QUICK and unicodedata.is_normalized("NFC", text):
+        return
     kinds = orth.kinds
     odd = int(Kind.NOT_NFC | Kind.COMPAT_HAN)
     singles = {char for char in set(text) if kinds[char] & odd}
@@ -196,7 +201,7 @@ _DESCRIBED = {
 }  # fmt: skip
 
 
-@rule("C018", stage=Stage.CODE_POINTS, on=Kind.MOJIBAKE | Kind.HAN, fix="ask")
+@rule("C018", stage=Stage.CODE_POINTS, on=Kind.MOJIBAKE, fix="ask")
 def mojibake(text: str, orth: Orthography) -> Iterable[Hit]:
     """No text that was read in the wrong encoding.
 

@@ -170,7 +170,7 @@ def unit_sign(text: str, orth: Orthography) -> Iterable[Hit]:
     """
     for pattern in (_UNIT, _UNIT_SIGN):
         yield from (ask(start, end, *_unit_words(text[start:end], orth)) for start, end in _spans(pattern, text))
-    if orth.id == "en" or not orth.han:
+    if not orth.han and orth.romanisation == "none":
         for match in _UNIT_ENGLISH.finditer(text):
             yield Hit(*match.span(1))
 
@@ -360,6 +360,6 @@ def personal_data(text: str, orth: Orthography) -> Iterable[Hit]:
         digits = re.sub("[，、, ]", "", match[0])
         if len(digits) == len(match[0]) or digits != _COUNTING[: len(digits)]:
             yield Hit(*match.span())
-    if not orth.han:
+    if not orth.han and text.count(" ") + text.count("-") + text.count(",") > 6:
         pattern = _HOKKIEN_DIGITS if orth.hokkien else _ENGLISH_DIGITS
         yield from (Hit(start, end) for start, end in _spans(pattern, text))

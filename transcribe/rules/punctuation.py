@@ -49,9 +49,13 @@ _ABBREVIATION = re.compile(
 _ELLIPSIS = re.compile("(?:[…⋯‥︙︰]|。{3,}|\\.{3,}|．{3,}|[·・‧]{3,})+(?: +(?:[…⋯‥]|\\.{3,}|。{3,})+)*")
 
 
+_MAY_END = ("etc.", "vs.", "Inc.", "Ltd.", "Corp.")
+
+
 def _dots_of_words(text: str, orth: Orthography) -> list[tuple[int, int]]:
     """Spans whose dots belong to a word: abbreviations, dotted letters, names of files."""
-    if "." not in text:
+    first = text.find(".")
+    if first < 0 or (first == len(text) - 1 and not text.endswith(_MAY_END)):
         return []
     spans = [match.span() for match in _ABBREVIATION.finditer(text)]
     for match in _DOTTED.finditer(text):
@@ -175,8 +179,11 @@ def ellipsis(text: str, orth: Orthography) -> Iterable[Hit]:
 
 
 _DASHES = re.compile(
-    f"(?P<long>[{characters.LONG_DASHES}]+|[-–－‒]{{2,}})|(?P<tilde>[{characters.TILDES}]+)|(?P<short>[-–－‒‐‑﹣⁃˗])"
+    f"(?P<long>[{characters.LONG_DASHES}]+|[-–－‒]{{2,}})|(?P<tilde>[{characters.TILDES}]+)"
+    f"|(?P<short>[–－‒‐‑﹣⁃˗]|-(?![{texts.WORD}0-9])|(?<![{texts.WORD}0-9])-)"
 )
+_WORDLY = re.compile(f"[{texts.WORD}0-9]")
+_LETTER = re.compile(f"[{texts.LETTERS}]")
 
 
 @rule("P012", stage=Stage.PUNCTUATION, on=Kind.DASH | Kind.TILDE | Kind.HYPHEN, fix="mixed")
@@ -190,24 +197,27 @@ def dash_or_tilde(text: str, orth: Orthography) -> Iterable[Hit]:
     """
     for match in _DASHES.finditer(text):
         start, end = match.span()
-        inside = re.match(f"[{texts.WORD}0-9]", text[start - 1 : start] if start else "") and re.match(
-            f"[{texts.WORD}0-9]", text[end : end + 1]
-        )
+        inside = _is(_WORDLY, text, start - 1) and _is(_WORDLY, text, end)
         if match["short"] and match[0] == "-" and (inside or not _free_hyphen(text, start, orth)):
             continue
         if match[0] == "--" and orth.hokkien and inside:
             continue
-        yield _dash(text, match, orth, bool(inside))
+        yield _dash(text, match, orth)
 
 
 def _free_hyphen(text: str, at: int, orth: Orthography) -> bool:
     """Whether a hyphen is not the sign of a cut-off Latin word (V006, R010)."""
-    return not re.match(f"[{texts.WORD}]", text[at - 1 : at] if at else "") or bool(
-        orth.han and re.match(f"[{texts.han_class()}]", text[at + 1 : at + 2])
-    )
+    if not _is(_WORDLY, text, at - 1):
+        return True
+    return orth.han and at + 1 < len(text) and characters.is_han(text[at + 1])
 
 
-def _dash(text: str, match: re.Match[str], orth: Orthography, inside: bool) -> Hit:
+def _is(wanted: re.Pattern[str], text: str, at: int) -> bool:
+    """Whether there is a character at a place, and of the wanted class."""
+    return 0 <= at < len(text) and wanted.match(text, at) is not None
+
+
+def _dash(text: str, match: re.Match[str], orth: Orthography) -> Hit:
     start, end = match.span()
     before, after = _before(text, start), _after(text, end)
     spaced = text[start - 1 : start] == " " and text[end : end + 1] == " "
@@ -246,7 +256,7 @@ def quotation_mark(text: str, orth: Orthography) -> Iterable[Hit]:
     """
     for match in _QUOTES.finditer(text):
         start, end = match.span()
-        joins = re.match(f"[{_L}]", text[start - 1 : start] if start else "") and re.match(f"[{_L}]", text[end : end + 1])
+        joins = _is(_LETTER, text, start - 1) and _is(_LETTER, text, end)
         yield mend(start, end, " " if joins else "")
     if not any(sign in text for sign in characters.SINGLE_QUOTES):
         return
@@ -259,7 +269,7 @@ def quotation_mark(text: str, orth: Orthography) -> Iterable[Hit]:
         if match.start() in paired:
             continue
         at = match.start()
-        beside_latin = re.match(f"[{_L}]", text[at - 1 : at] if at else "") or re.match(f"[{_L}]", text[at + 1 : at + 2])
+        beside_latin = _is(_LETTER, text, at - 1) or _is(_LETTER, text, at + 1)
         if match[0] in "‘’" and not beside_latin:
             yield mend(*match.span(), "")
         else:
@@ -310,7 +320,7 @@ def middle_dot(text: str, orth: Orthography) -> Iterable[Hit]:
         start, end = match.span()
         if end - start >= 3:
             continue  # an ellipsis
-        joins = re.match(f"[{_L}]", text[start - 1 : start] if start else "") and re.match(f"[{_L}]", text[end : end + 1])
+        joins = _is(_LETTER, text, start - 1) and _is(_LETTER, text, end)
         yield mend(start, end, " " if joins else "")
 
 

@@ -37,7 +37,7 @@ def neutral_tone_mark(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``Guá khì --ah.``
     Good: ``Guá khì--ah.``
     """
-    for match in _NEUTRAL.finditer(text):
+    for match in _NEUTRAL.finditer(text) if "--" in text else ():
         before, after = match.groups()
         if not before and not after:
             continue
@@ -47,11 +47,11 @@ def neutral_tone_mark(text: str, orth: Orthography) -> Iterable[Hit]:
             yield ask(*match.span(), "--", orth.comma + " ")
         else:
             yield mend(*match.span(), "--")
-    for match in _MANY.finditer(text):
+    for match in _MANY.finditer(text) if "---" in text else ():
         yield ask(*match.span(), "--", "-", orth.comma + " ")
     for match in _DASH.finditer(text):
         yield ask(*match.span(), "--", "-", orth.comma + " ")
-    if orth.han:
+    if orth.han and "--" in text:
         for match in _han_neutral().finditer(text):
             yield ask(*match.span(), "", orth.comma)
 
@@ -65,7 +65,7 @@ def hyphen_spacing(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``M̄ -thang án-ne.``
     Good: ``M̄-thang án-ne.``
     """
-    for match in _SPACED.finditer(text):
+    for match in _SPACED.finditer(text) if " -" in text or "- " in text else ():
         before, after = match.groups()
         if not before and not after:
             continue
@@ -98,6 +98,8 @@ def tones_left_out(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``Gua beh khi Tai-lam.``
     Good: ``Guá beh khì Tâi-lâm.``
     """
+    if orth.romanisation == "tailo" and not text.isascii():
+        return  # there is a mark
     found, _ = parts(text, orth)
     if len(found) >= MIN_UNTONED and all(
         part.reading is not None and part.reading.syllable.tone in (1, 4) for part in found

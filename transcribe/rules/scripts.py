@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from functools import cache
 
 from transcribe import characters, text as texts
 from transcribe.characters import Kind
@@ -171,13 +170,6 @@ def markup(text: str, orth: Orthography) -> Iterable[Hit]:
             yield ask(*match.span(), "")
 
 
-@cache
-def _stray_mark() -> re.Pattern[str]:
-    marks = texts.mark_class()
-    letters = texts.LETTERS.replace("\u0300-\u034e\u0350-\u036f", "")
-    return re.compile(f"(?<![{letters}{marks}ⁿᴺ])[{marks}]+|(?<=[{letters}])[{marks}]{{{_MANY_MARKS},}}")
-
-
 @rule("C019", stage=Stage.SCRIPTS, on=Kind.COMBINING, fix="none")
 def mark_without_letter(text: str, orth: Orthography) -> Iterable[Hit]:
     """A combining mark stands on a Latin letter, and at most three on one.
@@ -187,5 +179,15 @@ def mark_without_letter(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``我\\u0301知道。``
     Good: ``我知道。``
     """
-    for match in _stray_mark().finditer(text):
-        yield Hit(*match.span())
+    kinds = orth.kinds
+    on_letter, start = False, -1
+    for at, char in enumerate(text + " "):
+        kind = kinds[char]
+        if kind & Kind.COMBINING:
+            start = at if start < 0 else start
+        elif kind & Kind.SELECTOR:
+            continue
+        else:
+            if start >= 0 and (not on_letter or at - start >= _MANY_MARKS):
+                yield Hit(start, at)
+            on_letter, start = bool(kind & Kind.LATIN), -1

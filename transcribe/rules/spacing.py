@@ -14,8 +14,7 @@ from transcribe.orthography import Orthography
 _BREAKS = re.compile(f"[{characters.LINE_BREAKS}]+")
 _ODD = re.compile(f"[{characters.SPACES}]")
 _SEVERAL = re.compile(" {2,}")
-_OUTER = re.compile("^ +| +$(?!\n)")
-_BEFORE_MARK = re.compile(f" +(?=[{FULL_MARKS}{HALF_MARKS}])")
+_BEFORE_MARK = re.compile(f"(?<! ) +(?=[{FULL_MARKS}{HALF_MARKS}])")
 _AFTER_FULL = re.compile(f"(?<=[{FULL_MARKS}]) +")
 _UNSPACED = re.compile(f"(?<=[{HALF_MARKS}])(?=[{texts.LETTERS}])")
 

@@ -33,6 +33,25 @@ def hokkien(orth: Orthography) -> bool:
     return orth.hokkien
 
 
+@lru_cache(maxsize=65536)
+def _word(token: str, poj: bool) -> tuple[tuple[Part, ...], frozenset[str]]:
+    """The syllables of one token, with places counted from its beginning, and their notes."""
+    found: list[Part] = []
+    notes: set[str] = set()
+    for piece in _PART.finditer(token):
+        reading = tailo.read(piece[0], poj=poj)
+        if reading is None:
+            notes |= {"R001"} if not piece[0][-1].isdigit() else set()
+        else:
+            notes |= reading.notes
+            if reading.case == "upper":
+                notes.add("R011")
+            if reading.syllable.final in tailo.DIALECT_FINALS:
+                notes.add("R014")
+        found.append(Part(*piece.span(), piece[0], reading, token))
+    return tuple(found), frozenset(notes)
+
+
 @lru_cache(maxsize=4)
 def parts(text: str, orth: Orthography) -> tuple[tuple[Part, ...], frozenset[str]]:
     """The syllables to check in a text, and all notes on their spelling.
@@ -43,23 +62,32 @@ def parts(text: str, orth: Orthography) -> tuple[tuple[Part, ...], frozenset[str
     found: list[Part] = []
     notes: set[str] = set()
     poj = orth.romanisation == "poj"
+    words, mixed = orth.words, orth.han
     for match in _TOKEN.finditer(text):
         token = match[0]
-        if token in orth.words or token.casefold() in orth.words:
+        if mixed and not _MARKED.search(token):
             continue
-        if orth.han and not _MARKED.search(token):
+        if words and (token in words or token.casefold() in words):
             continue
-        if text[match.end() : match.end() + 1].isdigit() or (token[-1].isdigit() and token[:-1].isupper() and len(token) > 2):
-            continue  # a code such as H5N1 or LINE2: its digits are numbers
-        for piece in _PART.finditer(token):
-            start = match.start() + piece.start()
-            reading = tailo.read(piece[0], poj=poj)
-            if reading is not None:
-                notes |= reading.notes
-            elif not piece[0][-1].isdigit():
-                notes.add("R001")
-            found.append(Part(start, start + len(piece[0]), piece[0], reading, token))
+        if token[-1].isdigit() and _is_code(text, match):
+            continue  # such as H5N1 or LINE2: its digits are numbers
+        read, noted = _word(token, poj)
+        notes |= noted
+        at = match.start()
+        found += [Part(at + part.start, at + part.end, part.text, part.reading, token) for part in read]
+    if tailo.VERTICAL_LINE in text or "'" in text or "|" in text:
+        notes.add("R008")
     return tuple(found), frozenset(notes)
+
+
+def _is_code(text: str, match: re.Match[str]) -> bool:
+    token = match[0]
+    return text[match.end() : match.end() + 1].isdigit() or (token[:-1].isupper() and len(token) > 2)
+
+
+def notes_of(text: str, orth: Orthography) -> frozenset[str]:
+    """Codes of the rules that have something to say about a text's syllables."""
+    return parts(text, orth)[1]
 
 
 def _noted(text: str, orth: Orthography, note: str) -> Iterable[Part]:
@@ -98,7 +126,7 @@ def _is_eng(part: Part, orth: Orthography) -> bool:
 _ON = Kind.LATIN | Kind.ACCENT
 
 
-@rule("R001", stage=Stage.SYLLABLES, on=_ON, fix="ask", applies=hokkien)
+@rule("R001", stage=Stage.SYLLABLES, on=_ON, fix="ask", applies=hokkien, gate=notes_of)
 def not_a_syllable(text: str, orth: Orthography) -> Iterable[Hit]:
     """Every romanised syllable is in the inventory, or the word is on the project's list.
 
@@ -122,7 +150,7 @@ def _guesses(piece: str, orth: Orthography) -> Iterable[str]:
                 yield guess
 
 
-@rule("R002", stage=Stage.SYLLABLES, on=_ON | Kind.DIGIT, fix="ask", applies=hokkien)
+@rule("R002", stage=Stage.SYLLABLES, on=_ON | Kind.DIGIT, fix="ask", applies=hokkien, gate=notes_of)
 def impossible_syllable(text: str, orth: Orthography) -> Iterable[Hit]:
     """Onset, final and tone can stand together.
 
@@ -149,7 +177,7 @@ def _cased(text: str, part: Part) -> str:
     return text[:1].upper() + text[1:] if part.text[:1].isupper() else text
 
 
-@rule("R003", stage=Stage.SYLLABLES, on=Kind.ACCENT, fix="safe", applies=hokkien)
+@rule("R003", stage=Stage.SYLLABLES, on=Kind.ACCENT, fix="safe", applies=hokkien, gate=notes_of)
 def mark_on_wrong_letter(text: str, orth: Orthography) -> Iterable[Hit]:
     """The tone mark stands on the letter that the orthography prescribes.
 
@@ -160,7 +188,7 @@ def mark_on_wrong_letter(text: str, orth: Orthography) -> Iterable[Hit]:
     yield from _mended(text, orth, "R003")
 
 
-@rule("R004", stage=Stage.SYLLABLES, on=Kind.DIGIT, fix="safe", applies=hokkien)
+@rule("R004", stage=Stage.SYLLABLES, on=Kind.DIGIT, fix="safe", applies=hokkien, gate=notes_of)
 def tone_number(text: str, orth: Orthography) -> Iterable[Hit]:
     """Tones are written as marks; a number after a valid syllable becomes its mark.
 
@@ -176,7 +204,7 @@ def tone_number(text: str, orth: Orthography) -> Iterable[Hit]:
             yield mend(part.start, part.end, written(part, orth))
 
 
-@rule("R005", stage=Stage.SYLLABLES, on=_ON, fix="mixed", applies=hokkien)
+@rule("R005", stage=Stage.SYLLABLES, on=_ON, fix="mixed", applies=hokkien, gate=notes_of)
 def other_orthography(text: str, orth: Orthography) -> Iterable[Hit]:
     """One orthography: Tâi-lô spellings in a Tâi-lô ruleset, POJ ones in a POJ ruleset.
 
@@ -191,7 +219,7 @@ def other_orthography(text: str, orth: Orthography) -> Iterable[Hit]:
             yield ask(part.start, part.end, written(part, orth))
 
 
-@rule("R006", stage=Stage.SYLLABLES, on=_ON, fix="safe", applies=hokkien)
+@rule("R006", stage=Stage.SYLLABLES, on=_ON, fix="safe", applies=hokkien, gate=notes_of)
 def nasal_sign(text: str, orth: Orthography) -> Iterable[Hit]:
     """The nasal vowel is written as the orthography prescribes: nn, or ⁿ in POJ.
 
@@ -202,7 +230,7 @@ def nasal_sign(text: str, orth: Orthography) -> Iterable[Hit]:
     yield from _mended(text, orth, "R006")
 
 
-@rule("R007", stage=Stage.SYLLABLES, on=Kind.ACCENT | Kind.MIDDLE_DOT | Kind.SYMBOL, fix="safe", applies=hokkien)
+@rule("R007", stage=Stage.SYLLABLES, on=Kind.ACCENT | Kind.MIDDLE_DOT | Kind.SYMBOL, fix="safe", applies=hokkien, gate=notes_of)
 def o_dot(text: str, orth: Orthography) -> Iterable[Hit]:
     """The open o is written oo, or o͘ in POJ.
 
@@ -216,7 +244,7 @@ def o_dot(text: str, orth: Orthography) -> Iterable[Hit]:
 _APOSTROPHE_INSIDE = re.compile(f"(?<![{texts.WORD}])([{texts.WORD}]+)['|]([hptk])(?![{texts.WORD}])")
 
 
-@rule("R008", stage=Stage.SYLLABLES, on=Kind.FOREIGN | Kind.APOSTROPHE | Kind.SYMBOL, fix="mixed", applies=hokkien)
+@rule("R008", stage=Stage.SYLLABLES, on=Kind.FOREIGN | Kind.APOSTROPHE | Kind.SYMBOL, fix="mixed", applies=hokkien, gate=notes_of)
 def eighth_tone_sign(text: str, orth: Orthography) -> Iterable[Hit]:
     """The eighth tone's mark is U+030D.
 
@@ -237,7 +265,7 @@ def eighth_tone_sign(text: str, orth: Orthography) -> Iterable[Hit]:
             yield ask(*match.span(), marked[:1].upper() + marked[1:] if bare[0].isupper() else marked, bare)
 
 
-@rule("R011", stage=Stage.SYLLABLES, on=_ON, fix="ask", applies=hokkien)
+@rule("R011", stage=Stage.SYLLABLES, on=_ON, fix="ask", applies=hokkien, gate=notes_of)
 def capital_inside(text: str, orth: Orthography) -> Iterable[Hit]:
     """Capitals stand at the beginning of a word.
 
@@ -258,7 +286,7 @@ def capital_inside(text: str, orth: Orthography) -> Iterable[Hit]:
             yield ask(part.start, part.end, plain, plain[:1].upper() + plain[1:])._replace(severity="warning")
 
 
-@rule("R013", stage=Stage.SYLLABLES, on=Kind.ACCENT, fix="ask", applies=hokkien)
+@rule("R013", stage=Stage.SYLLABLES, on=Kind.ACCENT, fix="ask", applies=hokkien, gate=notes_of)
 def two_tone_marks(text: str, orth: Orthography) -> Iterable[Hit]:
     """One tone mark a syllable.
 
@@ -280,7 +308,7 @@ def two_tone_marks(text: str, orth: Orthography) -> Iterable[Hit]:
         yield ask(part.start, part.end, *kept)
 
 
-@rule("R014", stage=Stage.SYLLABLES, on=_ON, fix="ask", severity="warning", applies=hokkien)
+@rule("R014", stage=Stage.SYLLABLES, on=_ON, fix="ask", severity="warning", applies=hokkien, gate=notes_of)
 def dialect_final(text: str, orth: Orthography) -> Iterable[Hit]:
     """A final that only some dialects have is enabled for the project.
 
@@ -296,7 +324,7 @@ def dialect_final(text: str, orth: Orthography) -> Iterable[Hit]:
             yield Hit(part.start, part.end)
 
 
-@rule("R015", stage=Stage.SYLLABLES, on=Kind.ACCENT, fix="ask", applies=hokkien)
+@rule("R015", stage=Stage.SYLLABLES, on=Kind.ACCENT, fix="ask", applies=hokkien, gate=notes_of)
 def breve(text: str, orth: Orthography) -> Iterable[Hit]:
     """No breve in Tâi-lô.
 
@@ -311,7 +339,7 @@ def breve(text: str, orth: Orthography) -> Iterable[Hit]:
         yield ask(part.start, part.end, *(_cased(each, part) for each in both))
 
 
-@rule("R016", stage=Stage.SYLLABLES, on=Kind.ACCENT, fix="safe", applies=hokkien)
+@rule("R016", stage=Stage.SYLLABLES, on=Kind.ACCENT, fix="safe", applies=hokkien, gate=notes_of)
 def dotless_i(text: str, orth: Orthography) -> Iterable[Hit]:
     """The i under a tone mark is the ordinary i.
 

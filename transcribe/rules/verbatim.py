@@ -36,7 +36,7 @@ _TOKEN = re.compile(f"(?<!{_LETTER})(?:[xX]{{3,}}|[yY]{{3,}})(?!{_LETTER})")
 _BOX = re.compile("[□■▢☐〓◻◼▯▮]+")
 
 
-@rule("V002", stage=Stage.EVENTS, on=Kind.BRACKET | Kind.ANGLE | Kind.BOX | Kind.LATIN, fix="none", claims=False)
+@rule("V002", stage=Stage.EVENTS, on=Kind.BRACKET | Kind.ANGLE | Kind.BOX | Kind.CROSS, fix="none", claims=False)
 def missing_speech(text: str, orth: Orthography) -> Iterable[Hit]:
     """No placeholder for speech that was not understood.
 
@@ -197,12 +197,12 @@ def alternative_or_doubt(text: str, orth: Orthography) -> Iterable[Hit]:
 def _masked() -> re.Pattern[str]:
     han = texts.han_class()
     return re.compile(
-        f"(?<=[{han}A-Za-z])[*＊○◯●╳✕✖]+|[*＊○◯●╳✕✖]+(?=[{han}])|[○◯●]{{2,}}"
+        f"(?<=[{han}A-Za-z])[*＊○◯●╳✕✖]+|(?<![*＊○◯●╳✕✖])[*＊○◯●╳✕✖]+(?=[{han}])|[○◯●]{{2,}}"
         f"|(?<![A-Za-z])(?:XX+|OO+|ＸＸ+|ＯＯ+)(?=[{han}])|(?<=[{han}])(?:XX|OO)(?![A-Za-z])"
     )
 
 
-@rule("V012", stage=Stage.NUMBERS, on=Kind.BOX | Kind.SYMBOL | Kind.ZERO | Kind.LATIN, fix="none")
+@rule("V012", stage=Stage.NUMBERS, on=Kind.MASK, fix="none")
 def masked_word(text: str, orth: Orthography) -> Iterable[Hit]:
     """No masked words.
 
@@ -226,7 +226,7 @@ _SUBTITLES = re.compile(
 )
 
 
-@rule("V015", stage=Stage.PUNCTUATION, on=Kind.MUSIC | Kind.HAN | Kind.LATIN, fix="ask", claims=False)
+@rule("V015", stage=Stage.PUNCTUATION, on=Kind.MUSIC | Kind.STOCK | Kind.LATIN, fix="ask", claims=False)
 def subtitle_residue(text: str, orth: Orthography) -> Iterable[Hit]:
     """Nothing left over from subtitles.
 
@@ -246,7 +246,7 @@ _PLACEHOLDERS = frozenset(
 )
 
 
-@rule("V016", stage=Stage.PUNCTUATION, on=Kind.HAN | Kind.LATIN, fix="none", claims=False)
+@rule("V016", stage=Stage.PUNCTUATION, on=Kind.STOCK | Kind.LATIN, fix="none", claims=False)
 def placeholder_text(text: str, orth: Orthography) -> Iterable[Hit]:
     """No placeholder instead of a transcript.
 
