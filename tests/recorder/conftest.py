@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes.util
+import json
 import os
+import secrets
 import shutil
+import socket
+import struct
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -21,6 +27,8 @@ import soundfile
 from noise_profiles import profile as profiles
 from noise_profiles import signals
 from protocol.clip import ClipId, ClipMeta
+from recorder import joining
+from recorder.credentials import Membership
 from recorder.spool import Spool
 
 RATE_HZ = 16_000
@@ -192,3 +200,191 @@ pcm.mic_wav {
 ctl.!default { type pulse server "unix:$D/pulse.sock" }
 pcm.!default { type asym playback.pcm "vspk" capture.pcm "vmic" }
 """
+
+
+# --- an intake server ---------------------------------------------------------------------------------
+
+
+@dataclass
+class IntakeServer:
+    """The real server in a process of its own."""
+
+    folder: Path
+    command: list[str]
+    process: subprocess.Popen[str] | None = None
+    url: str = ""
+
+    def start(self, port: int = 0) -> None:
+        log = (self.folder.parent / "serve.log").open("a")
+        self.process = subprocess.Popen(
+            [*self.command, "serve", "--data", str(self.folder), "--port", str(port)],
+            stdout=subprocess.PIPE, stderr=log, text=True,
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith("Ready at "):
+                self.url = line.split()[-1].rstrip("/")
+                return
+        raise AssertionError((self.folder.parent / "serve.log").read_text())
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rsplit(":", 1)[1])
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def run(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [*self.command, *arguments, "--data", str(self.folder)],
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def invitations(self, count: int, role: str = "speaker") -> list[str]:
+        out = self.run("invite", "street", "--role", role, "--count", str(count), "--format", "json")
+        return [json.loads(line)["url"] for line in out.splitlines()]
+
+
+@pytest.fixture(scope="session")
+def intake(tmp_path_factory: pytest.TempPathFactory, xiangyin_command: list[str]) -> Iterator[IntakeServer]:
+    server = IntakeServer(tmp_path_factory.mktemp("intake") / "data", xiangyin_command)
+    server.start()
+    try:
+        server.run(
+            "project", "create", "street", "--title", "臺語街談",
+            "--language", "nan-Hant-TW", "--orthography", "nan-Hant",
+        )  # fmt: skip
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture(scope="session")
+def invitations(intake: IntakeServer) -> Iterator[str]:
+    """Unused speakers' invitations."""
+    return iter(intake.invitations(40))
+
+
+SPEAKER = {"gender": "female", "age_band": "30-39", "region": "臺南", "native_language": "nan-Hant-TW"}
+
+
+@pytest.fixture
+def member(invitations: Iterator[str], tmp_path: Path) -> Membership:
+    """A speaker who has just joined."""
+    return join_as(next(invitations), tmp_path / "config")
+
+
+def join_as(url: str, folder: Path) -> Membership:
+    return joining.join(
+        url,
+        folder,
+        lambda asked: SPEAKER,
+        new_nonce=lambda: secrets.token_hex(16),
+        now_utc=lambda: "2026-01-31T08:00:00Z",
+        language="en",
+    )[0]
+
+
+# --- a bad network -------------------------------------------------------------------------------------
+
+
+class BadNetwork:
+    """A TCP proxy that cuts, damages or swallows what passes.
+
+    Attributes
+    ----------
+    cut_after : list of int
+        For each coming connection: after how many bytes from the client it is reset.
+    lose_answers : set of int
+        Numbers of the connections whose answer never comes back.
+    flip_at : set of int
+        Positions, counted over all bytes from the client, whose lowest bit is turned.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._server_port = port
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        self.cut_after: list[int] = []
+        self.lose_answers: set[int] = set()
+        self.flip_at: set[int] = set()
+        self.connections = 0
+        self.from_client = 0
+        self._open: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._socket.accept()
+            except OSError:
+                return
+            number, self.connections = self.connections, self.connections + 1
+            budget = self.cut_after.pop(0) if self.cut_after else None
+            threading.Thread(target=self._serve, args=(client, number, budget), daemon=True).start()
+
+    def _serve(self, client: socket.socket, number: int, budget: int | None) -> None:
+        try:
+            server = socket.create_connection(("127.0.0.1", self._server_port))
+        except OSError:
+            self._reset(client)
+            return
+        back = threading.Thread(target=self._answers, args=(server, client, number), daemon=True)
+        back.start()
+        try:
+            while data := client.recv(4096):
+                if budget is not None and budget < len(data):
+                    server.sendall(data[:budget])
+                    self._reset(client)
+                    server.close()
+                    return
+                budget = None if budget is None else budget - len(data)
+                server.sendall(self._damaged(data))
+            server.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # the other side is gone: that is what a bad network does
+
+    def _damaged(self, data: bytes) -> bytes:
+        raw = bytearray(data)
+        for position in list(self.flip_at):
+            if 0 <= position - self.from_client < len(raw):
+                raw[position - self.from_client] ^= 1
+                self.flip_at.discard(position)
+        self.from_client += len(raw)
+        return bytes(raw)
+
+    def _answers(self, server: socket.socket, client: socket.socket, number: int) -> None:
+        try:
+            while data := server.recv(4096):
+                if number in self.lose_answers:
+                    self._reset(client)
+                    return
+                client.sendall(data)
+            client.close()
+        except OSError:
+            pass  # as above
+
+    @staticmethod
+    def _reset(client: socket.socket) -> None:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with contextlib.suppress(OSError):
+            client.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits in recv; only then close resets
+        client.close()
+
+
+@pytest.fixture
+def network(intake: IntakeServer) -> Iterator[BadNetwork]:
+    found = BadNetwork(intake.port)
+    yield found
+    found.close()
