@@ -138,22 +138,22 @@ def create(
 @format_option
 def show(slug: str, data: Path | None, form: str) -> None:
     """Show a project and how far it is."""
-    from corpus import counts, projects
+    from corpus import counts, projects, prompts
     from corpus.database import reading
 
     site = open_data(data)
     with reading(site.engine) as db:
         found = projects.by_id(db, slug)
-        prompts = len(projects.prompts(db, slug))
+        texts = len(prompts.of_project(db, slug))
         states = counts.clips_by_state(db, slug)
-    row = {**found.__dict__, "prompts": prompts, "clips": states}
+    row = {**found.__dict__, "prompts": texts, "clips": states}
     said = ", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "no clips yet"
     tell(
         form,
         row,
         f"{found.id}: {found.title}\n  language {found.language}, rules {found.orthography}, profile"
         f" {found.profile_id}\n  terms {found.terms['version']}, consent {found.consent['version']}"
-        f" ({found.consent['license']})\n  {prompts} prompts; {said}",
+        f" ({found.consent['license']})\n  {texts} prompts; {said}",
     )
 
 
@@ -164,17 +164,17 @@ def show(slug: str, data: Path | None, form: str) -> None:
 @format_option
 def import_prompts(slug: str, file: Path, data: Path | None, form: str) -> None:
     """Import prompts: text (one a line), CSV or JSONL. One bad line, and none is taken."""
-    from corpus import projects
+    from corpus import projects, prompts
     from corpus.database import begin, reading
     from transcribe.text import fold
 
-    read = projects.read_prompts(_read(file), file.name)
+    read = prompts.read(_read(file), file.name)
     site = open_data(data)
     with reading(site.engine) as db:
         ruleset = projects.by_id(db, slug).orthography
     folded = [(prompt_id, text, " ".join(fold(text, ruleset))) for prompt_id, text in read]
     with begin(site.engine) as db:
-        added = projects.add_prompts(db, slug, folded)
+        added = prompts.add(db, slug, folded)
     row = {"project": slug, "added": added, "there": len(read) - added}
     tell(form, row, f"{added} prompts added, {len(read) - added} were there already")
 

@@ -24,6 +24,28 @@ from sqlalchemy.exc import DBAPIError
 from corpus.disk import DiskFull, StoreSuspect
 from protocol.errors import CodedError
 
+__all__ = [  # the two types are here so that nothing above needs SQLAlchemy to name them
+    "Connection",
+    "DatabaseBusy",
+    "DatabaseUnusable",
+    "Engine",
+    "begin",
+    "is_sqlite",
+    "open_engine",
+    "reading",
+]
+
+__all__ = [
+    "Connection",
+    "DatabaseBusy",
+    "DatabaseUnusable",
+    "Engine",
+    "begin",
+    "is_sqlite",
+    "open_engine",
+    "reading",
+]
+
 BUSY_S = 10.0
 _WRITE_LOCKS: weakref.WeakKeyDictionary[Engine, threading.Lock] = weakref.WeakKeyDictionary()
 

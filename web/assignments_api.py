@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint
-from sqlalchemy.engine import Connection
 
 from corpus import assignments, drafts, ledger, transcripts
-from corpus.database import begin, reading
+from corpus.database import Connection, begin, reading
 from transcribe import lint
 from web import bodies
 from web.auth import require
@@ -25,7 +24,7 @@ DRAFT_IN = bodies.obj({"text": _TEXT, "version": bodies.WHOLE})
 SUBMIT_IN = bodies.obj(
     {"text": _TEXT, "version": bodies.WHOLE},
     {
-        "events": {**bodies.array(_EVENT), "maxItems": drafts.MAX_EVENTS},
+        "events": bodies.array(_EVENT),
         "status": {"type": "string", "enum": ["complete", "incomplete"]},
         "wants_review": bodies.YES_NO,
     },

@@ -13,10 +13,9 @@ from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar, cast
 
 from flask import Flask, Response, current_app, g, request
-from sqlalchemy.engine import Connection
 
 from corpus import people
-from corpus.database import reading
+from corpus.database import Connection, reading
 from corpus.people import Member
 from protocol.clip import ROLES, Role
 from protocol.errors import CodedError

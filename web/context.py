@@ -26,8 +26,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from flask import current_app, g
-from sqlalchemy.engine import Engine
 
+from corpus.database import Engine
 from corpus.people import Member
 from corpus.settings import Settings
 from corpus.store import LocalStore

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, current_app, redirect, render_template, request
-from sqlalchemy.engine import Connection
 
 from corpus import clips, overview, projects, review, withdrawal, work
 from corpus.clips import Clip
-from corpus.database import begin, reading
+from corpus.database import Connection, begin, reading
 from corpus.people import Member
 from web.auth import require
 from web.context import Reply, member, site
@@ -113,7 +112,7 @@ def _recordings(me: Member) -> str:
     with reading(site().engine) as db:
         project = projects.by_id(db, me.project_id or "")
         mine = clips.of_person(db, me.person_id, me.project_id)
-        prompts = {prompt.id: prompt.text for prompt in projects.prompts(db, project.id)}
+        texts = {prompt.id: prompt.text for prompt in prompts.of_project(db, project.id)}
         newest = sorted(mine, key=lambda clip: clip.received_ms, reverse=True)[:_SHOWN_CLIPS]
         rows = []
         for clip in newest:
