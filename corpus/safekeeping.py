@@ -10,16 +10,14 @@ import os
 import shutil
 import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+from corpus.database import Engine
 from corpus.disk import disk_errors, sync_folder
 from corpus.settings import Settings
 from corpus.store import LocalStore
 from protocol.clip import Sha256
 from protocol.errors import CodedError
-
-if TYPE_CHECKING:
-    from web.context import Site
 
 DATABASE = "xiangyin.sqlite"
 
@@ -30,7 +28,7 @@ class BackupImpossible(CodedError):
     code: ClassVar[str] = "BACKUP_IMPOSSIBLE"
 
 
-def back_up(site: Site, folder: Path) -> dict[str, Any]:
+def back_up(settings: Settings, engine: Engine, store: LocalStore, folder: Path) -> dict[str, Any]:
     """Copy everything that is kept into `folder`; what a former copy there has already is not copied again.
 
     Raises
@@ -38,8 +36,7 @@ def back_up(site: Site, folder: Path) -> dict[str, Any]:
     BackupImpossible
         For a database that is not SQLite, whose own tools make a better copy.
     """
-    settings = site.settings
-    if site.engine.dialect.name != "sqlite":
+    if engine.dialect.name != "sqlite":
         raise BackupImpossible(
             problem="the database is PostgreSQL; copy it with pg_dump, and the data folder with it"
         )
@@ -47,7 +44,7 @@ def back_up(site: Site, folder: Path) -> dict[str, Any]:
         folder.mkdir(parents=True, exist_ok=True)
         part = folder / f".{DATABASE}.part"
         part.unlink(missing_ok=True)
-        with sqlite3.connect(str(site.engine.url.database)) as source, sqlite3.connect(part) as target:
+        with sqlite3.connect(str(engine.url.database)) as source, sqlite3.connect(part) as target:
             source.backup(target)
         source.close()
         target.execute("PRAGMA journal_mode=DELETE")
@@ -62,7 +59,7 @@ def back_up(site: Site, folder: Path) -> dict[str, Any]:
         for digest in digests:
             if Sha256(digest) not in kept:
                 with disk_errors():
-                    kept.put(site.store.path(Sha256(digest)))
+                    kept.put(store.path(Sha256(digest)))
         _copy_keys(settings.keys, folder / "keys")
         if settings.releases.is_dir():
             shutil.copytree(settings.releases, folder / "releases", dirs_exist_ok=True)
