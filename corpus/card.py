@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
+from string import Template
 from typing import Any
 
 import msgspec
 
 from corpus.header import Header
 from corpus.manifest import SPLITS, Line
-from corpus.plots import SNR_BIN_DB
-from corpus.statistics import DURATION_BIN_S, Statistics, histogram, hours
+from corpus.statistics import DURATION_BIN_S, LONG_S, SNR_BIN_DB, Statistics, histogram, hours
 from protocol.clip import GRADES, STYLES
 from protocol.errors import catalogue
 
@@ -36,52 +37,70 @@ class Story:
 
 def readme(head: Header, stats: Statistics, story: Story) -> bytes:
     """The card in Markdown, with the YAML head that the Hugging Face hub reads."""
-    parts = [
-        _yaml(head, stats),
-        f"# {_plain(head.title)}: {head.name}\n",
-        _summary(head, stats),
-        _splits(head, stats, story),
-        _conditions(stats, story),
-        _speakers(head, stats),
-        _texts(head, stats),
-        _rights(head, story),
-        _left_out(story),
-        _use(head),
-        _history(head, story),
-        _limits(stats),
-    ]
-    return ("\n".join(parts)).encode()
+    template = (resources.files("corpus") / "card.md").read_text(encoding="utf-8")
+    return Template(template).substitute(_values(head, stats, story)).encode()
+
+
+def _values(head: Header, stats: Statistics, story: Story) -> dict[str, str]:
+    cross = {f"by_{name}": _cross(stats, name, values) for name, values in _values_of(stats).items()}
+    cer = f"{stats.cer_millionths / stats.with_cer / 10_000:.2f} %" if stats.with_cer else "not known"
+    return {
+        **cross,
+        "license_id": head.licenses[0].lower() if len(head.licenses) == 1 else "other",
+        "language_list": "\n".join(f"- {name}" for name in _languages(stats, head)),
+        "title_string": msgspec.json.encode(head.title).decode(),
+        "size": next((name for limit, name in _SIZES if stats.clips < limit), "n>1M"),
+        "title": _plain(head.title),
+        "name": head.name,
+        "language": _plain(head.language),
+        "summary_table": _summary(head, stats),
+        "split_table": _splits(stats),
+        "disjoint": ", ".join(f"{count} {kind}s" for kind, count in sorted(story.disjoint.items()))
+        or "no clips",
+        "seed": f"{head.split['seed']:g}",
+        "split_notes": "".join(f"- {_plain(note)}\n" for note in story.split_notes),
+        "methods": _mixture(stats.seen["measure_method"], ""),
+        "profiles": ", ".join(_plain(name) for name in story.profiles) or "none",
+        "devices": _mixture(stats.seen["device_class"], ""),
+        "snr_table": _snr(stats),
+        "duration_table": _durations(stats),
+        "privacy_k": str(head.privacy_k),
+        "speaker_table": _speakers(stats),
+        "orthography": head.orthography,
+        "rules_version": head.rules_version,
+        "cer": cer,
+        "characters": f"{stats.characters:,}",
+        "rate": f"{stats.characters / (stats.ms / 1000):.2f}" if stats.ms else "0",
+        "licenses": ", ".join(head.licenses),
+        "consent_text": _quote(story.consent_text),
+        "terms_text": _quote(story.terms_text),
+        "left_out": _left_out(story),
+        "changes": _history(head, story),
+        "limits": _limits(stats),
+    }
+
+
+def _values_of(stats: Statistics) -> dict[str, Sequence[str]]:
+    """What each table by grade, style, dialect and gender has rows for."""
+    told = {name: sorted({value for value, _ in stats.ms_by[name]}) for name in ("dialect", "gender")}
+    return {"grade": GRADES, "style": STYLES, **told}
+
+
+def _languages(stats: Statistics, head: Header) -> list[str]:
+    return sorted({name.split("-")[0] for name in stats.seen["language"] or [head.language]})
 
 
 def changelog(head: Header, story: Story) -> bytes:
     """``CHANGELOG.md``: this release against the one before, and the list of those before."""
-    return ("# Changes\n\n" + _history_body(head, story)).encode()
-
-
-def _yaml(head: Header, stats: Statistics) -> str:
-    size = next((name for limit, name in _SIZES if stats.clips < limit), "n>1M")
-    languages = sorted({name.split("-")[0] for name in stats.seen["language"]})
-    license_id = head.licenses[0].lower() if len(head.licenses) == 1 else "other"
-    lines = ["---", f"license: {license_id}", "language:", *(f"- {name}" for name in languages)]
-    lines += ["task_categories:", "- automatic-speech-recognition"]
-    lines += [f"pretty_name: {_string(head.title)}", "size_categories:", f"- {size}"]
-    lines += [
-        "configs:",
-        "- config_name: manifest",
-        "  data_files:",
-        "  - split: all",
-        "    path: manifest.jsonl",
-    ]
-    return "\n".join([*lines, "---", ""])
+    return ("# Changes\n\n" + _history(head, story)).encode()
 
 
 def _summary(head: Header, stats: Statistics) -> str:
     days = sorted(stats.days)
-    voices = sum(len(names) for names in stats.speakers_by_split.values())
     rows = [
         ("clips", f"{stats.clips:,}"),
         ("hours", f"{hours(stats.ms):.2f}"),
-        ("speakers", str(voices)),
+        ("speakers", str(len(stats.ms_by_speaker))),
         ("language", ", ".join(f"`{name}`" for name in sorted(stats.seen["language"]))),
         ("recorded", f"{days[0]} to {days[-1]}" if days else "nothing"),
         ("sample rates", _mixture(stats.seen["sample_rate_hz"], " Hz")),
@@ -89,14 +108,10 @@ def _summary(head: Header, stats: Statistics) -> str:
         ("licence", ", ".join(head.licenses)),
         ("revision", f"{head.revision}, {head.created_at}"),
     ]
-    intro = (
-        f"Speech in {_plain(head.language)} for speech recognition, recorded under graded noise and transcribed"
-        " by two people each under written rules. Every clip carries its measured signal-to-noise ratio.\n"
-    )
-    return intro + "\n" + _table(("", ""), rows)
+    return _table(("", ""), rows)
 
 
-def _splits(head: Header, stats: Statistics, story: Story) -> str:
+def _splits(stats: Statistics) -> str:
     rows = [
         (
             name,
@@ -107,125 +122,52 @@ def _splits(head: Header, stats: Statistics, story: Story) -> str:
         )
         for name in SPLITS
     ]
-    proved = ", ".join(f"{count} {kind}s" for kind, count in sorted(story.disjoint.items()))
-    body = _table(("split", "clips", "hours", "share", "speakers"), rows)
-    body += (
-        f"\nDisjoint: {proved} were checked, and none stands in two splits; no sound stands in it twice."
-        f" Groups that share a speaker, session, recording or prompt were never parted; seed {head.split['seed']:g}."
-        " A clip keeps its split in later releases.\n"
-    )
-    for note in story.split_notes:
-        body += f"- {_plain(note)}\n"
-    for name, values in (("grade", GRADES), ("style", STYLES)):
-        body += f"\nHours by {name} and split:\n\n" + _cross(stats, name, values)
-    for name in ("dialect", "gender"):
-        body += f"\nHours by {name} and split:\n\n" + _cross(
-            stats, name, sorted({v for v, _ in stats.ms_by[name]})
-        )
-    return "## Splits\n\n" + body
+    return _table(("split", "clips", "hours", "share", "speakers"), rows)
 
 
-def _conditions(stats: Statistics, story: Story) -> str:
-    body = (
-        "The grade says in which noise a clip was recorded; the signal-to-noise ratio was measured on the"
-        f" server by {_mixture(stats.seen['measure_method'], '')}, the same code that the speaker's recorder ran."
-        f" Profiles: {', '.join(story.profiles) or 'none'}. Devices: {_mixture(stats.seen['device_class'], '')}.\n\n"
-    )
-    low = sorted({value for counts in stats.snr.values() for value in counts})
-    if low:
-        grades = [grade for grade in GRADES if stats.snr[grade]]
-        rows = [
-            (f"{value} to {value + SNR_BIN_DB}", *(str(stats.snr[grade][value]) for grade in grades))
-            for value in low
-        ]
-        body += _table(("SNR, dB", *grades), rows)
-    body += "\n![clips by SNR](plots/snr.svg)\n\n"
-    body += _table(
-        ("seconds", "clips"),
-        [
-            (f"{value} to {value + DURATION_BIN_S}" if value < 30 else "30 and more", str(count))
-            for value, count in histogram(stats.durations, DURATION_BIN_S)
-            if count
-        ],
-    )
-    return "## Recording conditions\n\n" + body + "\n![clips by duration](plots/duration.svg)\n"
+def _snr(stats: Statistics) -> str:
+    lows = sorted({value for counts in stats.snr.values() for value in counts})
+    grades = [grade for grade in GRADES if stats.snr[grade]]
+    rows = [
+        (f"{low} to {low + SNR_BIN_DB}", *(str(stats.snr[grade][low]) for grade in grades)) for low in lows
+    ]
+    return _table(("SNR, dB", *grades), rows)
 
 
-def _speakers(head: Header, stats: Statistics) -> str:
+def _durations(stats: Statistics) -> str:
+    rows = [
+        (f"{low} to {low + DURATION_BIN_S}" if low < LONG_S else f"{LONG_S} and more", str(count))
+        for low, count in histogram(stats.durations, DURATION_BIN_S)
+        if count
+    ]
+    return _table(("seconds", "clips"), rows)
+
+
+def _speakers(stats: Statistics) -> str:
     split_of = {name: split for split, names in stats.speakers_by_split.items() for name in names}
     names = sorted(stats.ms_by_speaker)
     rows = [
         (f"`{name}`", split_of[name], f"{stats.ms_by_speaker[name] / 60_000:.1f}")
         for name in names[:_MAX_SPEAKERS]
     ]
-    body = _table(("speaker", "split", "minutes"), rows)
-    if len(names) > _MAX_SPEAKERS:
-        body += f"\nand {len(names) - _MAX_SPEAKERS} more in `speakers.jsonl`.\n"
-    return (
-        "## Speakers\n\nSpeakers stand under pseudonyms. What a speaker said of gender, age band, region, native"
-        f" language and dialect is given where at least {head.privacy_k} speakers share it, and withheld otherwise.\n\n"
-        + body
-    )
-
-
-def _texts(head: Header, stats: Statistics) -> str:
-    cer = f"{stats.cer_millionths / stats.with_cer / 10_000:.2f} %" if stats.with_cer else "not known"
-    rate = f"{stats.characters / (stats.ms / 1000):.2f}" if stats.ms else "0"
-    return (
-        "## Transcripts\n\n"
-        f"Orthography `{head.orthography}`, rules {head.rules_version}; every text passes the linter"
-        f" (`xiangyin lint --ruleset {head.orthography}`). Two people transcribed each clip without seeing each"
-        f" other's text; their mean disagreement was {cer} of characters, and a reviewer decided where they differed."
-        f" {stats.characters:,} characters, {rate} a second. Sounds beside the words stand as `[tag]` in the text"
-        " and with their times in `events`.\n"
-    )
-
-
-def _rights(head: Header, story: Story) -> str:
-    return (
-        f"## Consent and licence\n\nLicence: {', '.join(head.licenses)}. Each speaker agreed to this text:\n\n"
-        + _quote(story.consent_text)
-        + "\nand was recorded under these terms:\n\n"
-        + _quote(story.terms_text)
-        + "\nA speaker may withdraw at any time. Withdrawn clips are erased from every release and listed in"
-        " `tombstones.jsonl`; `xiangyin pull` deletes them from your copy, and you must delete them from any other.\n"
-    )
+    more = len(names) - len(rows)
+    table = _table(("speaker", "split", "minutes"), rows)
+    return table + (f"\nand {more} more in `speakers.jsonl`.\n" if more else "")
 
 
 def _left_out(story: Story) -> str:
     if not story.excluded:
-        return "## Left out\n\nNothing.\n"
-    known = catalogue()
-    rows = [
-        (
-            f"`{code}`",
-            str(count),
-            known[code].sentences["en"].replace(": {detail}", "").replace(", as {detail}", ""),
-        )
-        for code, count in sorted(story.excluded.items())
-    ]
-    return "## Left out\n\nEach clip with its reason is in `excluded.jsonl`.\n\n" + _table(
-        ("code", "clips", ""), rows
-    )
+        return "Nothing.\n"
+    rows = [(f"`{code}`", str(count), _why(code)) for code, count in sorted(story.excluded.items())]
+    return "Each clip with its reason is in `excluded.jsonl`.\n\n" + _table(("code", "clips", ""), rows)
 
 
-def _use(head: Header) -> str:
-    return (
-        "## Use\n\n```sh\nxiangyin pull URL --to DIR                       # fetch, verify, resume\n"
-        "xiangyin release verify DIR                     # check every byte\n"
-        "xiangyin export DIR --format kaldi --to KALDI   # or espnet, lhotse, nemo, wenet, hf, webdataset\n```\n\n"
-        '```python\nimport corpus\nfor clip in corpus.load("DIR", split="train", grade="quiet"):\n'
-        "    clip.samples, clip.sample_rate_hz, clip.text, clip.line.snr_db\n```\n\n"
-        "Files: `manifest.jsonl` (one clip a line; `manifest.parquet` has the same rows), `audio/` by SHA-256,"
-        " `speakers.jsonl`, `changes/`, `SHA256SUMS`.\n"
-    )
+def _why(code: str) -> str:
+    sentence = catalogue()[code].sentences["en"]
+    return sentence.replace(": {detail}", "").replace(", as {detail}", "")
 
 
 def _history(head: Header, story: Story) -> str:
-    return "## Changes\n\n" + _history_body(head, story)
-
-
-def _history_body(head: Header, story: Story) -> str:
     before = f"against {head.previous.name}" if head.previous else "the first release"
     counts = ", ".join(f"{count} {what}" for what, count in sorted(story.changes.items()))
     lines = [f"- **{head.name}** revision {head.revision}, {head.created_at} ({before}): {counts}"]
@@ -243,7 +185,7 @@ def _limits(stats: Statistics) -> str:
     if stats.ms and top * 4 > stats.ms:
         points.append(f"One speaker gives {100 * top / stats.ms:.0f} % of the speech.")
     points += [f"The {name} split is empty." for name in SPLITS if not stats.clips_by_split[name]]
-    return "## Known limits\n\n" + "\n".join(f"- {point}" for point in points) + "\n"
+    return "\n".join(f"- {point}" for point in points)
 
 
 def croissant(head: Header, files: Mapping[str, Any]) -> bytes:
@@ -359,7 +301,3 @@ def _plain(text: str) -> str:
 
 def _quote(text: str) -> str:
     return "".join(f"> {_plain(line)}\n" for line in text.splitlines() or [""])
-
-
-def _string(text: str) -> str:
-    return msgspec.json.encode(text).decode()

@@ -10,7 +10,7 @@ from corpus.manifest import SPLITS, Line
 
 SNR_BIN_DB = 5
 DURATION_BIN_S = 2
-_LONG_S = 30
+LONG_S = 30
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Statistics:
             self.ms_by[name][value, line.split] += ms
         self.snr[line.grade][int(line.snr_db // SNR_BIN_DB) * SNR_BIN_DB] += 1
         length_s = line.samples // line.sample_rate_hz
-        self.durations[min(length_s // DURATION_BIN_S * DURATION_BIN_S, _LONG_S)] += 1
+        self.durations[min(length_s // DURATION_BIN_S * DURATION_BIN_S, LONG_S)] += 1
         self.ms_by_speaker[line.speaker_id] += ms
         for name, text in (
             ("license", line.license),

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, ClassVar, Literal, Protocol
@@ -59,7 +60,7 @@ class Job:
 
     def path(self, line: Line) -> str:
         """The reference to a clip's sound: an absolute path unless another root was given."""
-        return f"{self._root()}/{line.audio}"
+        return f"{self._root}/{line.audio}"
 
     def place(self, line: Line, to: Path) -> None:
         """Put a clip's sound at `to`: the same file where the disk can share it, else a verified copy."""
@@ -85,6 +86,7 @@ class Job:
         if digest.hexdigest() != line.sha256:
             raise ReleaseInvalid(file=str(path), problem="its digest is not the one in the manifest")
 
+    @cached_property
     def _root(self) -> str:
         root = self.root if self.root is not None else str(self.copy.folder.resolve())
         bad = _UNSAFE_PATH.search(root)
