@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from noise_profiles import defects, levels, scan, snr
+from noise_profiles import defects, levels, scan, snr, spectrum
 from noise_profiles.frames import FrameStream, runs
 from noise_profiles.samples import (
     SampleRateUnsupported,
@@ -302,3 +302,4 @@ def warm() -> None:
     for rate_hz in (16_000, 44_100):
         measure(hiss, rate_hz)
     levels.LevelMeter(16_000).feed(hiss[:320])
+    spectrum.third_octaves(hiss, 16_000)
