@@ -23,6 +23,7 @@ from web import (
     api,
     assignments_api,
     auth,
+    clips_api,
     desk,
     headers,
     health,
@@ -37,7 +38,7 @@ from web import (
 )
 from web.context import Site
 
-BLUEPRINTS = (uploads, api, assignments_api, pages, desk, review, me, operator, releases, health)
+BLUEPRINTS = (uploads, api, clips_api, assignments_api, pages, desk, review, me, operator, releases, health)
 
 
 def clock_ms() -> int:

@@ -13,29 +13,26 @@ import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import FileIO
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
+from typing import BinaryIO, ClassVar
 
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
-from corpus import clips, container, ledger, people, projects, uploads
-from corpus.container import Container, Unreadable
+from corpus import closing, people, projects, prompts, uploads
+from corpus.closing import ConsentMissing
 from corpus.database import begin, reading
-from corpus.decode import Decoder, Sound
+from corpus.decode import Decoder
 from corpus.disk import need_room
 from corpus.keys import Signer
 from corpus.partials import Partials, UploadBusy
 from corpus.settings import Settings
 from corpus.store import LocalStore
 from corpus.uploads import Upload
-from protocol.clip import AudioFinding, ClipId, ClipMeta, Receipt, Sha256, Verdict
+from protocol.clip import ClipId, ClipMeta, Sha256
 from protocol.errors import CodedError
-
-if TYPE_CHECKING:
-    from noise_profiles.measure import Measurement
 
 
 class UploadTooLarge(CodedError):
@@ -66,22 +63,6 @@ class PromptUnknown(CodedError):
     """A clip names a prompt that its project does not have."""
 
     code: ClassVar[str] = "metadata.prompt_unknown"
-
-
-class ConsentMissing(CodedError):
-    """A clip was recorded under a consent text that its speaker has not agreed to."""
-
-    code: ClassVar[str] = "consent.missing"
-
-
-@dataclass(frozen=True)
-class _Heard:
-    """What came of a file: a sound with its figures, or the reason why it is none."""
-
-    verdict: Verdict
-    said: Container | None = None
-    sound: Sound | None = None
-    measured: Measurement | None = None
 
 
 @dataclass(frozen=True)
@@ -150,7 +131,7 @@ class Intake:
             need_room(self.partials.folder, new.length_bytes, self.settings.disk_reserve_bytes)
             if people.consent_id(db, new.person_id, new.project_id, meta.consent_version) is None:
                 raise ConsentMissing(version=meta.consent_version)
-            if meta.prompt_id is not None and not projects.has_prompt(db, new.project_id, meta.prompt_id):
+            if meta.prompt_id is not None and not prompts.exists(db, new.project_id, meta.prompt_id):
                 raise PromptUnknown(prompt_id=meta.prompt_id)
         return uploads.add(db, new)
 
@@ -267,13 +248,16 @@ class Intake:
         with reading(self.engine) as db:
             project = projects.by_id(db, upload.project_id)
         meta = ClipMeta.from_json(upload.metadata["meta"])
-        heard = self._hear(upload, file, project.profile_id, meta)
-        blob = self._keep(upload, file, heard)
+        heard = closing.hear(
+            file, upload.length_bytes, self.decoder, project.profile_id, meta, self.settings.max_clip_s
+        )
+        blob = closing.keep(self.store, self.partials.path(upload.id), heard)
+        taken = closing.Taken(upload, project, meta, heard, blob, self.store.size(blob))
         salt, item_id = bytes.fromhex(self.random_hex(16)), self.random_hex(16)
         try:
             with begin(self.engine) as db:
                 if uploads.by_id(db, upload.id, upload.person_id).state == "open":
-                    self._record(db, upload, project, meta, heard, blob, salt, item_id)
+                    closing.record(db, taken, self.signer, item_id=item_id, salt=salt, now_ms=self.clock_ms())
         except ConsentMissing:  # taken back while the clip was on its way: keep nothing
             with begin(self.engine) as db:
                 uploads.set_state(db, upload.id, "terminated")
@@ -281,162 +265,9 @@ class Intake:
             raise
         self.partials.discard(upload.id)
 
-    def _hear(self, upload: Upload, file: BinaryIO, profile_id: str, meta: ClipMeta) -> _Heard:
-        from noise_profiles import measure, profile
-
-        judge = profile.load()[profile_id]
-        said: Container | None = None
-        try:
-            said = container.inspect(file, upload.length_bytes, max_clip_s=self.settings.max_clip_s)
-            sound = self.decoder.decode(file, said, encode=not said.bare)
-        except Unreadable as error:
-            return _Heard(Verdict("refuse", None, (error.finding,), judge.id, judge.version), said)
-        try:
-            measured = measure.measure(
-                sound.samples,
-                said.sample_rate_hz,
-                lead_in_s=meta.lead_in_s,
-                room_tone=meta.room_tone,
-                calibration_offset_db=meta.calibration_offset_db,
-            )
-        except measure.SignalError as error:
-            finding = AudioFinding("container.damaged", "error", parameters={"signal": error.code})
-            return _Heard(Verdict("refuse", None, (finding,), judge.id, judge.version), said)
-        verdict = profile.verdict(measured, judge, meta.grade)
-        return _Heard(verdict, said, sound, measured)
-
-    def _keep(self, upload: Upload, file: BinaryIO, heard: _Heard) -> Sha256:
-        """Put the sound into the store as FLAC, or the file itself where it is no sound."""
-        need_room(self.store.folder, upload.length_bytes, 0)
-        if heard.sound is not None and heard.sound.flac is not None:
-            return self.store.put_bytes(heard.sound.flac)
-        return self.store.put(self.partials.path(upload.id))
-
-    def _record(
-        self, db: Connection, upload: Upload, project: projects.Project, meta: ClipMeta, heard: _Heard,
-        blob: Sha256, salt: bytes, item_id: str,
-    ) -> None:  # fmt: skip
-        now_ms = self.clock_ms()
-        consent_id = people.consent_id(db, upload.person_id, upload.project_id, meta.consent_version)
-        if consent_id is None:
-            raise ConsentMissing(version=meta.consent_version)
-        heard = _not_twice(db, heard, upload)
-        verdict, measured, said = heard.verdict, heard.measured, heard.said
-        accepted = verdict.decision == "accept"
-        findings = [clips.finding_json(f) for f in verdict.findings]
-        figures = {} if measured is None else measured.as_json()
-        decodable = said is not None and heard.sound is not None
-        clips.add(
-            db,
-            clips.Clip(
-                id=upload.clip_id,
-                item_id=item_id,
-                project_id=upload.project_id,
-                person_id=upload.person_id,
-                consent_id=consent_id,
-                session_id=meta.session_id,
-                recording_id=meta.recording_id,
-                channel=meta.channel,
-                start_sample=meta.start_sample,
-                style=meta.style,
-                grade_wanted=meta.grade,
-                grade=meta.grade if accepted else None,
-                prompt_id=meta.prompt_id,
-                device_class=meta.device_class,
-                recorded_at=meta.recorded_at,
-                upload_sha256=upload.sha256,
-                sha256=blob,
-                pcm_md5=heard.sound.pcm_md5 if heard.sound is not None else "",
-                bytes=self.store.size(blob),
-                samples=said.samples if said is not None and decodable else 0,
-                sample_rate_hz=said.sample_rate_hz if said is not None and decodable else 0,
-                channels=said.channels if said is not None and decodable else 0,
-                meta=meta.as_json(),
-                state="accepted" if accepted else "refused",
-                text_stage="first",
-                received_ms=now_ms,
-                withdrawn_ms=None,
-            ),
-        )
-        clips.add_measurement(
-            db,
-            upload.clip_id,
-            method=measured.method if measured is not None else "none",
-            figures=figures,
-            outcome=verdict.decision,
-            findings=findings,
-            profile_id=verdict.profile_id,
-            profile_version=verdict.profile_version,
-            now_ms=now_ms,
-        )
-        clips.add_decision(
-            db,
-            upload.clip_id,
-            outcome="accepted" if accepted else "refused",
-            person_id=None,
-            reasons_given=findings,
-            note=None,
-            now_ms=now_ms,
-        )
-        details = receipt_details(upload, heard, project.terms)
-        errors = [f.code for f in verdict.findings if f.severity == "error"]
-        seq = ledger.append(
-            db,
-            ledger.Entry(
-                event="accepted" if accepted else "refused",
-                item_id=item_id,
-                details=details,
-                reasons=errors,
-                profile=f"{verdict.profile_id}/{verdict.profile_version}",
-                terms=str(project.terms["version"]),
-            ),
-            salt=salt,
-            now_ms=now_ms,
-        )
-        made: Receipt = ledger.receipt(db, seq, self.signer, now_ms=now_ms)
-        clips.add_receipt(db, upload.clip_id, seq, made.as_json())
-        uploads.set_state(db, upload.id, "done", {"seq": seq})
-
     def free_bytes(self) -> int:
         """Room on the disk of unfinished uploads."""
         return shutil.disk_usage(self.partials.folder).free
-
-
-def receipt_details(upload: Upload, heard: _Heard, terms: Mapping[str, Any]) -> dict[str, Any]:
-    """What a receipt says of the clip, and the ledger commits to."""
-    verdict, said, measured = heard.verdict, heard.said, heard.measured
-    decodable = said is not None and measured is not None
-    samples = said.samples if said is not None and decodable else 0
-    rate_hz = said.sample_rate_hz if said is not None and decodable else 0
-    payable = verdict.decision == "accept" and rate_hz > 0
-    return {
-        "clip_id": upload.clip_id,
-        "sha256": upload.sha256,
-        "samples": samples,
-        "sample_rate_hz": rate_hz,
-        "measurement": None if measured is None else measured.as_json(),
-        "verdict": {
-            "decision": verdict.decision,
-            "grade": verdict.grade,
-            "profile_id": verdict.profile_id,
-            "profile_version": verdict.profile_version,
-        },
-        "findings": [clips.finding_json(f) for f in verdict.findings],
-        "terms": str(terms["version"]),
-        "payable_ms": 1000 * samples // rate_hz if payable else 0,
-    }
-
-
-def _not_twice(db: Connection, heard: _Heard, upload: Upload) -> _Heard:
-    """Refuse a sound that the project has under another id."""
-    if heard.sound is None or heard.verdict.decision != "accept":
-        return heard
-    if clips.same_sound(db, upload.project_id, heard.sound.pcm_md5, but=upload.clip_id) is None:
-        return heard
-    v = heard.verdict
-    findings = (*v.findings, AudioFinding("content.duplicate", "error"))
-    verdict = Verdict("refuse", v.grade, findings, v.profile_id, v.profile_version)
-    return _Heard(verdict, heard.said, heard.sound, heard.measured)
 
 
 def _alive(upload: Upload) -> Upload:

@@ -10,28 +10,20 @@ https://tus.io/protocols/resumable-upload, version 1.0.0.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import io
-import re
-import tempfile
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, BinaryIO, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from flask import Blueprint, Response, g, request
 from flask.typing import ResponseReturnValue
 
-from corpus.disk import disk_errors
 from corpus.partials import OffsetMismatch, UploadBusy
 from corpus.uploads import Upload
 from protocol import clip
-from protocol.clip import ClipMeta, MetadataInvalid
 from protocol.errors import CodedError
-from web import bodies
+from web import tus
 from web.auth import public, require
 from web.context import Reply, member, site
 from web.openapi import describes
@@ -44,44 +36,14 @@ bp = Blueprint("uploads", __name__)
 
 VERSION = "1.0.0"
 EXTENSIONS = "creation,creation-with-upload,checksum,termination,expiration"
-CHECKSUMS = ("sha1", "sha256")
 PIECE_TYPE = "application/offset+octet-stream"
 PATH = "/api/v1/uploads"
-_NUMBER = re.compile(r"[0-9]{1,15}", re.ASCII)
-_KEY = re.compile(r"[!-+\--~]{1,64}")  # ASCII without space and comma
-_IN_MEMORY_BYTES = 4 << 20
-_READ_BYTES = 1 << 18
-_MOST_META_BYTES = 16 * 1024
 
 
 class TusVersionUnsupported(CodedError):
     """A client of another protocol version."""
 
     code: ClassVar[str] = "TUS_VERSION_UNSUPPORTED"
-
-
-class LengthRequired(CodedError):
-    """A body of unannounced length."""
-
-    code: ClassVar[str] = "LENGTH_REQUIRED"
-
-
-class BodyShort(CodedError):
-    """The connection ended before the body did."""
-
-    code: ClassVar[str] = "UPLOAD_BODY_SHORT"
-
-
-class ChecksumMismatch(CodedError):
-    """A piece was damaged on its way."""
-
-    code: ClassVar[str] = "UPLOAD_CHECKSUM_MISMATCH"
-
-
-class ChecksumUnsupported(CodedError):
-    """A checksum header that is not understood."""
-
-    code: ClassVar[str] = "UPLOAD_CHECKSUM_UNSUPPORTED"
 
 
 @bp.before_request
@@ -114,7 +76,7 @@ def options(upload_id: str = "") -> ResponseReturnValue:
             "Tus-Version": VERSION,
             "Tus-Extension": EXTENSIONS,
             "Tus-Max-Size": str(site().settings.max_upload_bytes),
-            "Tus-Checksum-Algorithm": ",".join(CHECKSUMS),
+            "Tus-Checksum-Algorithm": ",".join(tus.CHECKSUMS),
         },
     )
 
@@ -147,8 +109,8 @@ def create() -> Reply:
     """Declare a file; with a body, also its first bytes."""
     if "Upload-Defer-Length" in request.headers:
         raise RequestInvalid(problem="Upload-Defer-Length is not supported; send Upload-Length")
-    length_bytes = number("Upload-Length")
-    said = metadata(request.headers.get("Upload-Metadata", ""))
+    length_bytes = tus.number("Upload-Length")
+    said = tus.metadata(request.headers.get("Upload-Metadata", ""))
     intake = site().intake
     me = member()
     upload = intake.declare(
@@ -157,12 +119,12 @@ def create() -> Reply:
         clip_id=clip.clip_id(said.get("clip_id")),
         sha256=clip.sha256(said.get("sha256")),
         length_bytes=length_bytes,
-        meta=clip_meta(said),
+        meta=tus.clip_meta(said),
         filename=said.get("filename"),
     )
     headers = {"Location": _location(upload), **_expires(upload)}
     if request.mimetype == PIECE_TYPE:
-        size_bytes, piece = body(length_bytes)
+        size_bytes, piece = tus.body(length_bytes)
         with piece:
             stored = intake.offset(upload)
             if stored == 0 and size_bytes:  # a repeated creation does not add its body again
@@ -221,14 +183,14 @@ def append(upload_id: str) -> Reply:
     """Add a piece."""
     if request.headers.get("Content-Type") != PIECE_TYPE:
         raise MediaTypeWrong(wanted=PIECE_TYPE)
-    offset_bytes = number("Upload-Offset")
+    offset_bytes = tus.number("Upload-Offset")
     intake = site().intake
     upload = intake.find(upload_id, member().person_id)
     stored = intake.offset(upload)
     if offset_bytes != stored:
         g.problem_headers["Upload-Offset"] = str(stored)
         raise OffsetMismatch(stored_bytes=stored)
-    size_bytes, piece = body(upload.length_bytes)
+    size_bytes, piece = tus.body(upload.length_bytes)
     with piece:
         try:
             stored = intake.append(upload, offset_bytes, piece, size_bytes)
@@ -250,108 +212,6 @@ def terminate(upload_id: str) -> Reply:
     intake = site().intake
     intake.terminate(intake.find(upload_id, member().person_id))
     return "", 204
-
-
-def number(name: str) -> int:
-    """A header of up to 15 decimal digits, and nothing that `int` would also take."""
-    text = request.headers.get(name, "")
-    if not _NUMBER.fullmatch(text):
-        raise RequestInvalid(problem=f"{name} needs a whole number")
-    return int(text)
-
-
-def metadata(header: str) -> dict[str, str]:
-    """Read ``Upload-Metadata``. An empty header is no metadata.
-
-    Raises
-    ------
-    MetadataInvalid
-        If a pair is malformed, a key stands twice, or a value is not base64 of UTF-8.
-    """
-    found: dict[str, str] = {}
-    if not header.strip():
-        return found
-    for pair in header.split(","):
-        key, _, value = pair.strip().partition(" ")
-        if not _KEY.fullmatch(key) or key in found:
-            raise MetadataInvalid(field="Upload-Metadata", problem="a key is malformed or stands twice")
-        try:
-            found[key] = base64.b64decode(value, validate=True).decode("utf-8")
-        except (binascii.Error, UnicodeDecodeError) as error:
-            raise MetadataInvalid(field=f"Upload-Metadata {key}", problem="need base64 of UTF-8") from error
-    return found
-
-
-def clip_meta(said: Mapping[str, str]) -> ClipMeta:
-    """The clip's other fields, from the JSON under the key ``meta``."""
-    text = said.get("meta", "").encode("utf-8")
-    if not text or len(text) > _MOST_META_BYTES:
-        raise MetadataInvalid(field="meta", problem=f"need JSON of at most {_MOST_META_BYTES} bytes")
-    try:
-        return ClipMeta.from_json(bodies.parse(text))
-    except RequestInvalid as error:
-        raise MetadataInvalid(field="meta", problem=str(error.parameters["problem"])) from error
-
-
-def body(length_bytes: int) -> tuple[int, BinaryIO]:
-    """Read the whole body, count it and check its checksum.
-
-    Parameters
-    ----------
-    length_bytes : int
-        The declared length of the upload; no body may be longer.
-
-    Returns
-    -------
-    int, BinaryIO
-        How many bytes, and a reader at their start, to be closed by the caller.
-    """
-    announced = request.content_length
-    if announced is None:
-        if "Transfer-Encoding" in request.headers:
-            raise LengthRequired()
-        announced = 0  # without either header there is no body
-    request.max_content_length = max(length_bytes, 1) + 1  # the surplus byte is refused as an overflow
-    wanted = checksum()
-    digest = None if wanted is None else hashlib.new(wanted[0], usedforsecurity=False)
-    folder = str(site().settings.partials)
-    with ExitStack() as on_error:
-        piece = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES, dir=folder)  # noqa: SIM115
-        on_error.callback(piece.close)
-        received = 0
-        while received < announced:
-            data = request.stream.read(min(_READ_BYTES, announced - received))
-            if not data:
-                break
-            received += len(data)
-            if digest is not None:
-                digest.update(data)
-            with disk_errors():
-                piece.write(data)
-        if received != announced:
-            raise BodyShort(received_bytes=received, announced_bytes=announced)
-        if digest is not None and wanted is not None and digest.digest() != wanted[1]:
-            raise ChecksumMismatch()
-        on_error.pop_all()
-    piece.seek(0)
-    return received, cast(BinaryIO, piece)
-
-
-def checksum() -> tuple[str, bytes] | None:
-    """Algorithm and value of ``Upload-Checksum``, or None where there is none."""
-    header = request.headers.get("Upload-Checksum")
-    if header is None:
-        return None
-    algorithm, _, value = header.partition(" ")
-    if algorithm not in CHECKSUMS:
-        raise ChecksumUnsupported()
-    try:
-        raw = base64.b64decode(value, validate=True)
-    except binascii.Error as error:
-        raise ChecksumUnsupported() from error
-    if len(raw) != hashlib.new(algorithm, usedforsecurity=False).digest_size:
-        raise ChecksumUnsupported()
-    return algorithm, raw
 
 
 def _location(upload: Upload) -> str:

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from corpus import people, projects
+from corpus import people, projects, prompts
 from corpus.database import begin
 from corpus.people import ConsentRequired, InvitationInvalid
-from corpus.projects import ProjectExists, ProjectInvalid, PromptsInvalid, read_prompts
+from corpus.projects import ProjectExists, ProjectInvalid
+from corpus.prompts import PromptsInvalid
 
 NOW = 1_800_000_000_000
 VOICE = {"gender": "f", "age_band": "20-29", "region": "Meixian", "native_language": "hak"}
@@ -116,9 +117,9 @@ def test_a_project_of_wrong_shape_is_refused(db, change):
 
 
 def test_prompts_are_read_from_text_csv_and_jsonl():
-    assert read_prompts("\ufeff你好\r\n\n 食飽未 \n", "p.txt") == [(None, "你好"), (None, "食飽未")]
-    assert read_prompts('id,text\na1,"一,二"\n,三\n', "p.csv") == [("a1", "一,二"), (None, "三")]
-    assert read_prompts('{"id":"a","text":"一"}\n\n{"text":"二"}\n', "p.jsonl") == [("a", "一"), (None, "二")]
+    assert prompts.read("\ufeff你好\r\n\n 食飽未 \n", "p.txt") == [(None, "你好"), (None, "食飽未")]
+    assert prompts.read('id,text\na1,"一,二"\n,三\n', "p.csv") == [("a1", "一,二"), (None, "三")]
+    assert prompts.read('{"id":"a","text":"一"}\n\n{"text":"二"}\n', "p.jsonl") == [("a", "一"), (None, "二")]
 
 
 @pytest.mark.parametrize(
@@ -139,14 +140,14 @@ def test_prompts_are_read_from_text_csv_and_jsonl():
 )
 def test_one_bad_line_refuses_the_whole_file_and_is_named(name, text, says):
     with pytest.raises(PromptsInvalid) as caught:
-        read_prompts(text, name)
+        prompts.read(text, name)
     assert says in str(caught.value)
 
 
 def test_importing_prompts_again_adds_only_what_is_new(db):
-    assert projects.add_prompts(db, "hills", [(None, "一", "一"), ("x", "二", "二")]) == 2
-    assert projects.add_prompts(db, "hills", [(None, "一", "一"), (None, "三", "三")]) == 1
-    assert [(p.seq, p.text) for p in projects.prompts(db, "hills")] == [(1, "一"), (2, "二"), (3, "三")]
+    assert prompts.add(db, "hills", [(None, "一", "一"), ("x", "二", "二")]) == 2
+    assert prompts.add(db, "hills", [(None, "一", "一"), (None, "三", "三")]) == 1
+    assert [(p.seq, p.text) for p in prompts.of_project(db, "hills")] == [(1, "一"), (2, "二"), (3, "三")]
     projects.create(db, replace(PROJECT, id="plains"))
-    assert projects.add_prompts(db, "plains", [("x", "二", "二")]) == 1
-    assert [p.id for p in projects.prompts(db, "plains")] == ["plains-x"]
+    assert prompts.add(db, "plains", [("x", "二", "二")]) == 1
+    assert [p.id for p in prompts.of_project(db, "plains")] == ["plains-x"]

@@ -23,7 +23,7 @@ import pytest
 import requests
 import soundfile
 
-from corpus import people, projects
+from corpus import people, projects, prompts
 from corpus.database import begin
 from corpus.settings import Settings
 from noise_profiles import signals
@@ -127,7 +127,7 @@ def site(settings):
     made = server.open_site(settings)
     with begin(made.engine) as db:
         projects.create(db, PROJECT)
-        projects.add_prompts(db, PROJECT.id, [("p1", "你食飽未", "你食飽未")])
+        prompts.add(db, PROJECT.id, [("p1", "你食飽未", "你食飽未")])
     yield made
     made.intake.decoder.close()
     made.engine.dispose()

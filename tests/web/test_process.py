@@ -54,7 +54,7 @@ def test_tuspy_uploads_is_cut_off_resumes_and_gets_its_receipt(serving, make, tm
 
 
 def test_tuspy_sends_a_whole_file_in_one_piece(shared, make, tmp_path):
-    speaker, clip = shared.join(), make.clip()
+    speaker, clip = shared.join(), make.clip(make.file(make.samples(22)))
     uploader(speaker, clip, tmp_path / "take.flac").upload()
     assert speaker.ask("GET", f"/api/v1/clips/{clip.clip_id}").json()["state"] == "accepted"
 
@@ -105,7 +105,7 @@ def test_killed_at_any_moment_nothing_acknowledged_is_lost(serving, make, tmp_pa
 
 
 def test_a_connection_that_breaks_leaves_the_offset_true(shared, make):
-    speaker, clip = shared.join(), make.clip()
+    speaker, clip = shared.join(), make.clip(make.file(make.samples(23)))
     location = speaker.ask("POST", "/api/v1/uploads", clip.headers()).headers["Location"]
     head = (
         f"PATCH {location} HTTP/1.1\r\nHost: x\r\nAuthorization: {speaker.headers['Authorization']}\r\n"
@@ -121,7 +121,7 @@ def test_a_connection_that_breaks_leaves_the_offset_true(shared, make):
 
 
 def test_stalled_uploads_hold_up_nobody(shared, make):
-    speaker, clip = shared.join(), make.clip()
+    speaker, clip = shared.join(), make.clip(make.file(make.samples(24)))
     stalled = []
     for _ in range(40):
         connection = socket.create_connection(("127.0.0.1", shared.port))
@@ -137,7 +137,7 @@ def test_stalled_uploads_hold_up_nobody(shared, make):
 
 
 def test_the_same_close_from_many_at_once_happens_once(shared, make):
-    speaker, clip = shared.join(), make.clip()
+    speaker, clip = shared.join(), make.clip(make.file(make.samples(21)))
     location = speaker.ask("POST", "/api/v1/uploads", clip.headers()).headers["Location"]
     answers: list[int] = []
 
@@ -153,7 +153,7 @@ def test_the_same_close_from_many_at_once_happens_once(shared, make):
     assert answers.count(204) >= 1 and set(answers) <= {204, 409}
     found = speaker.ask("GET", f"/api/v1/clips/{clip.clip_id}").json()
     assert found["state"] == "accepted"
-    assert speaker.ask("GET", "/api/v1/me/statement").json()["accepted"] == 1
+    assert speaker.ask("GET", "/api/v1/me/statement").json()["accepted"] == 1  # this speaker's only clip
 
 
 def test_several_processes_serve_one_store(make, tmp_path):

@@ -1,0 +1,182 @@
+"""The operator's commands for the care of the data: ledger, remeasure, fsck, backup, restore, doctor."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from corpus.options_cli import HELP, data_option, format_option, open_data, read_text, tell
+
+
+@click.group(context_settings=HELP, epilog="Example:  xiangyin ledger verify --older head-of-may.txt")
+def ledger() -> None:
+    """Export and check the append-only log."""
+
+
+@ledger.command(epilog="Example:  xiangyin ledger export log-2026")
+@click.argument("folder", type=click.Path(path_type=Path))
+@data_option
+@format_option
+def export(folder: Path, data: Path | None, form: str) -> None:
+    """Write entries.jsonl, whose lines are the leaves, and the signed head."""
+    from corpus import ledger as log
+    from corpus.database import begin
+    from corpus.disk import write_durably
+
+    site = open_data(data)
+    with begin(site.engine) as db:
+        head = log.sign_head(db, site.signer, now_ms=site.clock_ms())
+        lines = list(log.leaves(db))
+    folder.mkdir(parents=True, exist_ok=True)
+    write_durably(folder / "entries.jsonl", "".join(line + "\n" for line in lines).encode())
+    write_durably(folder / "head.txt", head.encode())
+    write_durably(folder / "vkey.txt", f"{site.signer.verifier}\n".encode())
+    tell(form, {"entries": len(lines), "folder": str(folder)}, f"{len(lines)} entries in {folder}")
+
+
+@ledger.command(epilog="Example:  xiangyin ledger head > head-of-may.txt")
+@data_option
+@format_option
+def head(data: Path | None, form: str) -> None:
+    """Print the signed head; keep it to notice a rollback later."""
+    from corpus import ledger as log
+    from corpus.database import begin
+
+    site = open_data(data)
+    with begin(site.engine) as db:
+        note = log.sign_head(db, site.signer, now_ms=site.clock_ms())
+    click.echo(
+        json.dumps({"head": note, "vkey": str(site.signer.verifier)}) if form == "json" else note,
+        nl=form == "json",
+    )
+
+
+@ledger.command(name="verify", epilog="Example:  xiangyin ledger verify --older head-of-may.txt")
+@click.option(
+    "--export", "folder", type=click.Path(path_type=Path), help="An exported log; else the database's."
+)
+@click.option("--older", type=click.Path(path_type=Path), help="A head kept from before.")
+@data_option
+@format_option
+def verify_log(folder: Path | None, older: Path | None, data: Path | None, form: str) -> None:
+    """Check the log whole, and that it extends an older head."""
+    from corpus import ledger as log
+    from corpus.database import begin
+    from protocol.tlog import ReceiptInvalid, VerifierKey
+
+    problems: list[str] = []
+    if folder is not None:
+        lines = read_text(folder / "entries.jsonl").removesuffix("\n").split("\n")
+        lines = [] if lines == [""] else lines
+        note, key = read_text(folder / "head.txt"), VerifierKey.parse(read_text(folder / "vkey.txt").strip())
+    else:
+        site = open_data(data)
+        with begin(site.engine) as db:
+            problems = log.check_stored(db, site.signer.verifier)
+            note, key = log.sign_head(db, site.signer, now_ms=site.clock_ms()), site.signer.verifier
+            lines = list(log.leaves(db))
+    try:
+        log.verify(lines, note, key, None if older is None else read_text(older))
+    except ReceiptInvalid as error:
+        problems.append(str(error.parameters["problem"]))
+    for problem in problems:
+        tell(form, {"problem": problem}, problem)
+    row = {"entries": len(lines), "good": not problems}
+    tell(
+        form,
+        row,
+        f"{len(lines)} entries: " + ("the log holds" if not problems else f"{len(problems)} problems"),
+    )
+    sys.exit(1 if problems else 0)
+
+
+@click.command(context_settings=HELP, epilog="Example:  xiangyin remeasure --format json > figures.jsonl")
+@data_option
+@format_option
+def remeasure(data: Path | None, form: str) -> None:
+    """Run history through the current measuring method. Older figures stay; no verdict is changed."""
+    from corpus.remeasure import remeasured
+
+    site = open_data(data)
+    changed = count = 0
+    try:
+        for row in remeasured(site.intake, site.clock_ms):
+            count += 1
+            changed += row["changed"]
+            if form == "json" or row["changed"]:
+                tell(
+                    form,
+                    row,
+                    f"{row['clip_id']}  SNR {row['snr_db_before']} -> {row['snr_db']} dB"
+                    f"  {row['decision_before']} -> {row['decision']}",
+                )
+    finally:
+        site.intake.decoder.close()
+    if form == "text":
+        click.echo(f"{count} clips measured, {changed} with other figures than before")
+
+
+@click.command(context_settings=HELP, epilog="Example:  xiangyin fsck --format json")
+@data_option
+@format_option
+def fsck(data: Path | None, form: str) -> None:
+    """Verify every blob, row, ledger entry, receipt and release against each other. Changes nothing."""
+    from corpus import check
+
+    site = open_data(data)
+    count = 0
+    for problem in check.everything(site.engine, site.store, site.signer.verifier, site.shelf):
+        count += 1
+        tell(form, problem.as_json(), f"{problem.kind}  {problem.name}: {problem.says}")
+    tell(form, {"problems": count}, "Everything fits together." if not count else f"{count} problems")
+    sys.exit(1 if count else 0)
+
+
+@click.command(context_settings=HELP, epilog="Example:  xiangyin backup /mnt/backup/monday")
+@click.argument("folder", type=click.Path(path_type=Path))
+@data_option
+@format_option
+def backup(folder: Path, data: Path | None, form: str) -> None:
+    """Make a consistent copy, also while the server runs."""
+    from corpus.safekeeping import back_up
+
+    site = open_data(data)
+    made = back_up(site.settings, site.engine, site.store, folder)
+    tell(form, made, f"{made['blobs']} blobs and the database are in {folder}")
+
+
+@click.command(
+    context_settings=HELP, epilog="Example:  xiangyin restore /mnt/backup/monday --data corpus-data"
+)
+@click.argument("folder", type=click.Path(path_type=Path))
+@data_option
+@format_option
+def restore(folder: Path, data: Path | None, form: str) -> None:
+    """Bring a copy back into an empty data folder."""
+    from corpus.safekeeping import bring_back
+    from corpus.settings import load
+
+    made = bring_back(folder, load(os.environ, data))
+    tell(form, made, f"{made['blobs']} blobs and the database are back; check them with: xiangyin fsck")
+
+
+@click.command(context_settings=HELP, epilog="Example:  xiangyin doctor")
+@data_option
+@format_option
+def doctor(data: Path | None, form: str) -> None:
+    """Say what works on this machine, and what to do about the rest."""
+    from corpus import examination
+    from corpus.settings import load
+
+    settings = load(os.environ, data)
+    good = True
+    for line in examination.lines(settings, now_s=time.time()):
+        good = good and line.good
+        row = {"part": line.part, "ok": line.good, "says": line.says}
+        tell(form, row, f"{'ok ' if line.good else 'NOT'}  {line.part:<10} {line.says}")
+    sys.exit(0 if good else 1)

@@ -1,0 +1,217 @@
+"""What happens at the last byte: hear the file, keep its sound, record all that follows together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
+
+from sqlalchemy.engine import Connection
+
+from corpus import clips, container, ledger, people, uploads
+from corpus.container import Container, Unreadable
+from corpus.decode import Decoder, Sound
+from corpus.disk import need_room
+from corpus.keys import Signer
+from corpus.projects import Project
+from corpus.store import LocalStore
+from corpus.uploads import Upload
+from protocol.clip import AudioFinding, ClipMeta, Sha256, Verdict
+from protocol.errors import CodedError
+
+if TYPE_CHECKING:
+    from noise_profiles.measure import Measurement
+
+
+class ConsentMissing(CodedError):
+    """A clip was recorded under a consent text that its speaker has not agreed to."""
+
+    code: ClassVar[str] = "consent.missing"
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What came of a file: a sound with its figures, or the reason why it is none."""
+
+    verdict: Verdict
+    said: Container | None = None
+    sound: Sound | None = None
+    measured: Measurement | None = None
+
+    @property
+    def samples(self) -> int:
+        """Samples of each channel; 0 where there is no sound."""
+        return self.said.samples if self.said is not None and self.sound is not None else 0
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """The sample rate; 0 where there is no sound."""
+        return self.said.sample_rate_hz if self.said is not None and self.sound is not None else 0
+
+    @property
+    def channels(self) -> int:
+        """The number of channels; 0 where there is no sound."""
+        return self.said.channels if self.said is not None and self.sound is not None else 0
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A clip on its way into the database."""
+
+    upload: Upload
+    project: Project
+    meta: ClipMeta
+    heard: Heard
+    blob: Sha256
+    blob_bytes: int
+
+
+def hear(
+    file: BinaryIO, size_bytes: int, decoder: Decoder, profile_id: str, meta: ClipMeta, max_clip_s: int
+) -> Heard:
+    """Inspect, decode, measure and judge a file, with the functions that the recorder has too."""
+    from noise_profiles import measure, profile
+
+    judge = profile.load()[profile_id]
+    said: Container | None = None
+    try:
+        said = container.inspect(file, size_bytes, max_clip_s=max_clip_s)
+        sound = decoder.decode(file, said, encode=not said.bare)
+    except Unreadable as error:
+        return Heard(Verdict("refuse", None, (error.finding,), judge.id, judge.version), said)
+    try:
+        measured = measure.measure(
+            sound.samples,
+            said.sample_rate_hz,
+            lead_in_s=meta.lead_in_s,
+            room_tone=meta.room_tone,
+            calibration_offset_db=meta.calibration_offset_db,
+        )
+    except measure.SignalError as error:
+        finding = AudioFinding("container.damaged", "error", parameters={"signal": error.code})
+        return Heard(Verdict("refuse", None, (finding,), judge.id, judge.version), said)
+    return Heard(profile.verdict(measured, judge, meta.grade), said, sound, measured)
+
+
+def keep(store: LocalStore, path: Path, heard: Heard) -> Sha256:
+    """Put the sound into the store as FLAC, or the file itself where it is none or is FLAC already."""
+    need_room(store.folder, path.stat().st_size, 0)
+    if heard.sound is not None and heard.sound.flac is not None:
+        return store.put_bytes(heard.sound.flac)
+    return store.put(path)
+
+
+def record(db: Connection, taken: Taken, signer: Signer, *, item_id: str, salt: bytes, now_ms: int) -> None:
+    """Write clip, measurement, decision, log entry, receipt and the upload's end: all of them or none.
+
+    Raises
+    ------
+    ConsentMissing
+        If the consent was taken back while the clip was on its way.
+    """
+    upload, meta = taken.upload, taken.meta
+    consent_id = people.consent_id(db, upload.person_id, upload.project_id, meta.consent_version)
+    if consent_id is None:
+        raise ConsentMissing(version=meta.consent_version)
+    heard = _not_twice(db, taken.heard, upload)
+    verdict, measured = heard.verdict, heard.measured
+    outcome: clips.State = "accepted" if verdict.decision == "accept" else "refused"
+    findings = [clips.finding_json(f) for f in verdict.findings]
+    clips.add(
+        db,
+        clips.Clip(
+            id=upload.clip_id,
+            item_id=item_id,
+            project_id=upload.project_id,
+            person_id=upload.person_id,
+            consent_id=consent_id,
+            session_id=meta.session_id,
+            recording_id=meta.recording_id,
+            channel=meta.channel,
+            start_sample=meta.start_sample,
+            style=meta.style,
+            grade_wanted=meta.grade,
+            grade=meta.grade if outcome == "accepted" else None,
+            prompt_id=meta.prompt_id,
+            device_class=meta.device_class,
+            recorded_at=meta.recorded_at,
+            upload_sha256=upload.sha256,
+            sha256=taken.blob,
+            pcm_md5=heard.sound.pcm_md5 if heard.sound is not None else "",
+            bytes=taken.blob_bytes,
+            samples=heard.samples,
+            sample_rate_hz=heard.sample_rate_hz,
+            channels=heard.channels,
+            meta=meta.as_json(),
+            state=outcome,
+            text_stage="first",
+            received_ms=now_ms,
+            withdrawn_ms=None,
+        ),
+    )
+    clips.add_measurement(
+        db,
+        upload.clip_id,
+        method=measured.method if measured is not None else "none",
+        figures=measured.as_json() if measured is not None else {},
+        outcome=verdict.decision,
+        findings=findings,
+        profile_id=verdict.profile_id,
+        profile_version=verdict.profile_version,
+        now_ms=now_ms,
+    )
+    clips.add_decision(
+        db,
+        upload.clip_id,
+        outcome=outcome,
+        person_id=None,
+        reasons_given=findings,
+        note=None,
+        now_ms=now_ms,
+    )
+    terms = str(taken.project.terms["version"])
+    entry = ledger.Entry(
+        event="accepted" if outcome == "accepted" else "refused",
+        item_id=item_id,
+        details=details(upload, heard, terms),
+        reasons=[f.code for f in verdict.findings if f.severity == "error"],
+        profile=f"{verdict.profile_id}/{verdict.profile_version}",
+        terms=terms,
+    )
+    seq = ledger.append(db, entry, salt=salt, now_ms=now_ms)
+    receipt = ledger.receipt(db, seq, signer, now_ms=now_ms)
+    clips.add_receipt(db, upload.clip_id, seq, receipt.as_json())
+    uploads.set_state(db, upload.id, "done", {"seq": seq})
+
+
+def details(upload: Upload, heard: Heard, terms: str) -> Mapping[str, Any]:
+    """What a receipt says of the clip, and the log commits to."""
+    verdict, measured = heard.verdict, heard.measured
+    payable = verdict.decision == "accept" and heard.sample_rate_hz > 0
+    return {
+        "clip_id": upload.clip_id,
+        "sha256": upload.sha256,
+        "samples": heard.samples,
+        "sample_rate_hz": heard.sample_rate_hz,
+        "measurement": None if measured is None else measured.as_json(),
+        "verdict": {
+            "decision": verdict.decision,
+            "grade": verdict.grade,
+            "profile_id": verdict.profile_id,
+            "profile_version": verdict.profile_version,
+        },
+        "findings": [clips.finding_json(f) for f in verdict.findings],
+        "terms": terms,
+        "payable_ms": 1000 * heard.samples // heard.sample_rate_hz if payable else 0,
+    }
+
+
+def _not_twice(db: Connection, heard: Heard, upload: Upload) -> Heard:
+    """Refuse a sound that the project has under another id."""
+    if heard.sound is None or heard.verdict.decision != "accept":
+        return heard
+    if clips.same_sound(db, upload.project_id, heard.sound.pcm_md5, but=upload.clip_id) is None:
+        return heard
+    findings = (*heard.verdict.findings, AudioFinding("content.duplicate", "error"))
+    return replace(heard, verdict=replace(heard.verdict, decision="refuse", findings=findings))

@@ -1,0 +1,179 @@
+"""``/api/v1/clips``: what became of a clip, its sound, its waveform, appeal and withdrawal."""
+
+from __future__ import annotations
+
+import re
+
+from flask import Blueprint, request, send_file
+
+from corpus import clips, review, withdrawal
+from corpus.clips import Clip, ClipNotFound
+from corpus.database import begin, reading
+from protocol.clip import Receipt
+from web import bodies
+from web.auth import require
+from web.context import Reply, Site, member, site
+from web.language import current
+from web.openapi import describes
+from web.problems import RequestInvalid
+
+bp = Blueprint("clips_api", __name__)
+
+CLIP = bodies.obj(
+    {
+        "clip_id": bodies.text(),
+        "state": bodies.text(),
+        "grade": bodies.nullable(bodies.text()),
+        "measurement": bodies.nullable(bodies.ANYTHING),
+        "verdict": bodies.nullable(bodies.text()),
+        "findings": bodies.array(bodies.ANYTHING),
+        "receipt": bodies.nullable(bodies.ANYTHING),
+    }
+)
+APPEAL_IN = bodies.obj({"reason": bodies.text(2000, minLength=1)})
+CLIP_ID = "<string(length=36):clip_id>"
+
+
+@bp.get(f"/api/v1/clips/{CLIP_ID}")
+@require("speaker", "reviewer", "operator")
+@describes("State, measurement, findings and receipt of a clip.", answer=CLIP, errors=("NOT_FOUND",))
+def show_clip(clip_id: str) -> Reply:
+    """What became of a clip; its receipt is for its owner and for staff."""
+    here, me = site(), member()
+    here.intake.settle_clip(clip_id, me.person_id)
+    with reading(here.engine) as db:
+        found = clips.visible_to(db, clip_id, person_id=me.person_id, role=me.role, project_id=me.project_id)
+        newest = clips.newest_measurement(db, clip_id)
+        kept = clips.stored_receipt(db, clip_id)
+    findings = [clips.finding_from_json(row) for row in newest.findings] if newest is not None else []
+    return (
+        {
+            "clip_id": found.id,
+            "state": found.state,
+            "grade": found.grade,
+            "measurement": newest.figures or None if newest is not None else None,
+            "verdict": newest.decision if newest is not None else None,
+            "findings": [f.as_json(current()) for f in findings],
+            "receipt": None if kept is None else Receipt.from_json(kept).as_json(),
+        },
+        200,
+        {"Cache-Control": "private, no-store"},
+    )
+
+
+@bp.get(f"/api/v1/clips/{CLIP_ID}/audio")
+@require("speaker", "transcriber", "reviewer", "operator")
+@describes("The sound as FLAC; ranges and ETag.", media="audio/flac", errors=("NOT_FOUND",))
+def audio(clip_id: str) -> Reply:
+    """The sound, to those who may hear it; each play is noted."""
+    here = site()
+    found = _audible(here, clip_id)
+    if request.method == "GET" and _from_the_start(request.headers.get("Range")):
+        with begin(here.engine) as db:
+            clips.listen(db, clip_id, person_id=member().person_id, now_ms=here.clock_ms())
+    response = send_file(
+        here.store.open(found.sha256),
+        mimetype="audio/flac",
+        etag=found.sha256,
+        max_age=0,
+        download_name=f"{clip_id}.flac",
+    )
+    # An open file has no length of its own, and without one there are no ranges and no seeking.
+    response.make_conditional(
+        request.environ, accept_ranges=True, complete_length=here.store.size(found.sha256)
+    )
+    response.headers["Cache-Control"] = "private, no-cache"  # a withdrawn voice must not play on
+    return response
+
+
+@bp.get(f"/api/v1/clips/{CLIP_ID}/peaks")
+@require("speaker", "transcriber", "reviewer", "operator")
+@describes(
+    "Waveform peaks for drawing: pairs of lowest and highest sample in -1 to 1.",
+    answer=bodies.obj(
+        {
+            "samples": bodies.WHOLE,
+            "sample_rate_hz": bodies.WHOLE,
+            "peaks": bodies.array(bodies.array(bodies.NUMBER)),
+        }
+    ),
+    query={"points": "how many pairs, 10 to 4000; 800 if not given"},
+    errors=("NOT_FOUND",),
+)
+def peaks(clip_id: str) -> Reply:
+    """The waveform in a few hundred pairs."""
+    from corpus.waveform import peaks_of
+
+    here = site()
+    found = _audible(here, clip_id)
+    text = request.args.get("points", "800")
+    if not re.fullmatch(r"[0-9]{2,4}", text, re.ASCII) or not 10 <= int(text) <= 4000:
+        raise RequestInvalid(problem="points needs a whole number from 10 to 4000")
+    with here.store.open(found.sha256) as file:
+        pairs = peaks_of(file, int(text))
+    answer = {"samples": found.samples, "sample_rate_hz": found.sample_rate_hz, "peaks": pairs}
+    return answer, 200, {"ETag": f'"{found.sha256[:32]}-{text}"', "Cache-Control": "private, no-cache"}
+
+
+@bp.post(f"/api/v1/clips/{CLIP_ID}/appeal")
+@require("speaker")
+@describes(
+    "Sends a refusal to another reviewer.",
+    body=APPEAL_IN,
+    answer=bodies.obj({"clip_id": bodies.text(), "state": bodies.text()}),
+    errors=("NOT_FOUND", "CLIP_STEP_IMPOSSIBLE"),
+)
+def appeal(clip_id: str) -> Reply:
+    """Ask for a second look at a refusal; asking twice is asking once."""
+    body = bodies.json_body(APPEAL_IN)
+    here, me = site(), member()
+    with begin(here.engine) as db:
+        found = clips.find(db, clip_id)
+        if found is None or found.person_id != me.person_id:
+            raise ClipNotFound()
+        review.appeal(
+            db,
+            found,
+            reason=body["reason"],
+            signer=here.signer,
+            salt=bytes.fromhex(here.random_hex(16)),
+            now_ms=here.clock_ms(),
+        )
+    return {"clip_id": clip_id, "state": "appealed"}
+
+
+@bp.delete(f"/api/v1/clips/{CLIP_ID}")
+@require("speaker")
+@describes(
+    "Withdraws a clip: its sound, texts and details are erased.",
+    answer=bodies.obj({"clips": bodies.WHOLE, "receipts": bodies.array(bodies.ANYTHING)}),
+    errors=("NOT_FOUND",),
+)
+def withdraw_clip(clip_id: str) -> Reply:
+    """Take one clip back."""
+    here, me = site(), member()
+    with reading(here.engine) as db:
+        found = clips.find(db, clip_id)
+    if found is None or found.person_id != me.person_id:
+        raise ClipNotFound()
+    return withdrawal.of_clips(here.custody, [found]).as_json()
+
+
+def _audible(here: Site, clip_id: str) -> Clip:
+    me = member()
+    with reading(here.engine) as db:
+        found = clips.audible_to(
+            db,
+            clip_id,
+            person_id=me.person_id,
+            role=me.role,
+            project_id=me.project_id,
+            now_ms=here.clock_ms(),
+        )
+    if not found.has_sound:
+        raise ClipNotFound()
+    return found
+
+
+def _from_the_start(ranges: str | None) -> bool:
+    return ranges is None or ranges.startswith("bytes=0-")
