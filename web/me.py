@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Blueprint, current_app, redirect, render_template, request
 
-from corpus import clips, overview, projects, review, withdrawal, work
+from corpus import clips, overview, projects, prompts, review, withdrawal, work
 from corpus.clips import Clip
 from corpus.database import Connection, begin, reading
 from corpus.people import Member
@@ -122,7 +122,7 @@ def _recordings(me: Member) -> str:
                 Row(
                     clip,
                     clip.samples / clip.sample_rate_hz if clip.sample_rate_hz else 0.0,
-                    prompts.get(clip.prompt_id or ""),
+                    texts.get(clip.prompt_id or ""),
                     None if heard is None else heard.figures.get("snr_db"),
                     _reasons(clip, heard, decided),
                     None if decided is None else decided.note,
