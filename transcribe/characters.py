@@ -7,7 +7,6 @@ change; Python 3.11 would call Extensions H to J unassigned.
 
 from __future__ import annotations
 
-import enum
 import json
 import unicodedata
 from bisect import bisect_right
@@ -30,7 +29,7 @@ LONG_DASHES = "—―─━⸺⸻︱﹘"
 SHORT_DASHES = "–‒"
 TILDES = "~～〜∼〰˜"
 HYPHENS = "-‐‑﹣－⁃˗"
-QUOTES = "「」『』“”„‟«»‹›《》〈〉〝〞〟\"＂﹁﹂﹃﹄｢｣︽︾︿﹀"
+QUOTES = '「」『』“”„‟«»‹›《》〈〉〝〞〟"＂﹁﹂﹃﹄｢｣︽︾︿﹀'
 SINGLE_QUOTES = "‘’‚‛'＇"
 APOSTROPHES = "’ʼ´`‘ʹ′＇‛ʻˊ"
 OPENING_BRACKETS = "(（[［{｛【〔〖〘〚﹙﹛﹝⟨⟦⟪⦅｟❨❪❬❰❲❴︵︷︹︻"
@@ -49,6 +48,8 @@ BOXES = "□■▢☐〓◻◼▯▮"
 MUSIC = "♪♫♬♩♭♮♯"
 DIGIT_WORDS = "零〇一二三四五六七八九"
 NUMBER_WORDS = DIGIT_WORDS + "兩两十百千萬万億亿廿卅半幾几"
+# What the second bytes of UTF-8 become when they are read as Windows-1252 or Latin-1.
+CONTINUATIONS = "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ" + "".join(map(chr, range(0x80, 0xC0)))
 # The twelve code points of the compatibility block that are ordinary ideographs.
 UNIFIED_TWELVE = "﨎﨏﨑﨓﨔﨟﨡﨣﨤﨧﨨﨩"
 IDENTICAL_TO_HAN: Mapping[str, str] = {
@@ -57,65 +58,68 @@ IDENTICAL_TO_HAN: Mapping[str, str] = {
 }  # fmt: skip
 
 
-class Kind(enum.IntFlag):
-    """What a character can set off. A rule names the kinds that it looks for."""
+class Kind:
+    """What a character can set off, as bits. A rule names the kinds that it looks for.
 
-    HAN = enum.auto()
-    LATIN = enum.auto()
-    ACCENT = enum.auto()  # a Latin letter beyond ASCII, or a combining mark
-    MARK = enum.auto()  # one of the ruleset's own four marks
-    OTHER_MARK = enum.auto()  # one of the four in the other width
-    MARK_FORM = enum.auto()
-    SPACE = enum.auto()
-    OTHER_SPACE = enum.auto()
-    LINE_BREAK = enum.auto()
-    ENUMERATION = enum.auto()
-    COLON = enum.auto()
-    DOT = enum.auto()  # a full stop, half width
-    ELLIPSIS = enum.auto()
-    DASH = enum.auto()
-    TILDE = enum.auto()
-    HYPHEN = enum.auto()
-    QUOTE = enum.auto()
-    APOSTROPHE = enum.auto()
-    BRACKET = enum.auto()
-    ANGLE = enum.auto()
-    MIDDLE_DOT = enum.auto()
-    SYMBOL = enum.auto()
-    DIGIT = enum.auto()
-    WIDE_DIGIT = enum.auto()
-    OTHER_NUMBER = enum.auto()
-    PERCENT = enum.auto()
-    CURRENCY = enum.auto()
-    UNIT = enum.auto()
-    OPERATOR = enum.auto()
-    NUMBER_WORD = enum.auto()
-    ZERO = enum.auto()
-    NOT_NFC = enum.auto()
-    COMPAT_HAN = enum.auto()
-    WIDE_LATIN = enum.auto()
-    INVISIBLE = enum.auto()
-    BIDI = enum.auto()
-    PRIVATE = enum.auto()
-    SELECTOR = enum.auto()
-    BROKEN = enum.auto()
-    CONTROL = enum.auto()
-    LOOK_ALIKE = enum.auto()
-    FOREIGN = enum.auto()
-    EMOJI = enum.auto()
-    OTHER_VARIETY = enum.auto()
-    HIJACKED = enum.auto()
-    DESCRIPTION = enum.auto()
-    COMBINING = enum.auto()
-    MOJIBAKE = enum.auto()
-    REPEAT = enum.auto()
-    BOX = enum.auto()
-    MUSIC = enum.auto()
-    MASK = enum.auto()  # what people hide words behind
-    CROSS = enum.auto()  # x and y, typed for speech that was not understood
-    STOCK = enum.auto()  # occurs in subtitles' credits and in placeholders
-    WORDING = enum.auto()  # begins something in one of the ruleset's word lists
-    ALWAYS = enum.auto()  # every text, the empty one too
+    Plain integers: an enumeration's operators would cost more than the rules.
+    """
+
+    HAN = 1 << 0
+    LATIN = 1 << 1
+    ACCENT = 1 << 2  # a Latin letter beyond ASCII, or a combining mark
+    MARK = 1 << 3  # one of the ruleset's own four marks
+    OTHER_MARK = 1 << 4  # one of the four in the other width
+    MARK_FORM = 1 << 5
+    SPACE = 1 << 6
+    OTHER_SPACE = 1 << 7
+    LINE_BREAK = 1 << 8
+    ENUMERATION = 1 << 9
+    COLON = 1 << 10
+    DOT = 1 << 11  # a full stop, half width
+    ELLIPSIS = 1 << 12
+    DASH = 1 << 13
+    TILDE = 1 << 14
+    HYPHEN = 1 << 15
+    QUOTE = 1 << 16
+    APOSTROPHE = 1 << 17
+    BRACKET = 1 << 18
+    ANGLE = 1 << 19
+    MIDDLE_DOT = 1 << 20
+    SYMBOL = 1 << 21
+    DIGIT = 1 << 22
+    WIDE_DIGIT = 1 << 23
+    OTHER_NUMBER = 1 << 24
+    PERCENT = 1 << 25
+    CURRENCY = 1 << 26
+    UNIT = 1 << 27
+    OPERATOR = 1 << 28
+    NUMBER_WORD = 1 << 29
+    ZERO = 1 << 30
+    NOT_NFC = 1 << 31
+    COMPAT_HAN = 1 << 32
+    WIDE_LATIN = 1 << 33
+    INVISIBLE = 1 << 34
+    BIDI = 1 << 35
+    PRIVATE = 1 << 36
+    SELECTOR = 1 << 37
+    BROKEN = 1 << 38
+    CONTROL = 1 << 39
+    LOOK_ALIKE = 1 << 40
+    FOREIGN = 1 << 41
+    EMOJI = 1 << 42
+    OTHER_VARIETY = 1 << 43
+    HIJACKED = 1 << 44
+    DESCRIPTION = 1 << 45
+    COMBINING = 1 << 46
+    MOJIBAKE = 1 << 47
+    REPEAT = 1 << 48
+    BOX = 1 << 49
+    MUSIC = 1 << 50
+    MASK = 1 << 51  # what people hide words behind
+    CROSS = 1 << 52  # x and y, typed for speech that was not understood
+    STOCK = 1 << 53  # occurs in subtitles' credits and in placeholders
+    WORDING = 1 << 54  # begins something in one of the ruleset's word lists
+    ALWAYS = 1 << 55  # every text, the empty one too
 
 
 class Property(NamedTuple):
@@ -178,10 +182,6 @@ def varieties() -> tuple[Mapping[str, str], Mapping[str, str]]:
     return raw["simplified_only"], raw["traditional_only"]
 
 
-def _kinds_of(chars: Iterable[str], kind: Kind) -> dict[str, int]:
-    return dict.fromkeys(chars, int(kind))
-
-
 # Kinds that hang on the character alone, whatever the ruleset.
 SIGNS: dict[str, int] = {}
 for _chars, _kind in (
@@ -214,23 +214,23 @@ for _chars, _kind in (
     (BOXES, Kind.BOX | Kind.MIDDLE_DOT),
     (MUSIC, Kind.MUSIC | Kind.SYMBOL),
     (ZEROS, Kind.ZERO),
-    ("Oo", Kind.ZERO),
     (NUMBER_WORDS, Kind.NUMBER_WORD),
     ("*＊╳✕✖", Kind.SYMBOL | Kind.MASK),
     ("○◯●XOＸＯ", Kind.MASK),
     ("xXyY", Kind.CROSS),
     ("幕吝閱阅觀观鏡镜無无空靜静聲声沒没待略>", Kind.STOCK),
     ("锟烫屯", Kind.MOJIBAKE),
+    (CONTINUATIONS, Kind.MOJIBAKE),
     ("\ufffd", Kind.BROKEN),
 ):
     for _char in _chars:
-        SIGNS[_char] = SIGNS.get(_char, 0) | int(_kind)
-SIGNS["○"] |= int(Kind.BOX)
-SIGNS["〇"] |= int(Kind.ZERO)
-SIGNS["."] |= int(Kind.DOT)
-SIGNS["．"] |= int(Kind.DOT)
-SIGNS["。"] |= int(Kind.ELLIPSIS)
-SIGNS["."] |= int(Kind.ELLIPSIS)
+        SIGNS[_char] = SIGNS.get(_char, 0) | _kind
+SIGNS["○"] |= Kind.BOX
+SIGNS["〇"] |= Kind.ZERO
+SIGNS["."] |= Kind.DOT
+SIGNS["．"] |= Kind.DOT
+SIGNS["。"] |= Kind.ELLIPSIS
+SIGNS["."] |= Kind.ELLIPSIS
 
 
 def is_latin(char: str) -> bool:
@@ -258,72 +258,70 @@ def base_kind(char: str) -> int:
     point = ord(char)
     sign = SIGNS.get(char, 0)
     if "\u4e00" <= char <= "\u9fff":
-        return sign | int(Kind.HAN) | (int(Kind.LOOK_ALIKE) if char == "丶" else 0)
+        return sign | Kind.HAN | (Kind.LOOK_ALIKE if char == "丶" else 0)
     if point < 0x80 and char.isalpha():
-        return sign | int(Kind.LATIN)
+        return sign | Kind.LATIN
     if char in "ＸＯ":
-        return sign | int(Kind.LATIN | Kind.ACCENT | Kind.WIDE_LATIN)
+        return sign | (Kind.LATIN | Kind.ACCENT | Kind.WIDE_LATIN)
     category, script, emoji = properties(char)
     kind = sign
     if point >= 0x80 and not unicodedata.is_normalized("NFC", char):
         compat = script == "Han" and category == "Lo"
         kind |= int(Kind.COMPAT_HAN if compat else Kind.NOT_NFC)
     if category in ("Cn", "Cs") or point & 0xFFFE == 0xFFFE:
-        return kind | int(Kind.BROKEN)
+        return kind | Kind.BROKEN
     if category == "Co":
-        return kind | int(Kind.PRIVATE)
+        return kind | Kind.PRIVATE
     if 0xFE00 <= point <= 0xFE0F or 0xE0100 <= point <= 0xE01EF or char in "\u180b\u180c\u180d\u180f":
-        return kind | int(Kind.SELECTOR)
-    if kind & int(Kind.INVISIBLE | Kind.BIDI | Kind.LINE_BREAK | Kind.SPACE | Kind.OTHER_SPACE):
+        return kind | Kind.SELECTOR
+    if kind & (Kind.INVISIBLE | Kind.BIDI | Kind.LINE_BREAK | Kind.SPACE | Kind.OTHER_SPACE):
         return kind
     if category == "Cc" or char == "\ufffd" or 0xFFF9 <= point <= 0xFFFB or 0xE0000 <= point <= 0xE007F:
         return kind | int(Kind.BROKEN if char == "\ufffd" else Kind.CONTROL)
-    if emoji and point > 0xFF and not kind & int(Kind.MARK_FORM | Kind.TILDE | Kind.MIDDLE_DOT):
-        return kind | int(Kind.EMOJI)
+    if emoji and point > 0xFF and not kind & (Kind.MARK_FORM | Kind.TILDE | Kind.MIDDLE_DOT):
+        return kind | Kind.EMOJI
     if script == "Han" and category == "Lo" or char == "〇":
-        return kind | int(Kind.HAN)
+        return kind | Kind.HAN
     if category[0] == "M":
         foreign = script not in ("Inherited", "Common")
-        return kind | int(Kind.COMBINING | Kind.ACCENT) | (int(Kind.FOREIGN) if foreign else 0)
+        return kind | (Kind.COMBINING | Kind.ACCENT) | (Kind.FOREIGN if foreign else 0)
     if script == "Latin" and category[0] == "L":
         return kind | _latin_kind(char, category)
-    if kind:
-        return kind | (int(Kind.LOOK_ALIKE | Kind.FOREIGN) if char in IDENTICAL_TO_HAN else 0)
+    if kind & ~Kind.MOJIBAKE:
+        return kind | ((Kind.LOOK_ALIKE | Kind.FOREIGN) if char in IDENTICAL_TO_HAN else 0)
     if 0x2E80 <= point <= 0x2FDF or 0x31C0 <= point <= 0x31EF:
-        return int(Kind.LOOK_ALIKE)
+        return Kind.LOOK_ALIKE
     if char in IDENTICAL_TO_HAN:
-        return int(Kind.LOOK_ALIKE | Kind.FOREIGN)
-    return _other_kind(point, category, script)
+        return Kind.LOOK_ALIKE | Kind.FOREIGN
+    return kind | _other_kind(point, category, script)
 
 
 def _latin_kind(char: str, category: str) -> int:
-    kind = int(Kind.LATIN | Kind.ACCENT)
+    kind = Kind.LATIN | Kind.ACCENT
     if is_latin(char):
-        return kind | (int(Kind.MOJIBAKE) if "\xc2" <= char <= "\xf4" else 0) | (
-            int(Kind.LOOK_ALIKE) if char == "\u0131" else 0
-        )
+        return kind | (Kind.LOOK_ALIKE if char == "\u0131" else 0)
     if "\uff21" <= char <= "\uff5a" or "\ufb00" <= char <= "\ufb06" or char in "ĳĲŉǆǅǄǉǈǇǌǋǊǳǲǱ":
-        return kind | int(Kind.WIDE_LATIN)
+        return kind | Kind.WIDE_LATIN
     if category == "Nl":
-        return int(Kind.OTHER_NUMBER)
-    return int(Kind.LOOK_ALIKE | Kind.LATIN | Kind.ACCENT)
+        return Kind.OTHER_NUMBER
+    return Kind.LOOK_ALIKE | Kind.LATIN | Kind.ACCENT
 
 
 def _other_kind(point: int, category: str, script: str) -> int:
     if category in ("Nd", "Nl", "No") or 0x3220 <= point <= 0x3247 or 0x3280 <= point <= 0x32B0:
-        return int(Kind.OTHER_NUMBER)
+        return Kind.OTHER_NUMBER
     if 0x32C0 <= point <= 0x32CB or 0x3358 <= point <= 0x3370 or 0x33E0 <= point <= 0x33FE:
-        return int(Kind.OTHER_NUMBER)  # telegraph symbols for months, hours and days
+        return Kind.OTHER_NUMBER  # telegraph symbols for months, hours and days
     if 0x3371 <= point <= 0x33DF or 0x3300 <= point <= 0x3357 or 0x32CC <= point <= 0x32CF:
-        return int(Kind.UNIT)
+        return Kind.UNIT
     if category == "Sc":
-        return int(Kind.CURRENCY)
+        return Kind.CURRENCY
     if category == "Sm":
-        return int(Kind.OPERATOR)
+        return Kind.OPERATOR
     if category[0] in "LM" and script not in ("Common", "Inherited"):
-        return int(Kind.FOREIGN)
+        return Kind.FOREIGN
     if category == "Cf":
         return int(Kind.FOREIGN if script not in ("Common", "Inherited") else Kind.CONTROL)
     if category[0] == "L":
-        return int(Kind.FOREIGN)
-    return int(Kind.SYMBOL)
+        return Kind.FOREIGN
+    return Kind.SYMBOL

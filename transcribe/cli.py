@@ -61,7 +61,14 @@ class _Linter:
     """One run over one file: counts, prints, and writes the mended lines somewhere."""
 
     def __init__(
-        self, path: str, orth: Orthography, style: str, language: Language, *, diff: bool, report_to_stderr: bool
+        self,
+        path: str,
+        orth: Orthography,
+        style: str,
+        language: Language,
+        *,
+        diff: bool,
+        report_to_stderr: bool,
     ) -> None:
         self.path = "<stdin>" if path == "-" else path
         self.orth, self.style, self.language = orth, style, language
@@ -110,7 +117,9 @@ class _Linter:
         self.unreadable += 1
         self.codes[error.code] += 1
         if self.style == "json":
-            self.say(report.as_json({"id": line.id, "line": line.number, "error": error.as_json(self.language)}))
+            self.say(
+                report.as_json({"id": line.id, "line": line.number, "error": error.as_json(self.language)})
+            )
         else:
             write = report.error_as_github if self.style == "github" else report.error_as_text
             self.say(write(self.path, line, error, self.language))
@@ -192,7 +201,9 @@ def lint(ctx: click.Context, path: str, ruleset: str, **options: Any) -> None:
     if options["statistics"]:
         from transcribe import report
 
-        click.echo(report.statistics(linter.codes, options["language"]), err=options["style"] == "json" or to_stderr)
+        click.echo(
+            report.statistics(linter.codes, options["language"]), err=options["style"] == "json" or to_stderr
+        )
     if options["style"] == "text" and sys.stderr.isatty():
         click.echo(linter.summary(fix=fix), err=True)
     ctx.exit(linter.status(fix=fix))
@@ -265,7 +276,9 @@ def _utterances(path: str) -> dict[object, str]:
     """Texts by id; a line that cannot be read ends the comparison."""
     found: dict[object, str] = {}
     with _opened(path) as stream:
-        for line in lines.read(cast("IO[bytes]", stream), jsonl=True if path.endswith(lines.JSONL_SUFFIXES) else None):
+        for line in lines.read(
+            cast("IO[bytes]", stream), jsonl=True if path.endswith(lines.JSONL_SUFFIXES) else None
+        ):
             if line.error is not None:
                 raise line.error
             key = line.id if isinstance(line.id, str | int) else line.number

@@ -58,14 +58,16 @@ class Comparison:
             "syllable_error_rate_without_tone": round(self.toneless.rate, 4),
             "identical": sum(row.counts.errors == 0 for row in self.rows),
             "punctuation_f1": {
-                mark: None if counts.f1 is None else round(counts.f1, 4) for mark, counts in self.marks.items()
+                mark: None if counts.f1 is None else round(counts.f1, 4)
+                for mark, counts in self.marks.items()
             },
         }
 
     def as_text(self) -> str:
         """For people."""
         marks = "  ".join(
-            f"{mark} {'-' if counts.f1 is None else f'{counts.f1:.2f}'}" for mark, counts in self.marks.items()
+            f"{mark} {'-' if counts.f1 is None else f'{counts.f1:.2f}'}"
+            for mark, counts in self.marks.items()
         )
         same = sum(row.counts.errors == 0 for row in self.rows)
         return "\n".join(
@@ -102,6 +104,8 @@ def compare(
         rows,
         agreement.total(row.counts for row in rows),
         agreement.total(agreement.syllable_errors(a, second[key], orth) for key, a in first.items()),
-        agreement.total(agreement.syllable_errors(a, second[key], orth, tone=False) for key, a in first.items()),
+        agreement.total(
+            agreement.syllable_errors(a, second[key], orth, tone=False) for key, a in first.items()
+        ),
         marks,
     )

@@ -91,7 +91,9 @@ def recogniser(
 
 
 @pair_rule("L009", severity="warning")
-def reviewer(text: str, reviewed: str, ruleset: str | Orthography, *, cap: float = REVIEW_CAP) -> list[Finding]:
+def reviewer(
+    text: str, reviewed: str, ruleset: str | Orthography, *, cap: float = REVIEW_CAP
+) -> list[Finding]:
     """Transcriber and reviewer differ in at most one token of twenty.
 
     Why: more is worth a third person's ear, or a talk about the rules.

@@ -99,6 +99,7 @@ class Clip:
 NO_CLIP = Clip()
 TextCheck = Callable[[str, Orthography], Iterable[Hit]]
 ClipCheck = Callable[[str, Orthography, Clip], Iterable[Hit]]
+Gate = Callable[[str, Orthography], frozenset[str]]
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ class Rule:
     clip_check: ClipCheck | None = None
     claims: bool = False
     needs_clip: bool = False
-    gate: Callable[[str, Orthography], frozenset[str]] | None = None
+    gate: Gate | None = None
 
 
 RULES: dict[str, Rule] = {}
@@ -130,12 +131,12 @@ def rule(
     code: str,
     *,
     stage: Stage,
-    on: Kind,
+    on: int,
     fix: Remedy,
     severity: Severity = "error",
     applies: Callable[[Orthography], bool] = _everywhere,
     claims: bool = True,
-    gate: Callable[[str, Orthography], frozenset[str]] | None = None,
+    gate: Gate | None = None,
 ) -> Callable[[TextCheck], TextCheck]:
     """Register a rule.
 
@@ -145,7 +146,7 @@ def rule(
         Family letter and three digits; never reused.
     stage : Stage
         When it runs.
-    on : Kind
+    on : int
         The rule runs only on a text in which one of these kinds occurs.
     fix : {"safe", "ask", "mixed", "none"}
         What the rule offers, for the catalogue. Each hit says it for itself.
@@ -162,7 +163,7 @@ def rule(
 
     def register(check: TextCheck) -> TextCheck:
         doc = check.__doc__ or ""
-        _add(Rule(code, stage, int(on), fix, severity, applies, doc, check, claims=claims, gate=gate))
+        _add(Rule(code, stage, on, fix, severity, applies, doc, check, claims=claims, gate=gate))
         return check
 
     return register
@@ -175,7 +176,7 @@ def clip_rule(
 
     def register(check: ClipCheck) -> ClipCheck:
         doc = check.__doc__ or ""
-        on = int(Kind.ALWAYS)
+        on = Kind.ALWAYS
         _add(Rule(code, Stage.END, on, fix, severity, _everywhere, doc, None, check, needs_clip=needs_clip))
         return check
 
@@ -349,7 +350,29 @@ class _Examination:
         self.claims = merged
 
 
-def _plan(orth: Orthography, mask: int) -> tuple[tuple[Stage, tuple[Rule, ...]], ...]:
+class _Step(NamedTuple):
+    """The rules of one stage that have something to look for in a text."""
+
+    stage: Stage
+    rules: tuple[tuple[Rule, TextCheck], ...]
+    gated: tuple[tuple[Gate, Mapping[str, tuple[Rule, TextCheck]]], ...]
+    clip_rules: tuple[tuple[Rule, ClipCheck], ...]
+
+
+def _step(stage: Stage, rules: list[Rule]) -> _Step:
+    gates: dict[Gate, dict[str, tuple[Rule, TextCheck]]] = {}
+    for each in rules:
+        if each.gate is not None and each.check is not None:
+            gates.setdefault(each.gate, {})[each.code] = (each, each.check)
+    return _Step(
+        stage,
+        tuple((each, each.check) for each in rules if each.check is not None and each.gate is None),
+        tuple(gates.items()),
+        tuple((each, each.clip_check) for each in rules if each.clip_check is not None),
+    )
+
+
+def _plan(orth: Orthography, mask: int) -> tuple[_Step, ...]:
     """The rules to run on a text whose kinds are `mask`, stage by stage."""
     plan = orth.plans.get(mask)
     if plan is None:
@@ -357,22 +380,24 @@ def _plan(orth: Orthography, mask: int) -> tuple[tuple[Stage, tuple[Rule, ...]],
         for found in catalogue().values():
             if found.on & mask and found.applies(orth) and orth.severities.get(found.code) != "off":
                 stages.setdefault(found.stage, []).append(found)
-        plan = tuple((stage, tuple(stages[stage])) for stage in sorted(stages))
+        plan = tuple(_step(stage, stages[stage]) for stage in sorted(stages))
         orth.plans[mask] = plan
     return plan
 
 
-def _hits(rules: tuple[Rule, ...], text: str, orth: Orthography, clip: Clip) -> list[tuple[Rule, Hit]]:
+def _hits(step: _Step, text: str, orth: Orthography, clip: Clip) -> list[tuple[Rule, Hit]]:
     found: list[tuple[Rule, Hit]] = []
-    for each in rules:
-        if each.gate is not None and each.code not in each.gate(text, orth):
-            continue
-        if each.check is not None:
-            for hit in each.check(text, orth):
-                found.append((each, hit))
-        elif each.clip_check is not None and (clip is not NO_CLIP or not each.needs_clip):
-            for hit in each.clip_check(text, orth, clip):
-                found.append((each, hit))
+    for each, check_text in step.rules:
+        for hit in check_text(text, orth):
+            found.append((each, hit))
+    for gate, gated in step.gated:
+        for code in gate(text, orth):
+            if code in gated:
+                each, check_text = gated[code]
+                found += [(each, hit) for hit in check_text(text, orth)]
+    for each, check_clip in step.clip_rules:
+        if clip is not NO_CLIP or not each.needs_clip:
+            found += [(each, hit) for hit in check_clip(text, orth, clip)]
     return found
 
 
@@ -389,12 +414,13 @@ def _examine(text: str, orth: Orthography, clip: Clip) -> _Examination | None:
         again = True
         while again:
             again = False
-            for number, rules in _plan(orth, mask):
+            for step in _plan(orth, mask):
+                number = step.stage
                 if number < stage:
                     continue
                 steps = steps + 1 if number == stage else 1
                 stage = number
-                hits = _hits(rules, text, orth, clip)
+                hits = _hits(step, text, orth, clip)
                 if not hits:
                     continue
                 if work is None:

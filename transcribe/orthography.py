@@ -178,28 +178,28 @@ class Kinds(dict[str, int]):
     """Kinds of characters under one ruleset, as integers, filled on demand."""
 
     def __init__(self, orth: Orthography) -> None:
-        super().__init__(dict.fromkeys(orth.marks, int(Kind.MARK)))
+        super().__init__(dict.fromkeys(orth.marks, Kind.MARK))
         for char in orth.marks:
-            self[char] |= characters.SIGNS.get(char, 0) & ~int(Kind.OTHER_MARK)
+            self[char] |= characters.SIGNS.get(char, 0) & ~Kind.OTHER_MARK
         self._orth = orth
 
     def __missing__(self, char: str) -> int:
         orth = self._orth
         kind = characters.base_kind(char)
-        if kind & int(Kind.HAN) and not orth.han:
-            kind |= int(Kind.FOREIGN)
+        if kind & Kind.HAN and not orth.han:
+            kind |= Kind.FOREIGN
         if char in orth.foreign_variety:
-            kind |= int(Kind.OTHER_VARIETY)
+            kind |= Kind.OTHER_VARIETY
         if char in orth.hijacked:
-            kind |= int(Kind.HIJACKED)
+            kind |= Kind.HIJACKED
         if char in orth.wording:
-            kind |= int(Kind.WORDING)
+            kind |= Kind.WORDING
         self[char] = kind
         return kind
 
     def mask(self, text: str) -> int:
         """All kinds that occur in `text`."""
-        found = int(Kind.ALWAYS)
+        found = Kind.ALWAYS
         for char in set(text):
             found |= self[char]
         return found

@@ -36,7 +36,11 @@ LABELS: Mapping[str, Mapping[Language, str]] = {
 }
 REMEDIES: Mapping[str, Mapping[Language, str]] = {
     "safe": {"en": "automatic", "zh-Hant": "自動修正", "zh-Hans": "自动修正"},
-    "ask": {"en": "suggested, a person decides", "zh-Hant": "提供建議，由人決定", "zh-Hans": "提供建议，由人决定"},
+    "ask": {
+        "en": "suggested, a person decides",
+        "zh-Hant": "提供建議，由人決定",
+        "zh-Hans": "提供建议，由人决定",
+    },
     "mixed": {
         "en": "automatic where certain, otherwise a person decides",
         "zh-Hant": "確定時自動修正，否則由人決定",

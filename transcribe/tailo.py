@@ -308,9 +308,7 @@ def _capital_n_is_nasal(decomposed: str, at: int) -> bool:
     return before.islower() or before in _TONES
 
 
-def _split(
-    spelled: str, *, poj: bool, doubled_n: bool, dotted: bool
-) -> tuple[str, str, bool] | None:
+def _split(spelled: str, *, poj: bool, doubled_n: bool, dotted: bool) -> tuple[str, str, bool] | None:
     """Onset and final in Tâi-lô letters, and whether the letters were the other orthography's."""
     tailo = _onset_and_final(spelled, ONSETS, FINALS)
     from_poj = _from_poj(spelled)
@@ -354,9 +352,7 @@ def _from_poj(spelled: str) -> tuple[str, str] | None:
     return None
 
 
-def _onset_and_final(
-    spelled: str, onsets: frozenset[str], finals: frozenset[str]
-) -> tuple[str, str] | None:
+def _onset_and_final(spelled: str, onsets: frozenset[str], finals: frozenset[str]) -> tuple[str, str] | None:
     """The split of a syllable: the longest onset that leaves a final."""
     for length in (3, 2, 1, 0):
         if spelled[:length] in onsets and len(spelled) > length and spelled[length:] in finals:

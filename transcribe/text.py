@@ -39,7 +39,9 @@ def class_of(wanted: characters.Wanted, skip: str = "") -> str:
     for start, end in characters.runs(wanted):
         if skipped and skipped.match(chr(start)):
             continue
-        parts.append(f"{re.escape(chr(start))}-{re.escape(chr(end))}" if end > start else re.escape(chr(start)))
+        parts.append(
+            f"{re.escape(chr(start))}-{re.escape(chr(end))}" if end > start else re.escape(chr(start))
+        )
     return "".join(parts)
 
 

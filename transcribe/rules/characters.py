@@ -37,7 +37,7 @@ def _unnormalised(text: str, orth: Orthography) -> Iterable[tuple[int, int, str,
     if len(text) <= _QUICK and unicodedata.is_normalized("NFC", text):
         return
     kinds = orth.kinds
-    odd = int(Kind.NOT_NFC | Kind.COMPAT_HAN)
+    odd = Kind.NOT_NFC | Kind.COMPAT_HAN
     singles = {char for char in set(text) if kinds[char] & odd}
     if singles:
         for at, char in enumerate(text):

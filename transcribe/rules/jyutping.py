@@ -19,10 +19,7 @@ FINALS = frozenset(
     """.split()
 )
 SYLLABLES = frozenset(
-    onset + final
-    for onset in ONSETS
-    for final in FINALS
-    if final not in ("m", "ng") or onset in ("", "h")
+    onset + final for onset in ONSETS for final in FINALS if final not in ("m", "ng") or onset in ("", "h")
 )
 _TOKEN = re.compile(f"[{texts.LETTERS}]+[0-9]*")
 _TONE_FORMS = re.compile("(?<=[A-Za-z])[¹²³⁴⁵⁶１-６]")
@@ -45,7 +42,10 @@ def tone_places(text: str) -> frozenset[int]:
     places = set()
     for match in _TOKEN.finditer(text):
         for piece in re.finditer("[A-Za-z]+[0-9]", match[0]):
-            if is_syllable(piece[0]) and not text[match.start() + piece.end() : match.start() + piece.end() + 1].isdigit():
+            if (
+                is_syllable(piece[0])
+                and not text[match.start() + piece.end() : match.start() + piece.end() + 1].isdigit()
+            ):
                 places.add(match.start() + piece.end() - 1)
     return frozenset(places)
 

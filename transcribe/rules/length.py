@@ -118,8 +118,10 @@ def density_of_marks(text: str, orth: Orthography) -> Iterable[Hit]:
     """
     if len(text) < DENSE_FROM:
         return
-    count = sum(text.count(mark) for mark in orth.marks)
-    if len(text) < SPARSE_FROM and count * 3 <= len(text):
+    comma, stop, question, exclamation = orth.marks
+    count = text.count(comma) + text.count(stop) + text.count(question) + text.count(exclamation)
+    fewest = len(text) // 2 if orth.han else text.count(" ") + 1  # syllables, about
+    if count * 2 <= fewest and count * SPARSE_FROM >= len(text):
         return
     spoken = texts.syllables(text, orth)
     if spoken >= SPARSE_FROM and count * SPARSE_FROM < spoken or spoken >= DENSE_FROM and count * 2 > spoken:

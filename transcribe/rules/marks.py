@@ -13,7 +13,10 @@ from transcribe.orthography import Orthography
 
 _RUN = {True: re.compile(f"[{FULL_MARKS}]{{2,}}"), False: re.compile(f"[{HALF_MARKS}]{{2,}}")}
 _REPEATED = {True: re.compile(f"([{FULL_MARKS}])\\1+"), False: re.compile(f"([{HALF_MARKS}])\\1+")}
-_LEADING = {True: re.compile(f"[ {FULL_MARKS}]*[{FULL_MARKS}]"), False: re.compile(f"[ {HALF_MARKS}]*[{HALF_MARKS}]")}
+_LEADING = {
+    True: re.compile(f"[ {FULL_MARKS}]*[{FULL_MARKS}]"),
+    False: re.compile(f"[ {HALF_MARKS}]*[{HALF_MARKS}]"),
+}
 MAX_WITHOUT_MARK, MAX_WITHOUT_END = 60, 100  # syllables
 
 
@@ -44,7 +47,9 @@ def mixed_run(text: str, orth: Orthography) -> Iterable[Hit]:
     """
     for match in _RUN[orth.full].finditer(text):
         if len(set(match[0])) > 1:
-            yield mend(*match.span(), next(mark for mark in orth.marks[2:] + orth.marks[1::-1] if mark in match[0]))
+            yield mend(
+                *match.span(), next(mark for mark in orth.marks[2:] + orth.marks[1::-1] if mark in match[0])
+            )
 
 
 @rule("P008", stage=Stage.RUNS, on=Kind.MARK, fix="safe")
@@ -116,4 +121,4 @@ def marks_only(text: str, orth: Orthography) -> Iterable[Hit]:
         yield Hit(0, len(text))
 
 
-_OTHER = int(Kind.FOREIGN | Kind.EMOJI | Kind.BROKEN | Kind.PRIVATE | Kind.LOOK_ALIKE | Kind.CONTROL)
+_OTHER = Kind.FOREIGN | Kind.EMOJI | Kind.BROKEN | Kind.PRIVATE | Kind.LOOK_ALIKE | Kind.CONTROL

@@ -69,7 +69,9 @@ def _value(number: str) -> str:
             gap = bool(out)
             continue
         one_ten = each == "1" and place == 1 and not out
-        out += ("零" if gap else "") + ("" if one_ten else _DIGIT_READING[each]) + ["", "十", "百", "千"][place]
+        out += (
+            ("零" if gap else "") + ("" if one_ten else _DIGIT_READING[each]) + ["", "十", "百", "千"][place]
+        )
         gap = False
     return out or "零"
 
@@ -83,7 +85,9 @@ def full_width_digit(text: str, orth: Orthography) -> Iterable[Hit]:
     Good: ``五樓到了。``
     """
     for start, end in _spans(_WIDE, text):
-        plain = text[start:end].translate(dict(zip(map(ord, "０１２３４５６７８９"), "0123456789", strict=True)))
+        plain = text[start:end].translate(
+            dict(zip(map(ord, "０１２３４５６７８９"), "0123456789", strict=True))
+        )
         yield ask(start, end, *_readings(plain, orth))
 
 
@@ -147,6 +151,8 @@ _UNIT_LETTERS = (
     "km/h|km/hr|m/s|kph|mph|kcal|cal|kWh|kwh|kHz|MHz|GHz|Hz|hz|mmHg|kPa|hPa|km²|km2|cm²|cm2|m²|m2|m³|m3|km|KM|Km|cm|CM|mm|MM"
     "|kg|KG|Kg|mg|ml|ML|mL|cc|CC|lb|lbs|oz|ft|KB|kb|MB|mb|GB|gb|TB|tb|kW|mAh|ppm|PM2|dB|db|g|m|l|L|w|W|V|v|s|h|hr|hrs|min|sec"
 )
+_UNIT_SET = frozenset(_UNIT_LETTERS.split("|"))
+_WORD_ENDS = re.compile("[ ,.?!-]+")
 _UNIT = re.compile(f"(?<=[{_D}{_WORDS}多]) ?(?:{_UNIT_LETTERS})(?![A-Za-z])")
 _UNIT_ENGLISH = re.compile(
     "(?<![A-Za-z])(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|sixty|"
@@ -158,7 +164,7 @@ _UNIT_SIGN = re.compile("[℃℉°˚′″‴㎀-㏟㌀-㍗㋌-㋏]+[CFcf]?(?![A
 @rule(
     "N006",
     stage=Stage.NUMBERS,
-    on=Kind.UNIT | Kind.NUMBER_WORD | Kind.DIGIT | Kind.WIDE_DIGIT | Kind.LATIN,
+    on=Kind.UNIT | Kind.LATIN,
     fix="ask",
 )
 def unit_sign(text: str, orth: Orthography) -> Iterable[Hit]:
@@ -168,9 +174,11 @@ def unit_sign(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``跑了五km。``
     Good: ``跑了五公里。``
     """
-    for pattern in (_UNIT, _UNIT_SIGN):
-        yield from (ask(start, end, *_unit_words(text[start:end], orth)) for start, end in _spans(pattern, text))
-    if not orth.han and orth.romanisation == "none":
+    lettered = orth.han or _ANY_DIGIT.search(text) is not None
+    for pattern in (_UNIT, _UNIT_SIGN) if lettered else (_UNIT_SIGN,):
+        for start, end in _spans(pattern, text):
+            yield ask(start, end, *_unit_words(text[start:end], orth))
+    if orth.romanisation == "none" and not orth.han and not _UNIT_SET.isdisjoint(_WORD_ENDS.split(text)):
         for match in _UNIT_ENGLISH.finditer(text):
             yield Hit(*match.span(1))
 
@@ -179,9 +187,11 @@ def _unit_words(found: str, orth: Orthography) -> tuple[str, ...]:
     if not orth.han:
         return ()
     known = _UNIT_WORDS.get(found.strip(), ())
-    return tuple(each.replace("釐", "厘").replace("攝", "摄").replace("時", "时") for each in known) if (
-        orth.variety == "simplified"
-    ) else known
+    return (
+        tuple(each.replace("釐", "厘").replace("攝", "摄").replace("時", "时") for each in known)
+        if (orth.variety == "simplified")
+        else known
+    )
 
 
 _UNIT_WORDS: dict[str, tuple[str, ...]] = {
@@ -263,13 +273,16 @@ def address(text: str, orth: Orthography) -> Iterable[Hit]:
     Good: ``就是 example 點 com。``
     """
     yield from (Hit(start, end) for start, end in mail_addresses(text))
-    if "." in text or "://" in text:
+    if -1 < text.find(".") < len(text) - 1 or "://" in text:
         yield from (Hit(start, end) for start, end in _spans(_WEB, text))
 
 
 _OPERATORS = "+＋−±×÷=＝≠≈≤≥√∞∑∫≒≡﹢﹦"
 _OPERATOR = re.compile(f"[{_OPERATORS}]+|(?<={_NUMBER}) ?[<>＜＞*＊/／^] ?(?={_NUMBER})")
-_MINUS = re.compile(f"(?<![A-Za-z{_D}{_WORDS}-])[-－](?=[{_D}])|(?:^|(?<=[是到約约為为])|(?<=[，。？！ ]))[-－](?=[{_WORDS}])")
+_SIGNS_OF_ARITHMETIC = re.compile(f"[{_OPERATORS}<>＜＞*＊/／^]")
+_MINUS = re.compile(
+    f"(?<![A-Za-z{_D}{_WORDS}-])[-－](?=[{_D}])|(?:^|(?<=[是到約约為为])|(?<=[，。？！ ]))[-－](?=[{_WORDS}])"
+)
 
 
 @rule("N009", stage=Stage.NUMBERS, on=Kind.OPERATOR | Kind.HYPHEN | Kind.SYMBOL, fix="ask")
@@ -280,14 +293,24 @@ def operator(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``一＋一等於二。``
     Good: ``一加一等於二。``
     """
-    for start, end in _spans(_OPERATOR, text):
+    arithmetic = _SIGNS_OF_ARITHMETIC.search(text) is not None
+    for start, end in _spans(_OPERATOR, text) if arithmetic else ():
         yield ask(start, end, *_OPERATOR_WORDS.get(text[start:end].strip(), ()) if orth.han else ())
-    if "-" in text or "－" in text:
+    if ("-" in text or "－" in text) and (orth.han or _ANY_DIGIT.search(text)):
         for start, end in _spans(_MINUS, text):
-            yield ask(start, end, *(("負", "零下", "減") if orth.variety != "simplified" else ("负", "零下", "减")))
+            yield ask(
+                start, end, *(("負", "零下", "減") if orth.variety != "simplified" else ("负", "零下", "减"))
+            )
 
 
-_OPERATOR_WORDS = {"+": ("加",), "＋": ("加",), "×": ("乘", "乘以"), "÷": ("除以",), "=": ("等於",), "＝": ("等於",)}
+_OPERATOR_WORDS = {
+    "+": ("加",),
+    "＋": ("加",),
+    "×": ("乘", "乘以"),
+    "÷": ("除以",),
+    "=": ("等於",),
+    "＝": ("等於",),
+}
 
 _SEPARATOR = re.compile(
     f"(?<=[{_FACTS}])(?:[.．﹒·・‧~～〜–—－/／-]| ?[~～〜–—] ?)(?=[{_FACTS}])|(?<=[{_D}])[,，](?=[{_D}]{{3}})"
@@ -305,7 +328,13 @@ def separator_in_number(text: str, orth: Orthography) -> Iterable[Hit]:
     simplified = orth.variety == "simplified"
     for start, end in _spans(_SEPARATOR, text):
         sign = text[start:end].strip()
-        words = ("点" if simplified else "點",) if sign in ".．﹒·・‧" else ("到", "至") if sign in "~～〜–—－-" else ()
+        words = (
+            ("点" if simplified else "點",)
+            if sign in ".．﹒·・‧"
+            else ("到", "至")
+            if sign in "~～〜–—－-"
+            else ()
+        )
         yield ask(start, end, *(words if orth.han else ()))
 
 
@@ -316,7 +345,7 @@ _ZERO = re.compile(
 )
 
 
-@rule("N012", stage=Stage.CHARACTERS, on=Kind.ZERO, fix="ask")
+@rule("N012", stage=Stage.CHARACTERS, on=Kind.ZERO | Kind.NUMBER_WORD, fix="ask")
 def zero_look_alike(text: str, orth: Orthography) -> Iterable[Hit]:
     """Zero is a word: 零, or 〇 where it has one reading.
 
@@ -324,15 +353,20 @@ def zero_look_alike(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``二○二四年。``
     Good: ``二零二四年。``
     """
-    for start, end in _spans(_ZERO, text):
-        yield ask(start, end, *(word * (end - start) for word in (("零", "〇") if orth.zero else ("零", "空"))))
-    if not orth.zero and orth.han:
+    circled = "O" in text or "o" in text or "○" in text or "◯" in text or "Ｏ" in text
+    for start, end in _spans(_ZERO, text) if circled else ():
+        yield ask(
+            start, end, *(word * (end - start) for word in (("零", "〇") if orth.zero else ("零", "空")))
+        )
+    if not orth.zero and "〇" in text and orth.han:
         for at, char in enumerate(text):
             if char == "〇":
                 yield ask(at, at + 1, "零", "空")
 
 
-_SPOKEN_DIGITS = re.compile("[零〇一二三四五六七八九么幺洞拐勾兩两](?:[，、, ]?[零〇一二三四五六七八九么幺洞拐勾兩两]){7,}")
+_SPOKEN_DIGITS = re.compile(
+    "[零〇一二三四五六七八九么幺洞拐勾兩两](?:[，、, ]?[零〇一二三四五六七八九么幺洞拐勾兩两]){7,}"
+)
 _ENGLISH_DIGITS = re.compile(
     "(?<![A-Za-z])(?:(?:oh|zero|one|two|three|four|five|six|seven|eight|nine)[ ,-]{1,2}){7,}"
     "(?:oh|zero|one|two|three|four|five|six|seven|eight|nine)(?![A-Za-z])",
@@ -343,6 +377,9 @@ _HOKKIEN_DIGITS = re.compile(
     "(?:khòng|lîng|it|jī|nn̄g|sann|sam|sì|sù|gōo|ngóo|la̍k|lio̍k|tshit|peh|pat|káu|kiú|tsi̍t)",
     re.IGNORECASE,
 )
+_ENGLISH_WORDS = frozenset("oh zero one two three four five six seven eight nine".split())
+_HOKKIEN_WORDS = frozenset("khòng lîng it jī nn̄g sann sam sì sù gōo ngóo la̍k lio̍k tshit peh pat káu kiú tsi̍t".split())
+_ANY_DIGIT = re.compile(f"[{_D}]")
 _COUNTING = "一二三四五六七八九"
 
 
@@ -355,11 +392,13 @@ def personal_data(text: str, orth: Orthography) -> Iterable[Hit]:
     Good: ``電話開頭是零九一二，後面我忘記了。``
     """
     yield from (Hit(start, end) for start, end in mail_addresses(text))
-    yield from (Hit(start, end) for start, end in private_numbers(text))
+    if _ANY_DIGIT.search(text):
+        yield from (Hit(start, end) for start, end in private_numbers(text))
     for match in _SPOKEN_DIGITS.finditer(text):
         digits = re.sub("[，、, ]", "", match[0])
         if len(digits) == len(match[0]) or digits != _COUNTING[: len(digits)]:
             yield Hit(*match.span())
-    if not orth.han and text.count(" ") + text.count("-") + text.count(",") > 6:
+    words = _HOKKIEN_WORDS if orth.hokkien else _ENGLISH_WORDS
+    if not orth.han and sum(map(words.__contains__, _WORD_ENDS.split(text.casefold()))) > 7:
         pattern = _HOKKIEN_DIGITS if orth.hokkien else _ENGLISH_DIGITS
         yield from (Hit(start, end) for start, end in _spans(pattern, text))

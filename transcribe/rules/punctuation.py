@@ -52,6 +52,9 @@ _ELLIPSIS = re.compile("(?:[…⋯‥︙︰]|。{3,}|\\.{3,}|．{3,}|[·・‧]{
 _MAY_END = ("etc.", "vs.", "Inc.", "Ltd.", "Corp.")
 
 
+_ELLIPSIS_SIGN = re.compile("[…⋯‥︙︰．·・‧]")
+
+
 def _dots_of_words(text: str, orth: Orthography) -> list[tuple[int, int]]:
     """Spans whose dots belong to a word: abbreviations, dotted letters, names of files."""
     first = text.find(".")
@@ -101,7 +104,9 @@ def full_width_mark(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``Hó，guá lâi。``
     Good: ``Hó, guá lâi.``
     """
-    skipped = {n for match in _ELLIPSIS.finditer(text) for n in range(*match.span())} if "。。。" in text else set()
+    skipped = (
+        {n for match in _ELLIPSIS.finditer(text) for n in range(*match.span())} if "。。。" in text else set()
+    )
     for at, char in enumerate(text):
         if char in FULL_MARKS and at not in skipped:
             yield mend(at, at + 1, HALF_MARKS[FULL_MARKS.index(char)])
@@ -151,9 +156,7 @@ def colon_or_semicolon(text: str, orth: Orthography) -> Iterable[Hit]:
         yield mend(*match.span(), orth.comma)
 
 
-@rule(
-    "P011", stage=Stage.PUNCTUATION, on=Kind.ELLIPSIS | Kind.MIDDLE_DOT | Kind.MARK_FORM, fix="mixed"
-)
+@rule("P011", stage=Stage.PUNCTUATION, on=Kind.ELLIPSIS | Kind.MIDDLE_DOT | Kind.MARK_FORM, fix="mixed")
 def ellipsis(text: str, orth: Orthography) -> Iterable[Hit]:
     """No ellipsis: inside a sentence it is a comma; beside a mark it adds nothing.
 
@@ -162,6 +165,8 @@ def ellipsis(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``我…我來。``
     Good: ``我，我來。``
     """
+    if not ("..." in text or "。。。" in text or _ELLIPSIS_SIGN.search(text)):
+        return
     for match in _ELLIPSIS.finditer(text):
         start, end = match.span()
         before, after = _before(text, start), _after(text, end)
@@ -178,10 +183,8 @@ def ellipsis(text: str, orth: Orthography) -> Iterable[Hit]:
             yield mend(start, end, orth.comma)
 
 
-_DASHES = re.compile(
-    f"(?P<long>[{characters.LONG_DASHES}]+|[-–－‒]{{2,}})|(?P<tilde>[{characters.TILDES}]+)"
-    f"|(?P<short>[–－‒‐‑﹣⁃˗]|-(?![{texts.WORD}0-9])|(?<![{texts.WORD}0-9])-)"
-)
+_DASHES = re.compile(f"[{characters.LONG_DASHES}{characters.TILDES}–－‒‐‑﹣⁃˗-]+")
+_HYPHEN_LIKE = frozenset("-–－‒‐‑﹣⁃˗")
 _WORDLY = re.compile(f"[{texts.WORD}0-9]")
 _LETTER = re.compile(f"[{texts.LETTERS}]")
 
@@ -197,11 +200,12 @@ def dash_or_tilde(text: str, orth: Orthography) -> Iterable[Hit]:
     """
     for match in _DASHES.finditer(text):
         start, end = match.span()
+        sign = match[0]
         inside = _is(_WORDLY, text, start - 1) and _is(_WORDLY, text, end)
-        if match["short"] and match[0] == "-" and (inside or not _free_hyphen(text, start, orth)):
+        if sign == "-" and (inside or not _free_hyphen(text, start, orth)):
             continue
-        if match[0] == "--" and orth.hokkien and inside:
-            continue
+        if orth.hokkien and sign.strip("-") == "" and (inside or len(sign) > 2):
+            continue  # R009
         yield _dash(text, match, orth)
 
 
@@ -221,13 +225,13 @@ def _dash(text: str, match: re.Match[str], orth: Orthography) -> Hit:
     start, end = match.span()
     before, after = _before(text, start), _after(text, end)
     spaced = text[start - 1 : start] == " " and text[end : end + 1] == " "
-    if match["tilde"]:
+    if not set(match[0]).isdisjoint(characters.TILDES):
         if before and (not after or after in _ANY_MARK) and before not in _ANY_MARK:
             return mend(start, end, "")
         return ask(start, end, "", orth.comma, "到") if orth.han else ask(start, end, "", orth.comma)
     if not after and before:
         return ask(start, end, *orth.ends) if before not in orth.marks[1:] else mend(start, end, "")
-    if match["long"]:
+    if len(match[0]) > 1 or match[0] not in _HYPHEN_LIKE:
         double = len(match[0]) > 1
         if not before or before in _ANY_MARK or after in _ANY_MARK:
             return mend(start, end, "")
@@ -243,6 +247,7 @@ def _dash(text: str, match: re.Match[str], orth: Orthography) -> Hit:
 
 _QUOTES = re.compile(f"[{re.escape(characters.QUOTES)}]+")
 _CURLY_PAIR = re.compile(f"(?<![{_L}])[‘‚‛]([^‘’‚‛]{{0,200}})’(?![{_L}])")
+_ANY_SINGLE = re.compile("[‘’‚‛'＇]")
 _SINGLE = re.compile(f"(?<![{_L}])[‘’‚‛'＇]|[‘’‚‛'＇](?![{_L}])")
 
 
@@ -258,7 +263,10 @@ def quotation_mark(text: str, orth: Orthography) -> Iterable[Hit]:
         start, end = match.span()
         joins = _is(_LETTER, text, start - 1) and _is(_LETTER, text, end)
         yield mend(start, end, " " if joins else "")
-    if not any(sign in text for sign in characters.SINGLE_QUOTES):
+    if not any(
+        not (_is(_LETTER, text, each.start() - 1) and _is(_LETTER, text, each.end()))
+        for each in _ANY_SINGLE.finditer(text)
+    ):
         return
     paired: set[int] = set()
     for match in _CURLY_PAIR.finditer(text):
@@ -345,7 +353,7 @@ def dot_in_a_word(text: str, orth: Orthography) -> Iterable[Hit]:
 
 @cache
 def _symbols() -> int:
-    return int(Kind.SYMBOL | Kind.OPERATOR | Kind.ANGLE | Kind.MUSIC)
+    return Kind.SYMBOL | Kind.OPERATOR | Kind.ANGLE | Kind.MUSIC
 
 
 @rule("P017", stage=Stage.PUNCTUATION, on=Kind.SYMBOL | Kind.OPERATOR | Kind.ANGLE | Kind.MUSIC, fix="ask")
@@ -359,7 +367,7 @@ def other_sign(text: str, orth: Orthography) -> Iterable[Hit]:
     kinds = orth.kinds
     bullet = _BULLET.match(text)
     at = bullet.end() if bullet else 0
-    other = int(Kind.BOX | Kind.APOSTROPHE)
+    other = Kind.BOX | Kind.APOSTROPHE
     while at < len(text):
         kind = kinds[text[at]]
         if not kind & _symbols() or (kind & other and not _is_stray(text, at, kind)):
@@ -376,4 +384,11 @@ def _is_stray(text: str, at: int, kind: int) -> bool:
     return bool(kind & Kind.APOSTROPHE)
 
 
-_SIGN_WORDS = {"&": ("和", "跟"), "＆": ("和", "跟"), "/": ("或",), "／": ("或",), "@": ("在",), "#": ("井號",)}
+_SIGN_WORDS = {
+    "&": ("和", "跟"),
+    "＆": ("和", "跟"),
+    "/": ("或",),
+    "／": ("或",),
+    "@": ("在",),
+    "#": ("井號",),
+}

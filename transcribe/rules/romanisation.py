@@ -18,7 +18,9 @@ _FOLLOWING = re.compile(f"[{texts.WORD}-]+")
 _MANY = re.compile(f"(?<={_W}) *-{{3,}} *(?={_W})")
 _DASH = re.compile(f"(?<={_W}) *[–—―−]+ *(?={_W})")
 _SPACED = re.compile(f"(?<={_W})( *)-( *)(?={_W})")
-_DANGLING = re.compile(f"(?<={_W})-+(?= *(?:[，。？！,.?!]|$))|(?:^|(?<=[，。？！,.?!])|(?<=[，。？！,.?!] ))-+(?={_W})")
+_HYPHENS = re.compile("-+")
+_WORDLY = re.compile(_W)
+_BROKEN = ("", *"，。？！,.?!")  # beside a hyphen they leave it dangling
 MIN_UNTONED = 4  # syllables; shorter texts may rightly have no mark
 
 
@@ -28,7 +30,9 @@ def _han_neutral() -> re.Pattern[str]:
     return re.compile(f"(?<=[{han}]) *--+ *(?=[{han}{texts.WORD}])|(?<=[{texts.WORD}]) *--+ *(?=[{han}])")
 
 
-@rule("R009", stage=Stage.CHARACTERS, on=Kind.HYPHEN | Kind.DASH | Kind.OPERATOR, fix="mixed", applies=hokkien)
+@rule(
+    "R009", stage=Stage.CHARACTERS, on=Kind.HYPHEN | Kind.DASH | Kind.OPERATOR, fix="mixed", applies=hokkien
+)
 def neutral_tone_mark(text: str, orth: Orthography) -> Iterable[Hit]:
     """The neutral tone is marked by two hyphens without spaces, between romanised syllables.
 
@@ -49,7 +53,8 @@ def neutral_tone_mark(text: str, orth: Orthography) -> Iterable[Hit]:
             yield mend(*match.span(), "--")
     for match in _MANY.finditer(text) if "---" in text else ():
         yield ask(*match.span(), "--", "-", orth.comma + " ")
-    for match in _DASH.finditer(text):
+    dashed = "–" in text or "—" in text or "―" in text or "−" in text
+    for match in _DASH.finditer(text) if dashed else ():
         yield ask(*match.span(), "--", "-", orth.comma + " ")
     if orth.han and "--" in text:
         for match in _han_neutral().finditer(text):
@@ -75,8 +80,13 @@ def hyphen_spacing(text: str, orth: Orthography) -> Iterable[Hit]:
             yield ask(start, end, "-", orth.comma + " ", " ")
         else:
             yield mend(start, end, "-")
-    for match in _DANGLING.finditer(text):
-        yield ask(*match.span(), "")
+    for match in _HYPHENS.finditer(text):
+        start, end = match.span()
+        if start and _WORDLY.match(text, start - 1) and _WORDLY.match(text, end):
+            continue
+        before, after = text[max(0, start - 8) : start].rstrip(" ")[-1:], text[end : end + 8].lstrip(" ")[:1]
+        if (before in _BROKEN and _WORDLY.match(after)) or (after in _BROKEN and _WORDLY.match(before)):
+            yield ask(start, end, "")
 
 
 def _restarts(text: str, start: int, end: int) -> bool:
@@ -105,5 +115,3 @@ def tones_left_out(text: str, orth: Orthography) -> Iterable[Hit]:
         part.reading is not None and part.reading.syllable.tone in (1, 4) for part in found
     ):
         yield Hit(0, len(text))
-
-

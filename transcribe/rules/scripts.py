@@ -86,7 +86,9 @@ def _allowed_spans(text: str, orth: Orthography) -> frozenset[int]:
     return frozenset(n for match in listed.finditer(text) for n in range(*match.span()))
 
 
-_TWINS = dict(zip("аеорсухіјѕАВЕКМНОРСТУХΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "aeopcyxijsABEKMHOPCTYXABEZHIKMNOPTYXo", strict=True))
+_TWINS = dict(
+    zip("аеорсухіјѕАВЕКМНОРСТУХΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "aeopcyxijsABEKMHOPCTYXABEZHIKMNOPTYXo", strict=True)
+)
 
 
 def _in_latin(found: str) -> tuple[str, ...]:
@@ -170,6 +172,13 @@ def markup(text: str, orth: Orthography) -> Iterable[Hit]:
             yield ask(*match.span(), "")
 
 
+# Marks of no particular script; those of a script are foreign to begin with (C011).
+_MARKS = re.compile(
+    "[\u0300-\u034e\u0350-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\u302a-\u302f\u3099\u309a"
+    "\ufe20-\ufe2f\U0001d165-\U0001d169\U0001d16d-\U0001d172]+"
+)
+
+
 @rule("C019", stage=Stage.SCRIPTS, on=Kind.COMBINING, fix="none")
 def mark_without_letter(text: str, orth: Orthography) -> Iterable[Hit]:
     """A combining mark stands on a Latin letter, and at most three on one.
@@ -180,14 +189,8 @@ def mark_without_letter(text: str, orth: Orthography) -> Iterable[Hit]:
     Good: ``我知道。``
     """
     kinds = orth.kinds
-    on_letter, start = False, -1
-    for at, char in enumerate(text + " "):
-        kind = kinds[char]
-        if kind & Kind.COMBINING:
-            start = at if start < 0 else start
-        elif kind & Kind.SELECTOR:
-            continue
-        else:
-            if start >= 0 and (not on_letter or at - start >= _MANY_MARKS):
-                yield Hit(start, at)
-            on_letter, start = bool(kind & Kind.LATIN), -1
+    for match in _MARKS.finditer(text):
+        start, end = match.span()
+        on_letter = start > 0 and kinds[text[start - 1]] & Kind.LATIN
+        if not on_letter or end - start >= _MANY_MARKS:
+            yield Hit(start, end)

@@ -170,7 +170,9 @@ def impossible_syllable(text: str, orth: Orthography) -> Iterable[Hit]:
             kept = [tailo.Syllable(syllable.onset, syllable.final.replace("nn", ""), syllable.tone)]
         legal = (each for each in kept if each.legal)
         poj = orth.romanisation == "poj"
-        yield ask(part.start, part.end, *(_cased(each.poj() if poj else each.marked(), part) for each in legal))
+        yield ask(
+            part.start, part.end, *(_cased(each.poj() if poj else each.marked(), part) for each in legal)
+        )
 
 
 def _cased(text: str, part: Part) -> str:
@@ -230,7 +232,14 @@ def nasal_sign(text: str, orth: Orthography) -> Iterable[Hit]:
     yield from _mended(text, orth, "R006")
 
 
-@rule("R007", stage=Stage.SYLLABLES, on=Kind.ACCENT | Kind.MIDDLE_DOT | Kind.SYMBOL, fix="safe", applies=hokkien, gate=notes_of)
+@rule(
+    "R007",
+    stage=Stage.SYLLABLES,
+    on=Kind.ACCENT | Kind.MIDDLE_DOT | Kind.SYMBOL,
+    fix="safe",
+    applies=hokkien,
+    gate=notes_of,
+)
 def o_dot(text: str, orth: Orthography) -> Iterable[Hit]:
     """The open o is written oo, or o͘ in POJ.
 
@@ -244,7 +253,14 @@ def o_dot(text: str, orth: Orthography) -> Iterable[Hit]:
 _APOSTROPHE_INSIDE = re.compile(f"(?<![{texts.WORD}])([{texts.WORD}]+)['|]([hptk])(?![{texts.WORD}])")
 
 
-@rule("R008", stage=Stage.SYLLABLES, on=Kind.FOREIGN | Kind.APOSTROPHE | Kind.SYMBOL, fix="mixed", applies=hokkien, gate=notes_of)
+@rule(
+    "R008",
+    stage=Stage.SYLLABLES,
+    on=Kind.FOREIGN | Kind.APOSTROPHE | Kind.SYMBOL,
+    fix="mixed",
+    applies=hokkien,
+    gate=notes_of,
+)
 def eighth_tone_sign(text: str, orth: Orthography) -> Iterable[Hit]:
     """The eighth tone's mark is U+030D.
 
@@ -255,7 +271,9 @@ def eighth_tone_sign(text: str, orth: Orthography) -> Iterable[Hit]:
     """
     yield from _mended(text, orth, "R008")
     for at, char in enumerate(text) if tailo.VERTICAL_LINE in text else ():
-        if char == tailo.VERTICAL_LINE and not any(p.start <= at < p.end and p.reading for p in parts(text, orth)[0]):
+        if char == tailo.VERTICAL_LINE and not any(
+            p.start <= at < p.end and p.reading for p in parts(text, orth)[0]
+        ):
             yield ask(at, at + 1, "")
     for match in _APOSTROPHE_INSIDE.finditer(text):
         bare = match[1] + match[2]

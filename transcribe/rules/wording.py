@@ -14,7 +14,9 @@ _MARKS = f" {FULL_MARKS}{HALF_MARKS}、；："
 
 
 @lru_cache(maxsize=32)
-def _patterns(orth: Orthography) -> tuple[re.Pattern[str] | None, re.Pattern[str] | None, re.Pattern[str] | None]:
+def _patterns(
+    orth: Orthography,
+) -> tuple[re.Pattern[str] | None, re.Pattern[str] | None, re.Pattern[str] | None]:
     """Patterns of fillers, spellings and standard words."""
     words = _any(orth.homophones)
     if words is None:
