@@ -13,7 +13,7 @@ import msgspec
 
 from corpus.header import Header
 from corpus.manifest import SPLITS, Line
-from corpus.statistics import DURATION_BIN_S, LONG_S, SNR_BIN_DB, Statistics, histogram, hours
+from corpus.statistics import DURATION_BIN_S, LONG_S, SNR_BIN_DB, Statistics, histogram, span
 from protocol.clip import GRADES, STYLES
 from protocol.errors import catalogue
 
@@ -99,7 +99,7 @@ def _summary(head: Header, stats: Statistics) -> str:
     days = sorted(stats.days)
     rows = [
         ("clips", f"{stats.clips:,}"),
-        ("hours", f"{hours(stats.ms):.2f}"),
+        ("speech", span(stats.ms)),
         ("speakers", str(len(stats.ms_by_speaker))),
         ("language", ", ".join(f"`{name}`" for name in sorted(stats.seen["language"]))),
         ("recorded", f"{days[0]} to {days[-1]}" if days else "nothing"),
@@ -116,13 +116,13 @@ def _splits(stats: Statistics) -> str:
         (
             name,
             f"{stats.clips_by_split[name]:,}",
-            f"{hours(stats.ms_by_split[name]):.3f}",
+            span(stats.ms_by_split[name]),
             f"{100 * stats.ms_by_split[name] / max(stats.ms, 1):.1f} %",
             str(len(stats.speakers_by_split[name])),
         )
         for name in SPLITS
     ]
-    return _table(("split", "clips", "hours", "share", "speakers"), rows)
+    return _table(("split", "clips", "speech", "share", "speakers"), rows)
 
 
 def _snr(stats: Statistics) -> str:
@@ -146,12 +146,9 @@ def _durations(stats: Statistics) -> str:
 def _speakers(stats: Statistics) -> str:
     split_of = {name: split for split, names in stats.speakers_by_split.items() for name in names}
     names = sorted(stats.ms_by_speaker)
-    rows = [
-        (f"`{name}`", split_of[name], f"{stats.ms_by_speaker[name] / 60_000:.1f}")
-        for name in names[:_MAX_SPEAKERS]
-    ]
+    rows = [(f"`{name}`", split_of[name], span(stats.ms_by_speaker[name])) for name in names[:_MAX_SPEAKERS]]
     more = len(names) - len(rows)
-    table = _table(("speaker", "split", "minutes"), rows)
+    table = _table(("speaker", "split", "speech"), rows)
     return table + (f"\nand {more} more in `speakers.jsonl`.\n" if more else "")
 
 
@@ -273,7 +270,7 @@ _CONTEXT = {
 def _cross(stats: Statistics, name: str, values: Sequence[str]) -> str:
     counts = stats.ms_by[name]
     rows = [
-        (_plain(value), *(f"{hours(counts[value, split]):.3f}" for split in SPLITS))
+        (_plain(value), *(span(counts[value, split]) for split in SPLITS))
         for value in values
         if any(counts[value, split] for split in SPLITS)
     ]

@@ -84,13 +84,13 @@ def cut_(
         f"{count} {code.removeprefix('excluded.')}" for code, count in sorted(done.excluded.items())
     )
     splits = ", ".join(
-        f"{name} {head.counts[name]} ({head.hours[name]:.3f} h)" for name in ("train", "dev", "test")
+        f"{name} {head.counts[name]} ({_span(head.hours[name])})" for name in ("train", "dev", "test")
     )
     _say(
         form,
         result,
         f"{head.name}: {head.counts['clips']} clips of {head.counts['speakers']} speakers,"
-        f" {head.hours['total']:.3f} h\n  {splits}\n  left out: {left_out or 'nothing'}\n"
+        f" {_span(head.hours['total'])}\n  {splits}\n  left out: {left_out or 'nothing'}\n"
         f"  sha256 of release.json {done.sha256}\n  {done.folder / 'manifest.jsonl'}",
     )
 
@@ -109,10 +109,9 @@ def list_(data: Path | None, form: str) -> None:
     with shelves.locked(here), reading(here.engine) as db:
         entries = shelves.latest(db).releases
     for one in entries:
-        text = (
-            f"{one.name:<20} {one.project:<16} rev {one.revision}  {one.clips:>7} clips  {one.hours:>9.3f} h"
-        )
-        _say(form, msgspec.to_builtins(one), f"{text}  {one.status}  {one.created_at}")
+        size = f"{one.clips:>7} clips  {_span(one.hours):>9}"
+        text = f"{one.name:<20} {one.project:<16} rev {one.revision}  {size}  {one.status}  {one.created_at}"
+        _say(form, msgspec.to_builtins(one), text)
     if not entries and form == "text":
         click.echo("No release yet. Cut one with: xiangyin release cut SLUG NAME")
 
@@ -186,7 +185,7 @@ def verify(ctx: click.Context, name: str, vkey: str | None, data: Path | None, f
         place = one.file if one.line is None else f"{one.file}, line {one.line}"
         _say(form, one.as_json(), f"{place}: {one.code}: {one.detail}")
     text = (
-        f"{report.name} revision {report.revision}: {report.clips} clips, {report.hours:.3f} h,"
+        f"{report.name} revision {report.revision}: {report.clips} clips, {_span(report.hours)},"
         f" {report.bytes} bytes of sound; signature {report.signature};"
         f" {'all as it should be' if not report.findings else f'{len(report.findings)} findings'}"
     )
@@ -325,6 +324,12 @@ def export(
 
 def _say(form: str, row: dict[str, Any], text: str) -> None:
     click.echo(json.dumps(row, ensure_ascii=False) if form == "json" else text)
+
+
+def _span(hours: float) -> str:
+    from corpus import statistics
+
+    return statistics.span(hours * 3_600_000)
 
 
 def _settings(data: Path | None) -> Settings:

@@ -14,12 +14,11 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
-from sqlalchemy import Connection, Engine, func, insert, select
+from sqlalchemy import Connection, Engine, func, select
 
 from corpus import header, ledger, manifest, tables
 from corpus.database import reading
@@ -28,7 +27,6 @@ from corpus.header import FileEntry, Header, Latest, LatestEntry, Previous, Tomb
 from corpus.keys import Signer
 from corpus.manifest import Line
 from corpus.store import BlobStore
-from protocol.clip import GRADES
 from protocol.errors import CodedError
 
 _WORK, _OLD, _LOCK = ".cut-", ".old-", ".lock"
@@ -38,30 +36,6 @@ class ReleaseUnknown(CodedError):
     """There is no such release."""
 
     code: ClassVar[str] = "RELEASE_UNKNOWN"
-
-
-class ReleaseWithdrawn(CodedError):
-    """The release was taken back as a whole."""
-
-    code: ClassVar[str] = "RELEASE_WITHDRAWN"
-
-
-class ReleaseRenewing(CodedError):
-    """Its next revision is just being put in its place."""
-
-    code: ClassVar[str] = "RELEASE_RENEWING"
-
-
-class BlobWithdrawn(CodedError):
-    """The sound was released once and was withdrawn."""
-
-    code: ClassVar[str] = "BLOB_WITHDRAWN"
-
-
-class BlobUnknown(CodedError):
-    """No release that the asker may see holds this sound."""
-
-    code: ClassVar[str] = "NOT_FOUND"
 
 
 @dataclass(frozen=True)
@@ -200,82 +174,6 @@ def stored(db: Connection, name: str) -> Mapping[str, Any]:
     if row is None:
         raise ReleaseUnknown(name=name[:80])
     return dict(row)
-
-
-def offered(db: Connection, shelf: Shelf, name: str, project_id: str | None) -> tuple[Header, bytes, Path]:
-    """Header, its bytes and the folder of a release that a member of a project may have.
-
-    Raises
-    ------
-    ReleaseUnknown
-        If there is none, or it is another project's: the two look the same.
-    ReleaseWithdrawn
-        If it was taken back.
-    ReleaseRenewing
-        If the folder is not what the database says.
-    """
-    row = stored(db, name)
-    if project_id not in (None, row["project_id"]):
-        raise ReleaseUnknown(name=name[:80])
-    if row["status"] == "withdrawn":
-        raise ReleaseWithdrawn(name=name)
-    folder = shelf.path(name)
-    try:
-        head, raw = header.read(folder)
-    except header.ReleaseInvalid as error:
-        raise ReleaseRenewing(name=name) from error
-    if header.sha256_of(raw) != row["header_sha256"]:
-        raise ReleaseRenewing(name=name)
-    return head, raw, folder
-
-
-def check_blob(db: Connection, digest: str, project_id: str | None) -> None:
-    """Raise unless a release that a member of a project may have holds this sound, and its voice stands.
-
-    Raises
-    ------
-    BlobWithdrawn
-        If it was released and then withdrawn.
-    BlobUnknown
-        If no such release ever held it.
-    """
-    member, release, clip, consent = tables.release_clip, tables.release, tables.clip, tables.consent
-    query = (
-        select(clip.c.state, consent.c.withdrawn_ms, release.c.status)
-        .join(release, release.c.name == member.c.release_name)
-        .join(clip, clip.c.id == member.c.clip_id)
-        .join(consent, consent.c.id == clip.c.consent_id)
-        .where(member.c.sha256 == digest)
-    )
-    stone = select(tables.tombstone.c.seq).where(tables.tombstone.c.sha256 == digest)
-    if project_id is not None:
-        query = query.where(release.c.project_id == project_id)
-        stone = stone.where(tables.tombstone.c.project_id == project_id)
-    rows = db.execute(query).all()
-    if any(
-        row.state == "accepted" and row.withdrawn_ms is None and row.status != "withdrawn" for row in rows
-    ):
-        return
-    if rows or db.execute(stone.limit(1)).first() is not None:
-        raise BlobWithdrawn()
-    raise BlobUnknown()
-
-
-def note_download(db: Connection, name: str, *, person_id: str, now_ms: int) -> None:
-    """Who fetched the manifest of which release, and when."""
-    db.execute(
-        insert(tables.audit).values(time_ms=now_ms, person_id=person_id, action="pull", object=name[:80])
-    )
-
-
-def samples(folder: Path, each: int = 2, within: int = 2000) -> list[Line]:
-    """The first few lines of each grade among the first lines of a release, to be listened to."""
-    found: dict[str, list[Line]] = {}
-    for line in islice(manifest.read(folder / manifest.FILE_NAME), within):
-        mine = found.setdefault(line.grade, [])
-        if len(mine) < each and all(other.speaker_id != line.speaker_id for other in mine):
-            mine.append(line)
-    return [line for grade in GRADES for line in found.get(grade, [])]
 
 
 def history(db: Connection, project_id: str, before: str | None = None) -> list[tuple[str, int, str]]:

@@ -255,16 +255,20 @@ def _fill(items: Sequence[Item], groups: list[_Group], placed: dict[int, Split],
         cells.update(group.cells)
     notes: list[str] = []
     left: list[_Group] = []
+    # What one stratum could not give, or gave too much, since speakers are whole, the next one makes up for.
+    owed_ms: dict[Split, float] = {"test": 0.0, "dev": 0.0}
     for stratum in sorted(strata):
         queue = strata[stratum]
         stratum_ms = speech[stratum].total() + sum(g.duration_ms for g in queue)
+        for name in owed_ms:
+            quota_ms = wanted.wanted_ms(name, total_ms) * stratum_ms / max(total_ms, 1)
+            owed_ms[name] += quota_ms - speech[stratum][name]
         if len(queue) + len(speakers[stratum]) < _MIN_GROUPS:
             notes.append(f"{_named(stratum)}: fewer than {_MIN_GROUPS} independent groups, all in train")
             left += queue
             continue
-        for name in ("test", "dev"):
-            quota_ms = wanted.wanted_ms(name, total_ms) * stratum_ms / max(total_ms, 1)
-            _take(queue, name, quota_ms - speech[stratum][name], have[name], cells, placed)
+        for name in owed_ms:
+            owed_ms[name] = _take(queue, name, owed_ms[name], have[name], cells, placed)
         left += queue
     enough = len(left) >= 3  # one for each split
     for name in ("test", "dev"):
@@ -287,17 +291,18 @@ def _take(
     have: Counter[tuple[str, ...]],
     cells: Counter[tuple[str, ...]],
     placed: dict[int, Split],
-) -> None:
-    """Move groups out of `queue` while each brings the split nearer to its quota."""
+) -> float:
+    """Move groups out of `queue` while each brings the split nearer to its quota; gives what is missing."""
     while missing_ms > 0:
         fitting = [group for group in queue if group.duration_ms <= 2 * missing_ms][:_WINDOW]
         if not fitting or len(queue) < 2:
-            return
+            break
         best = min(fitting, key=lambda group: _imbalance(have, group.cells, cells))
         queue.remove(best)
         placed.update(dict.fromkeys(best.items, name))
         have.update(best.cells)
         missing_ms -= best.duration_ms
+    return missing_ms
 
 
 def _take_one(

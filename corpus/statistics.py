@@ -97,3 +97,10 @@ def histogram(counts: Mapping[int, int], width: int) -> list[tuple[int, int]]:
     if not counts:
         return []
     return [(low, counts.get(low, 0)) for low in range(min(counts), max(counts) + width, width)]
+
+
+def span(ms: int | float) -> str:
+    """A length of speech for people: ``48 s``, ``12.5 min`` or ``3.21 h``."""
+    if ms < 60_000:
+        return f"{ms / 1000:.0f} s"
+    return f"{ms / 60_000:.1f} min" if ms < 3_600_000 else f"{ms / 3_600_000:.2f} h"

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 from flask import Blueprint, Response, make_response, render_template, request, send_file
 
-from corpus import header, projects, shelf
+from corpus import header, offers, projects, shelf
 from corpus.database import begin, reading
 from protocol.clip import sha256
 from web import bodies
@@ -89,7 +89,7 @@ def one(name: str) -> Reply:
     """``release.json``, to the byte."""
     here = site()
     with reading(here.engine) as db:
-        _, raw, _ = shelf.offered(db, here.shelf, name, member().project_id)
+        _, raw, _ = offers.offered(db, here.shelf, name, member().project_id)
     return _bytes(raw, header.FILE_NAME)
 
 
@@ -104,7 +104,7 @@ def file(name: str, path: str) -> Reply:
     """A file that the header names; sounds are found by their digest."""
     here, me = site(), member()
     with reading(here.engine) as db:
-        head, raw, folder = shelf.offered(db, here.shelf, name, me.project_id)
+        head, raw, folder = offers.offered(db, here.shelf, name, me.project_id)
     if path == header.FILE_NAME:
         return _bytes(raw, path)
     if path == header.NOTE_NAME and (folder / path).is_file():
@@ -113,10 +113,10 @@ def file(name: str, path: str) -> Reply:
         return blob(path.rpartition("/")[2].removesuffix(".flac"))
     entry = head.files.get(path)
     if entry is None:
-        raise shelf.BlobUnknown()
+        raise offers.BlobUnknown()
     if path == "manifest.jsonl" and request.method == "GET" and "Range" not in request.headers:
         with begin(here.engine) as db:
-            shelf.note_download(db, name, person_id=me.person_id, now_ms=here.clock_ms())
+            offers.note_download(db, name, person_id=me.person_id, now_ms=here.clock_ms())
     return _file(folder / path, entry.sha256, _RENEWABLE)
 
 
@@ -132,7 +132,7 @@ def blob(digest: str) -> Reply:
     here = site()
     known = sha256(digest)
     with reading(here.engine) as db:
-        shelf.check_blob(db, known, member().project_id)
+        offers.check_blob(db, known, member().project_id)
     return _file(here.store.path(known), known, _FOR_EVER, ".flac")
 
 
@@ -143,7 +143,7 @@ def page() -> Reply:
     here, me = site(), member()
     with reading(here.engine) as db:
         entries = [one for one in shelf.latest(db, me.project_id).releases if one.status == "published"]
-        shown = [_card(shelf.offered(db, here.shelf, entry.name, me.project_id)) for entry in entries[:20]]
+        shown = [_card(offers.offered(db, here.shelf, entry.name, me.project_id)) for entry in entries[:20]]
         titles = {project.id: project.title for project in projects.every(db)}
     base = here.settings.public_url.rstrip("/") or request.host_url.rstrip("/")
     return render_template("releases.html", releases=shown, titles=titles, base=base, formats=_FORMATS)
@@ -151,7 +151,7 @@ def page() -> Reply:
 
 def _card(found: tuple[header.Header, bytes, Path]) -> dict[str, object]:
     head, raw, folder = found
-    return {"head": head, "sha256": header.sha256_of(raw), "samples": shelf.samples(folder)}
+    return {"head": head, "sha256": header.sha256_of(raw), "samples": offers.samples(folder)}
 
 
 def _bytes(raw: bytes, name: str) -> Response:
@@ -169,7 +169,7 @@ def _file(path: Path, digest: str, caching: str, suffix: str | None = None) -> R
     try:
         response = send_file(path, mimetype=_type(suffix or path.name), etag=digest, conditional=True)
     except FileNotFoundError as error:
-        raise shelf.BlobUnknown() from error
+        raise offers.BlobUnknown() from error
     response.headers["Cache-Control"] = caching
     return response
 

@@ -384,7 +384,7 @@ def test_the_card_answers_what_people_ask(world):
     card = (world.cut().folder / "README.md").read_text(encoding="utf-8")
     head, body = card.split("---\n", 2)[1:]
     assert "license: cc-by-4.0" in head and "- automatic-speech-recognition" in head
-    for asked in ("SNR", "consent", "withdraw", "CC-BY-4.0", "Speakers", "Known limits", "Hours by dialect"):
+    for asked in ("SNR", "consent", "withdraw", "CC-BY-4.0", "Speakers", "Known limits", "Speech by dialect"):
         assert asked.lower() in body.lower()
 
 

@@ -1,0 +1,78 @@
+"""Work is done once for each shard, in order, on whatever runs it, even if a worker is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from corpus import compute
+
+
+def double(value: int) -> int:
+    return 2 * value
+
+
+def fail(value: int) -> int:
+    raise ZeroDivisionError(value)
+
+
+def die_once(job: tuple[int, str]) -> int:
+    """Kills its own process the first time that it sees shard 5."""
+    number, scratch = job
+    mark = Path(scratch) / "died"
+    if number == 5 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def die(value: int) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return value
+
+
+@pytest.mark.parametrize("setting", ["inline", "local"])
+@pytest.mark.parametrize("count", [0, 1, 2, 100])
+def test_answers_come_in_the_order_of_the_shards(setting, count):
+    assert list(compute.run(setting, double, range(count))) == [2 * n for n in range(count)]
+
+
+@pytest.mark.parametrize("setting", ["inline", "local"])
+def test_an_error_of_the_work_is_raised(setting):
+    with pytest.raises(ZeroDivisionError):
+        list(compute.run(setting, fail, range(4)))
+
+
+def test_a_killed_worker_costs_a_second_run_and_nothing_else(tmp_path):
+    jobs = [(n, str(tmp_path)) for n in range(20)]
+    assert list(compute.run("local", die_once, jobs)) == list(range(20))
+    assert (tmp_path / "died").exists()
+
+
+def test_work_that_always_kills_its_worker_is_given_up():
+    with pytest.raises(compute.ComputeFailed):
+        list(compute.run("local", die, range(4)))
+
+
+def test_few_shards_are_taken_ahead_of_their_answers():
+    taken = []
+
+    def shards():
+        for n in range(1000):
+            taken.append(n)
+            yield n
+
+    answers = compute.run("inline", double, shards())
+    assert next(answers) == 0
+    assert len(taken) < 100
+
+
+def test_a_cluster_that_is_not_installed_is_said(monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(compute.ComputeMissing, match="distributed"):
+        list(compute.run("dask://127.0.0.1:1", double, range(4)))

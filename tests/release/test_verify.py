@@ -1,0 +1,192 @@
+"""Verifying names every kind of damage by file and line, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from corpus import header, manifest, verify
+from corpus.build import ReleaseLeak, build
+from corpus.leaks import Proof
+
+
+@pytest.fixture
+def folder(cut_world) -> Path:
+    return cut_world.shelf.path("r1")
+
+
+def check(folder: Path) -> list[verify.Finding]:
+    return list(verify.verify(folder, setting="inline").findings)
+
+
+def replace(path: Path, data: bytes) -> None:
+    path.unlink()  # sounds share their inode with the store
+    path.write_bytes(data)
+
+
+def flip(path: Path, at: int = -3) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    replace(path, bytes(data))
+
+
+def test_a_whole_release_has_no_finding(folder):
+    assert check(folder) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["README.md", "manifest.parquet", "speakers.jsonl", "SHA256SUMS", "plots/snr.svg", "changes/added.jsonl"],
+)
+def test_a_flipped_bit_in_any_file_is_found(name, folder):
+    flip(folder / name)
+    assert name in {finding.file for finding in check(folder)}
+    (folder / name).unlink()
+    assert any(finding.file == name and "No such file" in finding.detail for finding in check(folder))
+
+
+def test_each_damage_to_a_sound_is_named_with_its_line(folder):
+    lines = list(manifest.read(folder / "manifest.jsonl"))
+    flip(folder / lines[0].audio)
+    (folder / lines[3].audio).unlink()
+    replace(folder / lines[5].audio, (folder / lines[5].audio).read_bytes()[:-100])
+    replace(folder / lines[7].audio, (folder / lines[8].audio).read_bytes())
+    found = {(finding.file, finding.line) for finding in check(folder)}
+    assert found == {(lines[n].audio, n + 1) for n in (0, 3, 5, 7)}
+
+
+def test_a_sound_that_no_line_names_is_a_stranger(folder):
+    lines = list(manifest.read(folder / "manifest.jsonl"))
+    stranger = folder / "audio/00" / ("0" * 64 + ".flac")
+    stranger.parent.mkdir(exist_ok=True)
+    stranger.write_bytes((folder / lines[0].audio).read_bytes())
+    assert [finding.file for finding in check(folder)] == [stranger.relative_to(folder).as_posix()]
+
+
+def test_a_bad_line_does_not_hide_the_others(folder):
+    path = folder / "manifest.jsonl"
+    rows = path.read_bytes().splitlines(keepends=True)
+    rows[1] = rows[1].replace(b'"grade":"', b'"mood":"glad","grade":"')
+    rows[4] = b"nonsense\n"
+    replace(path, b"".join(rows))
+    numbers = {finding.line for finding in check(folder) if finding.code == "MANIFEST_INVALID"}
+    assert numbers == {2, 5}
+
+
+def test_lines_that_leak_are_found_even_if_every_digest_agrees(folder):
+    """The check looks at the lines themselves, not at who vouches for them."""
+    rows = list(manifest.read(folder / "manifest.jsonl"))
+    proof = Proof(verify.fold)
+    for line in rows:
+        proof.feed(line)
+    assert proof.leaks == []
+    import msgspec
+
+    moved = "test" if rows[0].split != "test" else "dev"
+    proof.feed(msgspec.structs.replace(rows[0], split=moved))
+    assert {leak.kind for leak in proof.leaks} >= {
+        "speaker",
+        "session",
+        "recording",
+        "prompt",
+        "text",
+        "sound",
+    }
+
+
+def test_building_refuses_a_split_that_leaks(folder, tmp_path, a_line):
+    from corpus.build import Outline
+
+    texts = ("name", "project", "title", "language", "orthography", "rules_version", "license")
+    outline = Outline(
+        **dict.fromkeys(texts, "x"),
+        consent_text="",
+        terms_text="",
+        revision=1,
+        created_at="",
+        previous=None,
+        replaces=None,
+        history=(),
+        split={"seed": 0.0},
+        split_notes=(),
+        profiles=(),
+        privacy_k=1,
+        ledger_head=None,
+    )
+    lines = [a_line(1, split="train"), a_line(2, split="test")]
+    with pytest.raises(ReleaseLeak, match="speaker S00000001"):
+        build(tmp_path, outline, lambda: lines, previous_lines=None, excluded=[], tombstones=[], signer=None)
+
+
+def test_a_false_count_in_the_header_is_found(folder):
+    path = folder / "release.json"
+    raw = json.loads(path.read_bytes())
+    raw["counts"]["clips"] += 1
+    path.write_text(json.dumps(raw))
+    details = [finding.detail for finding in check(folder)]
+    assert any("25 clips, there are 24" in detail for detail in details)
+
+
+def test_a_changed_header_does_not_keep_its_signature(folder, cut_world):
+    path = folder / "release.json"
+    path.write_bytes(path.read_bytes().replace(b"Tales of the coast", b"Tails of the coast"))
+    report = verify.verify(folder, setting="inline", vkey=str(cut_world.shelf.signer.verifier))
+    assert report.signature == "wrong"
+    assert [finding.code for finding in report.findings] == ["PULL_SIGNATURE_WRONG"]
+
+
+def test_no_header_is_an_error_of_its_own(tmp_path):
+    with pytest.raises(header.ReleaseInvalid):
+        verify.verify(tmp_path)
+
+
+def test_the_command_exits_1_with_findings_and_2_when_it_cannot_run(folder, tmp_path, xiangyin_command):
+    env = {**os.environ, "XIANGYIN_DATA": str(folder.parent.parent), "XIANGYIN_COMPUTE": "inline"}
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*xiangyin_command, *words], capture_output=True, text=True, cwd=tmp_path, env=env
+        )
+
+    assert run("release", "verify", "r1").returncode == 0
+    flip(folder / "README.md")
+    done = run("release", "verify", "r1", "--format", "json")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 1
+    assert rows[0]["file"] == "README.md" and rows[-1]["ok"] is False and rows[-1]["findings"] == 1
+    done = run("release", "verify", "./nothing")
+    assert done.returncode == 2 and done.stderr.startswith("RELEASE_INVALID")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_diff_names_what_was_added_withdrawn_and_changed(cut_world, tmp_path, xiangyin_command):
+    import sqlalchemy as sa
+
+    from corpus import tables
+    from corpus.database import begin
+
+    first = list(manifest.read(cut_world.shelf.path("r1") / "manifest.jsonl"))
+    cut_world.clip(cut_world.speaker(), "後來的錄音。")
+    t = tables.transcript
+    clip_id = cut_world_clip(first[0].id)
+    with begin(cut_world.engine) as db:
+        db.execute(sa.update(t).where(t.c.clip_id == clip_id).values(text="文字改過了。"))
+    cut_world.cut("r2")
+    env = {**os.environ, "XIANGYIN_DATA": str(cut_world.data)}
+    words = [*xiangyin_command, "release", "diff", "r1", "r2", "--format", "json"]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env=env)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 1
+    changed = [row for row in rows if row["change"] == "changed"]
+    assert [(row["id"], row["kinds"]) for row in changed] == [(first[0].id, ["text"])]
+    assert sum(row["change"] == "added" for row in rows) == 1
+
+
+def cut_world_clip(line_id: str) -> str:
+    from corpus.selection import clip_id_of
+
+    return clip_id_of(line_id)
