@@ -17,7 +17,7 @@ from protocol.errors import CodedError, Language
 from transcribe import lint, workflow
 
 MAX_CHARACTERS = 20_000
-MAX_EVENTS = 200
+_ROUNDING_S = 0.01
 
 
 class AssignmentTaken(CodedError):
@@ -133,6 +133,9 @@ def submit(
     if version != held.version:
         raise DraftConflict(version=held.version, text=held.draft)
     work = assignments.task(db, held)
+    for event in events:
+        if not 0 <= event["start_s"] <= event["end_s"] <= work.duration_s + _ROUNDING_S:
+            raise DraftInvalid(problem=f"an event outside of the clip's {work.duration_s:.3f} s")
     fixed = lint.fix(held.draft, work.ruleset, speech_s=work.speech_s, prompt=work.prompt_to_avoid)
     if status == "complete" and not fixed.clean:
         raise TranscriptRefused(

@@ -27,6 +27,7 @@ class Sum:
 class Worker:
     """A member and what they have done."""
 
+    person_id: str
     name: str | None
     speaker_id: str | None
     role: str
@@ -133,11 +134,13 @@ def _refusals(db: Connection, project_id: str) -> dict[str, int]:
 
 def _snr_steps(db: Connection, accepted: sa.ColumnElement[bool]) -> dict[int, int]:
     c, m = tables.clip, tables.measurement
-    newest = select(func.max(m.c.id)).group_by(m.c.clip_id)
+    newest = select(func.max(m.c.id).label("id")).group_by(m.c.clip_id).subquery()
     rows = db.execute(
         select(m.c.figures["snr_db"].as_float())
+        .select_from(newest)
+        .join(m, m.c.id == newest.c.id)
         .join(c, c.c.id == m.c.clip_id)
-        .where(accepted, m.c.id.in_(newest))
+        .where(accepted)
     ).scalars()
     steps = Counter(int(snr_db // SNR_STEP_DB) * SNR_STEP_DB for snr_db in rows if snr_db is not None)
     return dict(sorted(steps.items()))
@@ -173,6 +176,7 @@ def _workers(db: Connection, project_id: str) -> list[Worker]:
     )
     return [
         Worker(
+            person_id=row.id,
             name=row.display_name,
             speaker_id=row.speaker_id,
             role=row.role,

@@ -329,3 +329,22 @@ def test_a_withdrawn_clip_leaves_no_text_behind(world):
         assert transcripts.of_clip(db, clip_id) == []
         assert assignments.get(db, held.id, person_id=ann, now_ms=NOW).draft == ""
     assert revisions(world, held) == []
+
+
+def test_an_event_outside_of_the_clip_is_refused(world):
+    ann = world.person("ann")
+    world.clip()
+    held = lease(world, ann)
+    late = {"start_s": 4.0, "end_s": 9.0, "label": "laughter"}
+    with pytest.raises(drafts.DraftInvalid):
+        submit(world, held, GOOD, events=[late])
+    done = submit(world, held, GOOD, events=[{**late, "end_s": 5.0}])
+    assert done.transcript.events == [{**late, "end_s": 5.0}]
+
+
+def test_a_tag_in_the_text_becomes_an_event_within_the_bounds_that_are_known(world):
+    ann = world.person("ann")
+    world.clip()
+    done = submit(world, lease(world, ann), "[laughter] " + GOOD).transcript
+    assert done.text == GOOD
+    assert done.events == [{"start_s": 0.0, "end_s": 5.0, "label": "laughter"}]

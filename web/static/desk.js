@@ -28,6 +28,7 @@ const draft = new Draft(task.id, {
     at("conflict-mine").textContent = mine;
     at("conflict-stored").textContent = stored;
     conflict = { mine, stored };
+    showState("conflict");
     if (!at("conflict").open) at("conflict").showModal();
   },
 });

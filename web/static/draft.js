@@ -105,6 +105,7 @@ export class Draft {
     if (status === 409 && body?.code === "DRAFT_CONFLICT") {
       this.isInConflict = true;
       this.stored = { text: body.text, version: body.version };
+      clearTimeout(this.timer);
       this.hooks.onConflict(this.text, body.text);
     } else if (status === 401) {
       this.hooks.onState("signed_out");

@@ -146,8 +146,9 @@ export class Editor {
         const place = make("button", { type: "button", class: "place", lang: this.area.lang }, excerpt(this.text, finding));
         place.addEventListener("click", () => this.#go(index));
         const row = make("div", { class: "mends" });
-        mends(finding).forEach((mend, choice) => {
-          const label = mend === "" ? this.say.delete : finding.fix?.text === mend ? fill(this.say.change_to, { text: visible(mend) }) : visible(mend);
+        const all = mends(finding);
+        all.forEach((mend, choice) => {
+          const label = mend === "" ? this.say.delete : all.length === 1 ? fill(this.say.change_to, { text: visible(mend) }) : visible(mend);
           const button = make("button", { type: "button", class: "mend", lang: this.area.lang }, label);
           if (index === this.here) button.append(make("kbd", { "aria-hidden": "true" }, String(choice + 1)));
           button.addEventListener("click", () => {
