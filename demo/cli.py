@@ -135,15 +135,14 @@ class _Teller:
         misses = []
         for one in takes:
             row, asked = one.row, one.condition
-            if row["snr_db"] is None:
-                continue
             misses.append(abs(row["snr_db"] - asked.snr_db))
             interval = f"({row['snr_low_db']:.1f} to {row['snr_high_db']:.1f})"
-            why = "".join(f": {f['message']}" for f in row["findings"] if f["severity"] == "error")
             self.line(
                 f"   {one.voice.name:<9}{asked.grade:<10}{asked.noise.removesuffix('_noise'):<10}"
-                f"{asked.snr_db:>8.1f} dB {row['snr_db']:>8.1f} dB {interval:<18} {row['verdict']}{why}"
+                f"{asked.snr_db:>8.1f} dB {row['snr_db']:>8.1f} dB {interval:<18} {row['verdict']}"
             )
+            for finding in row["findings"]:
+                self.line(f"            {finding['code']}: {finding['message']}")
         self.line(
             f"   {len(misses)} takes; the measured SNR is off by {sorted(misses)[len(misses) // 2]:.1f} dB "
             f"at the median, {max(misses):.1f} dB at most"
@@ -173,12 +172,15 @@ class _Teller:
 
     def released(self, released: list[Released]) -> None:
         self.step("Releases", "cut, pulled over HTTP as the ASR team, verified, exported")
+        self.line("   release         clips  minutes  speakers  train  dev  test  left out  agreement")
         for one in released:
             counts = one.header["counts"]
             self.line(
-                f"   {one.name}: {json.dumps(counts, ensure_ascii=False)}, "
-                f"hours {json.dumps(one.header['hours'], ensure_ascii=False)}"
+                f"   {one.name:<16}{counts['clips']:>5}{60 * one.header['hours']['total']:>9.1f}"
+                f"{counts['speakers']:>10}{counts['train']:>7}{counts['dev']:>5}{counts['test']:>6}"
+                f"{counts['excluded']:>10}{one.disagreement:>9.1%} of characters differ"
             )
+        for one in released:
             for form, folder in one.exports.items():
                 self.line(f"   {form:<8}{folder}")
 

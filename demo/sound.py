@@ -15,7 +15,7 @@ from noise_profiles import signals
 
 SAMPLE_RATE_HZ = 48_000
 ROOM_TONE_S = 2.5
-PAUSE_S = 1.4
+PAUSE_S = 1.0
 
 
 def session(
@@ -33,6 +33,9 @@ def session(
     for text in sentences:
         parts += [synthesiser.speak(text, voice.voice, manner), np.zeros(int(PAUSE_S * SAMPLE_RATE_HZ))]
     speech = np.concatenate(parts)
+    speech = np.pad(
+        speech, (0, -speech.size % (SAMPLE_RATE_HZ // 10))
+    )  # a length that transforms are quick at
     speech *= 0.5 / np.abs(speech).max()
     seed = zlib.crc32(f"{voice.name} {condition.grade} {condition.noise} {sentences}".encode())
     noise = getattr(signals, condition.noise)(speech.size, SAMPLE_RATE_HZ, seed)

@@ -83,7 +83,7 @@ def enrol_speakers(walk: Walk, relay_port: int) -> None:
     """Every speaker joins by invitation; the first one's network goes through the relay."""
     for collection in cast.COLLECTIONS:
         for voice in collection.voices:
-            about = ("--gender", voice.gender, "--age-band", "30-39", "--region", "demo")
+            about = ("--gender", voice.gender, "--age-band", "30-39", "--region", collection.region)
             tongue = ("--native-language", collection.language, "--dialect", collection.title.split(",")[0])
             via = 0 if walk.speakers else relay_port
             person = walk.join(collection, "speaker", voice.name, *about, *tongue, via=via)
@@ -187,6 +187,13 @@ class Released:
     folder: Path
     header: Mapping[str, Any]
     exports: Mapping[str, Path]
+
+    @property
+    def disagreement(self) -> float:
+        """Mean error rate between the two people who wrote each clip, from 0 to 1."""
+        rows = self.manifest.read_text(encoding="utf-8").splitlines()
+        rates = [json.loads(row)["agreement_cer"] or 0.0 for row in rows]
+        return sum(rates) / len(rates)
 
     @property
     def manifest(self) -> Path:
