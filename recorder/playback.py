@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,6 +21,9 @@ from recorder.capture import DeviceFailed, portaudio
 
 LOOP_S = 20.0
 START_DBFS = -35.0  # soft enough to frighten nobody, 20 dB from most targets
+VOICE_SPREAD_DB = 6.0  # between the loud and the soft moments of half a second: speech has 10 and more
+_BLOCK_S = 0.04
+_LATENCY_S = 0.25  # a hole in the noise sounds like speech to the detector; delay costs the servo little
 _GLIDE_S = 0.05  # time constant of the gain: well within a servo's step, too slow to click
 
 
@@ -50,7 +54,8 @@ class Player:
         self._rate_hz = sample_rate_hz
         self._wanted_factor = 0.0
         self._factor = 0.0
-        self._fade_ms = round(5000 * _GLIDE_S)
+        self.underruns = 0
+        self._fade_ms = round(1000 * (5 * _GLIDE_S + _LATENCY_S))
         self._sleep_ms = sounddevice.sleep
         try:
             self._stream = sounddevice.OutputStream(
@@ -58,7 +63,8 @@ class Player:
                 samplerate=sample_rate_hz,
                 channels=1,
                 dtype="float32",
-                latency="high",
+                blocksize=round(_BLOCK_S * sample_rate_hz),
+                latency=_LATENCY_S,
                 callback=self._on_block,
             )
             self._stream.start()
@@ -78,8 +84,9 @@ class Player:
         self._stream.stop()
         self._stream.close()
 
-    def _on_block(self, outdata: Any, frames: int, _time: Any, _status: Any) -> None:
+    def _on_block(self, outdata: Any, frames: int, _time: Any, status: Any) -> None:
         """Runs on the audio thread: nothing here may block or allocate much."""
+        self.underruns += bool(status.output_underflow)
         before = self._factor
         approach = 1.0 - math.exp(-frames / (_GLIDE_S * self._rate_hz))
         self._factor += approach * (self._wanted_factor - before)
@@ -119,8 +126,9 @@ class RoomNoise:
         self._limits = servo.Limits(lowest_db=-60.0 - made_dbfs, highest_db=-peak_db)
         self._first_db = min(self._limits.highest_db, START_DBFS - made_dbfs)
         self._player: Loudspeaker | None = None
-        self._powers: list[float] = []
+        self._heard_db: list[float] = []
         self._spoke = False
+        self._frozen_s = 0.0
         self.servo = servo.Servo(self._first_db)
 
     @property
@@ -137,7 +145,7 @@ class RoomNoise:
         """Begin softly."""
         if self._player is None:
             self.servo = servo.Servo(self._first_db)
-            self._powers = []
+            self._heard_db, self._spoke, self._frozen_s = [], False, 0.0
             self._player = self._open_player(self._noise, self._rate_hz)
             self._player.set_gain_db(self.servo.gain_db)
 
@@ -153,20 +161,30 @@ class RoomNoise:
             return False
         before = self.servo.phase
         for level_db in levels_db.tolist():
-            self._powers.append(levels.mean_square(level_db))
+            self._heard_db.append(level_db)
             self._spoke = self._spoke or speaking
-            if len(self._powers) < round(100 * servo.STEP_S):
-                continue
-            heard_dbfs = levels.dbfs(sum(self._powers) / len(self._powers))
-            self.servo = servo.step(
-                self.servo, heard_dbfs, self.target_dbfs, self._limits, speaking=self._spoke
-            )
-            self._powers, self._spoke = [], False
-            if self.servo.phase == "gave_up":
-                self.stop()
-                break
-            self._player.set_gain_db(self.servo.gain_db)
+            if len(self._heard_db) == round(100 * servo.STEP_S):
+                self._step()
+                if not self.playing:
+                    break
         return self.servo.phase != before
+
+    def _step(self) -> None:
+        """Half a second was heard."""
+        heard_db, spoke = self._heard_db, self._spoke
+        self._heard_db, self._spoke = [], False
+        # A detector may take our own noise for a voice; but noise is even and a voice is not.
+        spread_db = float(np.percentile(heard_db, 90) - np.percentile(heard_db, 10))
+        spoke = spoke and spread_db > VOICE_SPREAD_DB
+        self._frozen_s = self._frozen_s + servo.STEP_S if spoke else 0.0
+        mean_dbfs = levels.dbfs(sum(map(levels.mean_square, heard_db)) / len(heard_db))
+        self.servo = servo.step(self.servo, mean_dbfs, self.target_dbfs, self._limits, speaking=spoke)
+        if self.servo.phase == "settling" and self._frozen_s >= servo.PATIENCE_S:
+            self.servo = replace(self.servo, phase="gave_up", reason="unsteady")  # nobody waits for ever
+        if self.servo.phase == "gave_up":
+            self.stop()
+        elif self._player is not None:
+            self._player.set_gain_db(self.servo.gain_db)
 
     def notice(self) -> tuple[str, dict[str, object]]:
         """What to tell the speaker: a key of ``wording.toml`` and its parameters."""

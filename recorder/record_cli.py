@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import signal
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -362,10 +364,31 @@ def _record_on_screen(source: Source, work: Work, meta: ClipMeta, noise: RoomNoi
     title = str(work.membership.project_json.get("title", work.membership.project))
     state = first_state(title, work.grade, work.profile, EXPECTED_SPEECH_DBFS, prompts, work.language)
     app = RecorderScreen(state, make, keys.put)
-    app.run()
+    with _screen_to_ourselves(work.spool.folder.parent / "sound-system.log"):
+        app.run()
     if app.error is not None:
         raise app.error
     return _summary(work, source.name, source.name, app.kept)
+
+
+@contextmanager
+def _screen_to_ourselves(log: Path) -> Iterator[None]:
+    """Sound libraries write to the terminal behind everybody's back: let them write to a file.
+
+    Textual draws on ``sys.__stderr__``, so that is given the terminal, and file descriptor 2 the log.
+    """
+    drawn = sys.__stderr__
+    if drawn is None or not drawn.isatty():
+        yield
+        return
+    with os.fdopen(os.dup(2), "w", encoding="utf-8") as terminal, log.open("ab") as file:
+        os.dup2(file.fileno(), 2)
+        sys.__stderr__ = terminal  # type: ignore[misc]
+        try:
+            yield
+        finally:
+            os.dup2(terminal.fileno(), 2)
+            sys.__stderr__ = drawn  # type: ignore[misc]
 
 
 def _next_key(keys: queue.SimpleQueue[Key]) -> Key | None:

@@ -41,7 +41,7 @@ def verdict_line(judgement: Judgement, language: Language) -> str:
     named = say(f"grade.{grade}", language) if grade else None
     key = "verdict.accept" if judgement.accepted else "verdict.refuse"
     source = say(f"noise.{m.noise_source}", language)
-    return f"{say(key, language, grade=named, **figures)}; {say('noise.from', language, source=source)}"
+    return say(key, language, grade=named, **figures) + say("noise.from", language, source=source)
 
 
 def finding_lines(judgement: Judgement, language: Language) -> list[str]:

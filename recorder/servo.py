@@ -70,8 +70,8 @@ def step(
     holding = servo.phase == "holding"
     level_dbfs = sum(heard) / len(heard) if holding else noise_dbfs
     error_db = target_dbfs - level_dbfs
-    # Held gently: half the error, and none at all for what is only the noise's own unrest.
-    wanted_db = 0.5 * error_db if holding else error_db
+    # Held gently, as the average and the loudspeaker's buffer are late; not at all for mere unrest.
+    wanted_db = 0.25 * error_db if holding else error_db
     if holding and abs(error_db) <= SETTLED_DB / 2:
         wanted_db = 0.0
     gain_db = servo.gain_db + min(STEP_DB, max(-STEP_DB, wanted_db))

@@ -112,6 +112,7 @@ class Studio:
         """
         if self._room_noise is not None:
             self._room_noise.start()
+            self._tell(Notice(*self._room_noise.notice()))
         else:
             self._begin()
         try:
@@ -135,7 +136,10 @@ class Studio:
         return False
 
     def _begin(self) -> None:
+        """The recording begins here: what was heard before set the room's noise and is not part of it."""
         self._begun = True
+        self._position = 0
+        self._listen_anew()
         self._event(session.Consented(yes=True))
 
     # --- noise in the room -----------------------------------------------------------------------
@@ -145,10 +149,16 @@ class Studio:
             return
         if self._room_noise.playing:
             self._room_noise.stop()
+            self._listen_anew()
             self._event(Key.ROOM)  # it sounds different now
         else:
             self._room_noise.start()
         self._tell(Notice(*self._room_noise.notice()))
+
+    def _listen_anew(self) -> None:
+        """Another noise floor: a detector that knows the old one would take the difference for speech."""
+        if self._cutter is None or self._position == 0:
+            self._detector = SpeechDetector(self._rate_hz)
 
     def _follow_noise(self, levels_db: NDArray[np.float64], speaking: bool) -> None:
         """Let the loudspeaker's level follow; once it stands, the room is measured with it."""
@@ -157,6 +167,7 @@ class Studio:
         self._tell(Notice(*self._room_noise.notice()))
         if not self._room_noise.settling:
             if self._begun:
+                self._listen_anew()
                 self._event(Key.ROOM)
             else:
                 self._begin()

@@ -21,12 +21,14 @@ def room(gain_db, *, loss_db, ambient_dbfs):
     return levels.dbfs(levels.mean_square(ambient_dbfs) + played)
 
 
-def run(target_dbfs, steps=60, *, start_db=-9.0, unrest_db=0.0, seed=0, **more):
-    """The states over so many half seconds."""
+def run(target_dbfs, steps=60, *, start_db=-9.0, unrest_db=0.0, late=0.5, seed=0, **more):
+    """The states over so many half seconds; a share `late` of each still has the gain before."""
     rng = np.random.default_rng(seed)
-    state, states = Servo(start_db), []
+    state, states, before = Servo(start_db), [], Servo(start_db)
     for _ in range(steps):
-        heard = room(state.gain_db, **more) + unrest_db * rng.standard_normal()
+        old, new = (levels.mean_square(room(s.gain_db, **more)) for s in (before, state))
+        heard = levels.dbfs(late * old + (1 - late) * new) + unrest_db * rng.standard_normal()
+        before = state
         state = servo.step(state, heard, target_dbfs, LIMITS)
         states.append(state)
     return states
@@ -38,7 +40,7 @@ def test_it_settles_within_a_decibel_in_five_seconds_and_holds(target_dbfs, loss
     start_db = START_DBFS + 26.0
     away_db = abs(target_dbfs - (START_DBFS - loss_db))
     states = run(target_dbfs, start_db=start_db, loss_db=loss_db, ambient_dbfs=-75.0)
-    if away_db <= 19.0 and target_dbfs + loss_db <= -18.0:
+    if away_db <= 17.0 and target_dbfs + loss_db <= -18.0:
         assert states[10].phase == "holding"
         for state in states[10:]:
             assert abs(room(state.gain_db, loss_db=loss_db, ambient_dbfs=-75.0) - target_dbfs) <= 2.0
@@ -141,9 +143,29 @@ def test_giving_up_silences_the_loudspeaker_and_says_why():
     assert speaker.closed and noise.notice()[0] == "playback.room_too_loud"
 
 
+WORD = np.array([-60.0, -20.0] * 10)
+
+
 def test_half_a_second_with_a_word_in_it_teaches_nothing():
     noise, speaker = room_noise()
     noise.start()
-    noise.hear(np.full(20, -30.0), speaking=True)
+    noise.hear(WORD, speaking=True)
     noise.hear(np.full(30, -30.0), speaking=False)
     assert speaker.gains == [speaker.gains[0]] * len(speaker.gains)
+
+
+def test_our_own_noise_is_not_taken_for_a_voice():
+    """The voice detector opens on noise that has just begun; it is even, and a voice is not."""
+    noise, speaker = room_noise()
+    noise.start()
+    for _ in range(10):
+        noise.hear(np.full(50, -60.0), speaking=True)
+    assert speaker.gains[-1] > speaker.gains[0] + 15
+
+
+def test_somebody_who_never_stops_talking_is_not_waited_for():
+    noise, speaker = room_noise()
+    noise.start()
+    for _ in range(100):
+        noise.hear(WORD, speaking=True)
+    assert speaker.closed and noise.servo.reason == "unsteady"
