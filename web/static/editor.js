@@ -57,11 +57,13 @@ export class Editor {
     this.pending = findings;
     if (this.isComposing) return;
     const places = offsets(this.text);
-    this.findings = findings.map((finding) => ({
-      ...finding,
-      from: places[Math.min(finding.start, places.length - 1)],
-      to: places[Math.min(finding.end, places.length - 1)],
-    }));
+    this.findings = findings
+      .map((finding) => ({
+        ...finding,
+        from: places[Math.min(finding.start, places.length - 1)],
+        to: places[Math.min(finding.end, places.length - 1)],
+      }))
+      .sort((a, b) => (a.severity === "warning") - (b.severity === "warning") || a.from - b.from || a.to - b.to);
     this.here = Math.min(this.here, this.findings.length - 1);
     this.#paint();
     this.#write();
@@ -123,9 +125,9 @@ export class Editor {
     const pieces = [];
     let at = 0;
     const text = this.text;
-    const findings = this.isComposing ? [] : this.findings;
-    findings.forEach((finding, index) => {
-      if (finding.from < at || finding.to > text.length) return;
+    const findings = this.isComposing ? [] : apart(this.findings, text.length);
+    findings.forEach((finding) => {
+      const index = this.findings.indexOf(finding);
       const kind = [
         finding.severity === "warning" && "warning",
         finding.from === finding.to && "point",
@@ -184,6 +186,20 @@ export class Editor {
 function mends(finding) {
   const all = [...(finding.fix ? [finding.fix.text] : []), ...(finding.suggestions ?? [])];
   return [...new Set(all)].slice(0, 4);
+}
+
+/** The findings to mark, in the order of their places: where two overlap the shorter one shows, errors first. */
+function apart(findings, length) {
+  const byWeight = [...findings].sort(
+    (a, b) => (a.severity === "warning") - (b.severity === "warning") || a.to - a.from - (b.to - b.from),
+  );
+  const chosen = [];
+  for (const finding of byWeight) {
+    const isFree = chosen.every((other) => finding.to <= other.from || finding.from >= other.to);
+    const isWhole = finding.severity === "warning" && finding.from === 0 && finding.to === length;
+    if (finding.to <= length && isFree && !isWhole) chosen.push(finding);
+  }
+  return chosen.sort((a, b) => a.from - b.from || a.to - b.to);
 }
 
 /** Where each code point begins in UTF-16, and the end. */
