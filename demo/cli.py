@@ -80,8 +80,10 @@ def demo(data: Path, serve: bool, form: str) -> None:
         tell.released(released)
         elapsed_s = time.monotonic() - began
         tell.end(released, elapsed_s)
+        report = json.dumps(_as_json(walk, sent, released, elapsed_s), ensure_ascii=False)
+        (home / "report.json").write_text(report + "\n", encoding="utf-8")
         if form == "json":
-            click.echo(json.dumps(_as_json(walk, sent, released, elapsed_s), ensure_ascii=False))
+            click.echo(report)
         if serve:
             _leave_up(walk, tell)
     finally:
@@ -182,12 +184,17 @@ class _Teller:
             )
         for one in released:
             for form, folder in one.exports.items():
-                self.line(f"   {form:<8}{folder}")
+                self.line(f"   {form:<8}{_shown(folder)}")
 
     def end(self, released: list[Released], elapsed_s: float) -> None:
         self.line(f"\nDone in {elapsed_s:.0f} s. A line a clip:")
         for one in released:
-            self.line(f"   {one.manifest}")
+            self.line(f"   {_shown(one.manifest)}")
+
+
+def _shown(path: Path) -> str:
+    """As short as the reader's folder allows."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _counts(codes: Counter[str]) -> str:
