@@ -225,21 +225,15 @@ def _mains(
     power: NDArray[np.float64], step_hz: float, mains_hz: float, limit: Mapping[str, float]
 ) -> tuple[float, int, float]:
     """How many harmonics stand out, and their power together."""
-    found, together = 0, 0.0
-    for harmonic in range(1, int(450.0 // mains_hz) + 1):
-        centre = mains_hz * harmonic
-        near = power[round((centre - 2) / step_hz) : round((centre + 2) / step_hz) + 1]
-        around = np.concatenate(
-            [
-                power[round((centre - 18) / step_hz) : round((centre - 7) / step_hz)],
-                power[round((centre + 7) / step_hz) : round((centre + 18) / step_hz)],
-            ]
-        )
-        if float(near.max()) > 10 ** (limit["prominence_db"] / 10) * float(np.median(around)) + 1e-14:
-            found += 1
-            # The Hann window spreads a tone over 1.5 of its own bins, of which there are four here.
-            together += float(near.max()) / 1.5
-    return mains_hz, found, together
+    centres_hz = mains_hz * np.arange(1, int(450.0 // mains_hz) + 1)
+    middle = np.rint(centres_hz / step_hz).astype(np.intp)[:, np.newaxis]
+    near_to, around_from, around_to = (round(hz / step_hz) for hz in (2.0, 7.0, 18.0))
+    near = power[middle + np.arange(-near_to, near_to + 1)].max(axis=1)
+    sides = np.concatenate([np.arange(-around_to, -around_from), np.arange(around_from, around_to)])
+    around = np.median(power[middle + sides], axis=1)
+    stands_out = near > 10 ** (limit["prominence_db"] / 10) * around + 1e-14
+    # The Hann window spreads a tone over 1.5 of its own bins, of which there are four here.
+    return mains_hz, int(stands_out.sum()), float(near[stands_out].sum()) / 1.5
 
 
 def cut(heard: Heard, limit: Mapping[str, float]) -> Iterator[AudioFinding]:

@@ -21,7 +21,7 @@ from noise_profiles.samples import Samples, checked_rate
 
 FRAMES_PER_S = 100
 BLOCK_S = 2
-CONTEXT_S = 0.1
+CONTEXT_S = 0.08  # 2.16 s have lengths of small factors at every usual rate
 BANDS = 18
 LOW_HZ = 1_000
 SPECTRUM_STEP_HZ = 125

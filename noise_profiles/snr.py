@@ -189,7 +189,7 @@ def _speech(frames: Frames, power: Array, lead: Mask, k: Tuning) -> tuple[Mask, 
     noise_at = lead.copy() if lead.sum() >= k.least_noise else ~widened(frames.voiced, 10, 20)
     if noise_at.sum() < k.least_noise:
         noise_at = _quietest(power)
-    bands = _smoothed_rows(frames.bands.astype(np.float64) + TINY, 3)
+    bands = smoothed(frames.bands.astype(np.float64) + TINY, 3)
     bands_db = 10.0 * np.log10(bands)
     short = smoothed(running_median(power, 5), 5)
     voiced = frames.voiced.astype(np.float64)
@@ -242,7 +242,7 @@ def _without_residue(power: Array, lead: Mask, pauses: Mask, noise: float, k: Tu
 def _between_words(frames: Frames, power: Array, weighted: Array, k: Tuning) -> tuple[float, float]:
     """Noise of a clip without pauses: from the lowest moments of each band, and the quietest stretch."""
     bands = frames.bands.astype(np.float64) + TINY
-    lowest = np.sort(_smoothed_rows(bands, k.low_smooth), axis=0)[: max(1, int(k.low_share * len(bands)))]
+    lowest = np.sort(smoothed(bands, k.low_smooth), axis=0)[: max(1, int(k.low_share * len(bands)))]
     share = float(lowest.mean(axis=0).sum()) / float(bands.sum(axis=1).mean())
     by_band = share * float(power.mean()) * 10.0 ** (k.low_bias_db / 10.0)
     quietest = _quietest(power)
@@ -304,17 +304,14 @@ def _quietest(power: Array) -> Mask:
 
 
 def smoothed(x: Array, width: int) -> Array:
-    """Centred moving mean; at the ends of what there is."""
-    return _smoothed_rows(x[:, np.newaxis], width)[:, 0]
-
-
-def _smoothed_rows(x: Array, width: int) -> Array:
-    total = np.zeros((x.shape[0] + 1, x.shape[1]))
-    np.cumsum(x, axis=0, out=total[1:])
-    at, half = np.arange(x.shape[0]), width // 2
-    low, high = np.maximum(at - half, 0), np.minimum(at + half + 1, x.shape[0])
-    means: Array = (total[high] - total[low]) / (high - low)[:, np.newaxis]
-    return np.maximum(means, 0.0)
+    """Centred moving mean of odd width along the first axis; at the ends of what there is."""
+    half, n = width // 2, x.shape[0]
+    total = np.zeros((n + 2 * half + 1, *x.shape[1:]))
+    np.cumsum(x, axis=0, out=total[half + 1 : half + 1 + n])
+    total[half + 1 + n :] = total[half + n]
+    counts = np.minimum(np.arange(n) + half + 1, n) - np.maximum(np.arange(n) - half, 0)
+    means: Array = (total[width:] - total[:-width]) / counts.reshape(-1, *(1,) * (x.ndim - 1))
+    return np.maximum(means, 0.0, out=means)
 
 
 def running_median(x: Array, width: int) -> Array:
