@@ -183,7 +183,7 @@ def _poj_mark_position(final: str) -> int:
         if letters[first] == "i":
             return first + 2
         if letters[first + 1] == "i":
-            return first + 1 if letters[first] != "u" else first + 1
+            return first + 1
         coda = letters[first + 2 :]
         return first + 1 if coda in ("", "ⁿ") else first + 2
     return first + 1
@@ -251,7 +251,7 @@ def read(text: str, *, poj: bool = False) -> Reading | None:
             dotted = True
             if char != "\u0358" or not poj:
                 notes.add("R007")
-        elif char in RAISED_N or (char == "N" and _capital_n_is_nasal(decomposed, n)):
+        elif char in RAISED_N or (char == "N" and _capital_n_is_nasal(decomposed, n, typed)):
             letters += "nn"
             raised = True
             if char != "ⁿ" or not poj:
@@ -292,20 +292,19 @@ def read(text: str, *, poj: bool = False) -> Reading | None:
     if marked >= 0 and not foreign and not poj and not dotted and marked != len(onset) + mark_position(final):
         notes.add("R003")
     reading = Reading(syllable, frozenset(), _case("".join(typed)), poj=bool(foreign) != poj)
-    if poj and not foreign and marked >= 0 and not notes:
-        if unicodedata.normalize("NFC", text).casefold() != syllable.poj().casefold():
-            notes.add("R003")
+    unusual = unicodedata.normalize("NFC", text).casefold() != syllable.poj().casefold()
+    if poj and not foreign and marked >= 0 and not notes and unusual:
+        notes.add("R003")
     if reading.case == "mixed":
         notes.add("R011")
     return Reading(syllable, frozenset(notes), reading.case, reading.poj)
 
 
-def _capital_n_is_nasal(decomposed: str, at: int) -> bool:
+def _capital_n_is_nasal(decomposed: str, at: int, typed: list[str]) -> bool:
     """Whether an N is typed for the raised n: after a small letter, at the end or before h."""
     if at == 0 or decomposed[at + 1 : at + 2] not in ("", "h", "H", *"0123456789"):
         return False
-    before = decomposed[at - 1]
-    return before.islower() or before in _TONES
+    return bool(typed) and typed[-1].islower()
 
 
 def _split(spelled: str, *, poj: bool, doubled_n: bool, dotted: bool) -> tuple[str, str, bool] | None:

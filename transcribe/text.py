@@ -72,8 +72,10 @@ _DROPPED = dict.fromkeys(
     map(ord, characters.INVISIBLE + characters.BIDI + characters.BIDI_OVERRIDES + "\u180b\u180c\u180d\u180f")
 )
 _DROPPED |= dict.fromkeys([*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)])
-_APOSTROPHE = re.compile(f"(?<=[{WORD}])[ʼʹʻˊ](?=[{WORD}])")
-_SYLLABLE = re.compile(f"[{WORD}0-9·•‧∙⋅・･˙ˈ]+")
+_APOSTROPHE = re.compile(f"(?<=[{LETTERS}])[{characters.APOSTROPHES}'](?=[{LETTERS}])")
+_SYLLABLE = re.compile(f"[{WORD}][{WORD}·•‧∙⋅・･˙ˈ]*[0-9]?(?![{WORD}0-9])")
+_TONED = re.compile("(?<=[A-Za-z])[¹²³⁴⁵⁶１-６](?![A-Za-z0-9])")
+_TONES = dict(zip("¹²³⁴⁵⁶１２３４５６", "123456123456", strict=True))
 
 
 def label_of(tag: str) -> str:
@@ -116,6 +118,8 @@ def _said(text: str, orth: Orthography) -> str:
             text = text.replace(old, new)
         text = nfc(_folded(text))
         text = _APOSTROPHE.sub("", text)
+    if orth.romanisation == "jyutping":
+        text = _TONED.sub(lambda tone: _TONES[tone[0]], text)
     if orth.hokkien:
         text = _SYLLABLE.sub(lambda token: _canonical(token[0], orth), text)
     return "".join(_kept(text)).casefold()

@@ -22,7 +22,7 @@ SYLLABLES = frozenset(
     onset + final for onset in ONSETS for final in FINALS if final not in ("m", "ng") or onset in ("", "h")
 )
 _TOKEN = re.compile(f"[{texts.LETTERS}]+[0-9]*")
-_TONE_FORMS = re.compile("(?<=[A-Za-z])[¹²³⁴⁵⁶１-６]")
+_TONE_FORMS = re.compile("(?<=[A-Za-z])[¹²³⁴⁵⁶１-６](?![A-Za-z0-9])")
 _PLAIN = dict(zip("¹²³⁴⁵⁶１２３４５６", "123456123456", strict=True))
 
 

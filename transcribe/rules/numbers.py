@@ -378,7 +378,9 @@ _HOKKIEN_DIGITS = re.compile(
     re.IGNORECASE,
 )
 _ENGLISH_WORDS = frozenset("oh zero one two three four five six seven eight nine".split())
-_HOKKIEN_WORDS = frozenset("khòng lîng it jī nn̄g sann sam sì sù gōo ngóo la̍k lio̍k tshit peh pat káu kiú tsi̍t".split())
+_HOKKIEN_WORDS = frozenset(
+    "khòng lîng it jī nn̄g sann sam sì sù gōo ngóo la̍k lio̍k tshit peh pat káu kiú tsi̍t".split()
+)
 _ANY_DIGIT = re.compile(f"[{_D}]")
 _COUNTING = "一二三四五六七八九"
 

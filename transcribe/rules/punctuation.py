@@ -261,7 +261,7 @@ def quotation_mark(text: str, orth: Orthography) -> Iterable[Hit]:
     """
     for match in _QUOTES.finditer(text):
         start, end = match.span()
-        joins = _is(_LETTER, text, start - 1) and _is(_LETTER, text, end)
+        joins = _is(_WORDLY, text, start - 1) and _is(_WORDLY, text, end)
         yield mend(start, end, " " if joins else "")
     if not any(
         not (_is(_LETTER, text, each.start() - 1) and _is(_LETTER, text, each.end()))
@@ -328,7 +328,7 @@ def middle_dot(text: str, orth: Orthography) -> Iterable[Hit]:
         start, end = match.span()
         if end - start >= 3:
             continue  # an ellipsis
-        joins = _is(_LETTER, text, start - 1) and _is(_LETTER, text, end)
+        joins = _is(_WORDLY, text, start - 1) and _is(_WORDLY, text, end)
         yield mend(start, end, " " if joins else "")
 
 

@@ -13,9 +13,11 @@ from transcribe.lint import Hit, Stage, ask, mend, rule
 from transcribe.orthography import Orthography
 
 _BODY = f"{texts.WORD}·•‧∙⋅・･˙ˈ"
-_TOKEN = re.compile(f"[{texts.WORD}][{_BODY}]*[0-9]?(?:['-]+[{texts.WORD}][{_BODY}]*[0-9]?)*")
+_TOKEN = re.compile(f"[{texts.WORD}][{_BODY}0-9]*(?:['-]+[{texts.WORD}][{_BODY}0-9]*)*")
 _PART = re.compile(f"[{_BODY}]+[0-9]?")
-_MARKED = re.compile("[^A-Za-z-]")
+_APOSTROPHE_INSIDE = re.compile(f"(?<![{texts.WORD}])([{texts.WORD}]+)['|]([hptk])(?![{texts.WORD}])")
+_RUN_TOGETHER = re.compile(f"[0-9][{texts.WORD}]")
+_MARKED = re.compile("[^A-Za-z'-]")
 
 
 class Part(NamedTuple):
@@ -36,6 +38,11 @@ def hokkien(orth: Orthography) -> bool:
 @lru_cache(maxsize=65536)
 def _word(token: str, poj: bool) -> tuple[tuple[Part, ...], frozenset[str]]:
     """The syllables of one token, with places counted from its beginning, and their notes."""
+    if "'" in token:  # no syllable has one: an elision, a slip, or the eighth tone's mark (R008)
+        note = "R008" if _APOSTROPHE_INSIDE.search(token) else "R001"
+        return (Part(0, len(token), token, None, token),), frozenset({note})
+    if _RUN_TOGETHER.search(token):
+        return _run_together(token, poj)
     found: list[Part] = []
     notes: set[str] = set()
     for piece in _PART.finditer(token):
@@ -50,6 +57,14 @@ def _word(token: str, poj: bool) -> tuple[tuple[Part, ...], frozenset[str]]:
                 notes.add("R014")
         found.append(Part(*piece.span(), piece[0], reading, token))
     return tuple(found), frozenset(notes)
+
+
+def _run_together(token: str, poj: bool) -> tuple[tuple[Part, ...], frozenset[str]]:
+    """Syllables with tone numbers and no hyphens between them; or a code such as H5N1."""
+    readings = [tailo.read(piece[0], poj=poj) for piece in _PART.finditer(token)]
+    if all(reading is not None and reading.syllable.legal for reading in readings) and not token.isupper():
+        return (Part(0, len(token), token, None, token),), frozenset({"R004"})
+    return (), frozenset()
 
 
 @lru_cache(maxsize=4)
@@ -69,20 +84,20 @@ def parts(text: str, orth: Orthography) -> tuple[tuple[Part, ...], frozenset[str
             continue
         if words and (token in words or token.casefold() in words):
             continue
-        if token[-1].isdigit() and _is_code(text, match):
+        if token[-1].isdigit() and _is_code(token):
             continue  # such as H5N1 or LINE2: its digits are numbers
         read, noted = _word(token, poj)
         notes |= noted
         at = match.start()
         found += [Part(at + part.start, at + part.end, part.text, part.reading, token) for part in read]
-    if tailo.VERTICAL_LINE in text or "'" in text or "|" in text:
+    if tailo.VERTICAL_LINE in text or "|" in text:
         notes.add("R008")
     return tuple(found), frozenset(notes)
 
 
-def _is_code(text: str, match: re.Match[str]) -> bool:
-    token = match[0]
-    return text[match.end() : match.end() + 1].isdigit() or (token[:-1].isupper() and len(token) > 2)
+def _is_code(token: str) -> bool:
+    """Whether the digits of a token are no tones: two of them, or capitals before."""
+    return token[-2:-1].isdigit() or (token[:-1].isupper() and len(token) > 2)
 
 
 def notes_of(text: str, orth: Orthography) -> frozenset[str]:
@@ -138,7 +153,7 @@ def not_a_syllable(text: str, orth: Orthography) -> Iterable[Hit]:
     if "R001" not in notes:
         return
     for part in found:
-        if part.reading is None and not part.text[-1].isdigit() and "'" not in part.word:
+        if part.reading is None and not any(char in "0123456789" for char in part.text):
             yield ask(part.start, part.end, *_guesses(part.text, orth))
 
 
@@ -198,6 +213,11 @@ def tone_number(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``Tai5-gi2``
     Good: ``Tâi-gí``
     """
+    for part in parts(text, orth)[0]:
+        if part.reading is None and _RUN_TOGETHER.search(part.text):
+            yield ask(
+                part.start, part.end, _RUN_TOGETHER.sub(lambda pair: f"{pair[0][0]}-{pair[0][1]}", part.text)
+            )
     for part in _noted(text, orth, "R004"):
         assert part.reading is not None
         if part.reading.syllable.tone == 0 and text[part.start - 2 : part.start] != "--":
@@ -248,9 +268,6 @@ def o_dot(text: str, orth: Orthography) -> Iterable[Hit]:
     Good: ``Thôo-kha``
     """
     yield from _mended(text, orth, "R007")
-
-
-_APOSTROPHE_INSIDE = re.compile(f"(?<![{texts.WORD}])([{texts.WORD}]+)['|]([hptk])(?![{texts.WORD}])")
 
 
 @rule(

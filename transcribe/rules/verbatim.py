@@ -13,6 +13,7 @@ from transcribe.orthography import Orthography
 
 _TAG = re.compile(r"[\[<{［＜｛(（【] *([^\[\]<>{}［］＜＞｛｝()（）【】]{1,30}?) *[\]>}］＞｝)）】]")
 _ROUND = "(（【"
+_WORDLY = re.compile(f"[{texts.WORD}0-9]")
 _LETTER = f"[{texts.LETTERS}]"
 
 
@@ -24,12 +25,26 @@ def event_tag(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``[laughter] 我不行了。``
     Good: ``我不行了。`` with the event ``laughter``
     """
-    for match in _TAG.finditer(text):
-        if match[0][0] in _ROUND or not texts.is_lifted(match[0], text, orth):
-            continue
-        start, end = match.span()
-        joins = re.match(_LETTER, text[start - 1 : start]) and re.match(_LETTER, text[end : end + 1])
-        yield Hit(start, end, " " if joins else "", True, event=texts.label_of(match[1]))
+    tags = [
+        tag for tag in _TAG.finditer(text) if tag[0][0] not in _ROUND and texts.is_lifted(tag[0], text, orth)
+    ]
+    if tags and _nested(text, tags, orth):
+        yield from (ask(*tag.span(), "") for tag in tags)
+        return
+    for tag in tags:
+        start, end = tag.span()
+        joins = start > 0 and _WORDLY.match(text, start - 1) and _WORDLY.match(text, end)
+        yield Hit(start, end, " " if joins else "", True, event=texts.label_of(tag[1]))
+
+
+def _nested(text: str, tags: list[re.Match[str]], orth: Orthography) -> bool:
+    """Whether a tag would only come to be once another is taken out."""
+    pieces, done = [], 0
+    for tag in tags:
+        pieces.append(text[done : tag.start()])
+        done = tag.end()
+    rest = "".join([*pieces, text[done:]])
+    return any(texts.is_lifted(tag[0], rest, orth) for tag in _TAG.finditer(rest))
 
 
 _TOKEN = re.compile(f"(?<!{_LETTER})(?:[xX]{{3,}}|[yY]{{3,}})(?!{_LETTER})")
@@ -76,7 +91,7 @@ def _label_han() -> re.Pattern[str]:
     return re.compile(f"((?:[{texts.han_class()}]{{1,4}}|[A-Za-z]{{1,2}})[0-9A-Z一二三四五]? ?)[:：]")
 
 
-@rule("V003", stage=Stage.PUNCTUATION, on=Kind.COLON, fix="ask")
+@rule("V003", stage=Stage.NUMBERS, on=Kind.COLON, fix="ask")
 def speaker_label(text: str, orth: Orthography) -> Iterable[Hit]:
     """No speaker label.
 
@@ -102,7 +117,7 @@ def _beginnings(text: str) -> Iterable[int]:
 
 
 def _is_phrase(label: str) -> bool:
-    if label in _ROLES:
+    if label in _ROLES or label.rstrip("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ一二三四五 ") in _ROLES:
         return False
     if len(label) == 1:
         return label in "說说講讲道曰對对好"
