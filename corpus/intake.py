@@ -53,6 +53,12 @@ class UploadFinished(CodedError):
     code: ClassVar[str] = "UPLOAD_FINISHED"
 
 
+class BeingChecked(CodedError):
+    """The clip is complete, and another request is at its close."""
+
+    code: ClassVar[str] = "CLIP_BEING_CHECKED"
+
+
 class DigestMismatch(CodedError):
     """The bytes that arrived are not those that were declared."""
 
@@ -184,11 +190,20 @@ class Intake:
         return self.find(upload.id, upload.person_id)
 
     def settle_clip(self, clip_id: str, person_id: str) -> None:
-        """Close this person's upload of a clip if its bytes are complete."""
+        """Close this person's upload of a clip if its bytes are complete.
+
+        Raises
+        ------
+        BeingChecked
+            If another request does so right now.
+        """
         with reading(self.engine) as db:
             upload = uploads.by_clip(db, clip_id)
-        if upload is not None and upload.person_id == person_id:
-            self.settle(upload)
+        if upload is None or upload.person_id != person_id:
+            return
+        upload = self.settle(upload)
+        if upload.state == "open" and self.partials.offset(upload.id) == upload.length_bytes:
+            raise BeingChecked()
 
     def _still(self, upload: Upload) -> Upload:
         """The upload as it stands under the lock, which makes an empty file where there is none."""

@@ -36,7 +36,11 @@ CLIP_ID = "<string(length=36):clip_id>"
 
 @bp.get(f"/api/v1/clips/{CLIP_ID}")
 @require("speaker", "reviewer", "operator")
-@describes("State, measurement, findings and receipt of a clip.", answer=CLIP, errors=("NOT_FOUND",))
+@describes(
+    "State, measurement, findings and receipt of a clip.",
+    answer=CLIP,
+    errors=("NOT_FOUND", "CLIP_BEING_CHECKED", "UPLOAD_DIGEST_MISMATCH", "consent.missing"),
+)
 def show_clip(clip_id: str) -> Reply:
     """What became of a clip; its receipt is for its owner and for staff."""
     here, me = site(), member()

@@ -284,3 +284,16 @@ def test_consent_taken_back_on_the_way_keeps_nothing(speaker, site, good):
     assert answer.get_json()["code"] == "consent.missing"
     assert list(site.intake.partials.folder.iterdir()) == []
     assert list(site.store) in ([], [good.sha256])  # an orphan at most, which fsck names
+
+
+def test_a_clip_that_another_request_is_checking_is_said_to_be_checked(speaker, site, good):
+    location = speaker.create(good).headers["Location"]
+    upload_id = location.rpartition("/")[2]
+    site.intake.partials.path(upload_id).write_bytes(good.data)
+    with site.intake.partials.locked(upload_id):
+        answer = speaker.ask("GET", f"/api/v1/clips/{good.clip_id}")
+        assert (answer.status_code, answer.get_json()["code"]) == (503, "CLIP_BEING_CHECKED")
+        assert answer.headers["Retry-After"]
+        assert speaker.head(location) == len(good.data)
+        assert speaker.patch(location, len(good.data), b"").status_code == 409
+    assert speaker.ask("GET", f"/api/v1/clips/{good.clip_id}").get_json()["state"] == "accepted"
