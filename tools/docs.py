@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,9 +91,14 @@ def settings() -> str:
 
 def openapi() -> str:
     """The HTTP interface as OpenAPI, from the routes themselves."""
+    import server
+    from corpus.settings import Settings
     from web import openapi as module
 
-    return json.dumps(module.document(), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+    with tempfile.TemporaryDirectory() as folder:
+        app = server.create_app(Settings(data=Path(folder)))
+        document = module.document(app, app.config["XIANGYIN_VERSION"])
+    return json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
 
 
 PAGES: dict[str, Callable[[], str]] = {

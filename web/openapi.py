@@ -72,7 +72,7 @@ def document(app: Flask, version: str) -> dict[str, Any]:
             item[method.lower()] = _operation(name, rule.rule, view, said or Description(_summary(view)))
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Xiangyin", "version": version, "license": {"name": "Apache-2.0"}},
+        "info": {"title": "Xiangyin", "version": version},
         "paths": paths,
         "components": {
             "securitySchemes": {
