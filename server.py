@@ -6,6 +6,7 @@ import logging
 import secrets
 import time
 from importlib import metadata
+from urllib.parse import urlsplit
 
 from flask import Flask
 
@@ -20,6 +21,7 @@ from corpus.shelf import Shelf
 from corpus.store import LocalStore
 from corpus.withdrawal import Custody
 from web import (
+    access_log,
     api,
     assignments_api,
     auth,
@@ -88,9 +90,11 @@ def create_app(settings: Settings, site: Site | None = None) -> Flask:
         MAX_FORM_MEMORY_SIZE=1 << 20,
         MAX_FORM_PARTS=200,
         PROVIDE_AUTOMATIC_OPTIONS=False,
+        TRUSTED_HOSTS=_hosts(settings.public_url),
         XIANGYIN_VERSION=metadata.version("xiangyin"),
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    access_log.install(app)
     auth.install(app)
     problems.install(app)
     language.install(app)
@@ -99,3 +103,9 @@ def create_app(settings: Settings, site: Site | None = None) -> Flask:
         app.register_blueprint(module.bp)
     app.wsgi_app = uploads.MethodOverride(app.wsgi_app)  # type: ignore[method-assign]
     return app
+
+
+def _hosts(public_url: str) -> list[str] | None:
+    """Names under which requests may come, once a public one is set; this machine's own always may."""
+    host = urlsplit(public_url).hostname
+    return None if host is None else [host, "localhost", "127.0.0.1", "[::1]"]

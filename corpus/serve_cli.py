@@ -63,6 +63,8 @@ def serve(data: Path | None, host: str, port: int, workers: int) -> None:
 
     settings = load(os.environ, data)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    if settings.access_log:
+        logging.getLogger("xiangyin.access").setLevel(logging.INFO)
     signal.signal(signal.SIGTERM, _stop)
     with _alone(settings), _listening(host, port) as listener:
         import server

@@ -52,6 +52,7 @@ class Settings:
     invitation_expires_s: int = _setting(14 * 86_400, "how long an invitation can be used")
     token_expires_s: int = _setting(365 * 86_400, "how long a program's token is good")
     session_expires_s: int = _setting(30 * 86_400, "how long a browser stays signed in")
+    access_log: int = _setting(0, "1: one line of JSON on stderr for each request")
     threads: int = _setting(16, "requests that one server process answers at a time")
 
     @property

@@ -1,4 +1,8 @@
-"""A speaker's account, computed from the ledger alone: what became of each clip, and what it is worth."""
+"""A person's account and record of work.
+
+The account of what a speaker sent is computed from the ledger alone. The record of work is a signed note
+that its owner can show to others, who check it with the published key.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from corpus import ledger
-from corpus.tables import clip
+from corpus.keys import Signer
+from corpus.people import Member
+from corpus.tables import clip, transcript
+from protocol import tlog
 from protocol.errors import Language, catalogue, sentence
+
+RECORD_HEADER = "xiangyin-record/v1"  # never a log's name, so a record cannot pass for a head
 
 
 @dataclass
@@ -90,6 +99,33 @@ def of_person(db: Connection, person_id: str, language: Language = "en") -> dict
         ],
         "head": ledger.latest_head(db),
     }
+
+
+def record(db: Connection, member: Member, signer: Signer, *, now_ms: int) -> str:
+    """The signed record of a member's work: a C2SP signed note over one line of canonical JSON.
+
+    It names the person by pseudonym or random id, never by name.
+    """
+    account = of_person(db, member.person_id)
+    seconds = sa.func.coalesce(sa.func.sum(1.0 * clip.c.samples / clip.c.sample_rate_hz), 0.0)
+    texts, texts_s = db.execute(
+        sa.select(sa.func.count(), seconds)
+        .select_from(transcript)
+        .join(clip, clip.c.id == transcript.c.clip_id)
+        .where(transcript.c.person_id == member.person_id, clip.c.sample_rate_hz > 0)
+    ).one()
+    said = {
+        "person": member.speaker_id or member.person_id,
+        "project": member.project_id,
+        "role": member.role,
+        "clips_accepted": account["accepted"],
+        "accepted_s": account["accepted_s"],
+        "transcripts": texts,
+        "transcribed_s": round(float(texts_s), 3),
+        "issued_at": ledger.rfc3339(now_ms),
+    }
+    text = f"{RECORD_HEADER}\n{ledger.canonical(said).decode('utf-8')}\n"
+    return tlog.sign_note(text, signer.verifier, signer.sign)
 
 
 _STATES = ("received", "accepted", "refused", "appealed", "withdrawn")

@@ -170,6 +170,20 @@ def account() -> Reply:
         return statement.of_person(db, me.person_id, current()), 200, {"Cache-Control": "private, no-store"}
 
 
+@bp.get("/api/v1/me/record")
+@require()
+@describes(
+    "The caller's signed record of work: a C2SP signed note, and the key that checks it.",
+    answer=bodies.obj({"record": bodies.text(), "vkey": bodies.text()}),
+)
+def work_record() -> Reply:
+    """What the caller did, signed, to be shown to others."""
+    here = site()
+    with reading(here.engine) as db:
+        note = statement.record(db, member(), here.signer, now_ms=here.clock_ms())
+    return {"record": note, "vkey": str(here.signer.verifier)}, 200, {"Cache-Control": "private, no-store"}
+
+
 @bp.post("/api/v1/lint")
 @require()
 @describes("Checks one text against a ruleset.", body=LINT_IN, answer=LINTED, errors=("RULESET_UNKNOWN",))

@@ -121,6 +121,25 @@ def test_the_statement_counts_what_the_log_says(speaker, make):
     assert found["head"].startswith("xiangyin/")
 
 
+def test_the_record_of_work_is_signed_and_names_nobody(speaker, make):
+    speaker.send(make.clip())
+    found = speaker.ask("GET", "/api/v1/me/record").get_json()
+    from corpus.keys import verify_ed25519
+    from protocol import tlog
+
+    key = tlog.VerifierKey.parse(found["vkey"])
+    header, line, _ = tlog.open_note(found["record"], key, verify_ed25519).split("\n")
+    said = json.loads(line)
+    assert (header, said["clips_accepted"], said["accepted_s"]) == ("xiangyin-record/v1", 1, 3.0)
+    assert said["person"] == speaker.joined["speaker_id"] and "阿美" not in found["record"]
+    with pytest.raises(tlog.ReceiptInvalid):
+        tlog.open_note(
+            found["record"].replace('"clips_accepted":1', '"clips_accepted":9'), key, verify_ed25519
+        )
+    with pytest.raises(tlog.ReceiptInvalid):
+        tlog.open_checkpoint(found["record"], key, verify_ed25519)
+
+
 def test_a_withdrawn_clip_is_gone_and_its_receipt_is_new(speaker, site, good, make):
     speaker.send(good)
     keep = make.clip(make.file(make.samples(8)))
