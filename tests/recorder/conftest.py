@@ -266,7 +266,7 @@ def intake(tmp_path_factory: pytest.TempPathFactory, xiangyin_command: list[str]
 @pytest.fixture(scope="session")
 def invitations(intake: IntakeServer) -> Iterator[str]:
     """Unused speakers' invitations."""
-    return iter(intake.invitations(40))
+    return iter(intake.invitations(200))
 
 
 SPEAKER = {"gender": "female", "age_band": "30-39", "region": "臺南", "native_language": "nan-Hant-TW"}
