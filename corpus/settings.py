@@ -39,7 +39,7 @@ class Settings:
 
     data: Path = field(metadata={"says": "folder of the database, the blobs and the keys"})
     database_url: str = _setting("", "SQLAlchemy URL; empty means SQLite in the data folder")
-    store_url: str = _setting("", "where blobs lie; empty means a folder in the data folder")
+    store_url: str = _setting("", "where blobs lie, file:///… ; empty means a folder in the data folder")
     compute: str = _setting("local", "where heavy work runs: local, inline or dask://host:port")
     secret_key_file: str = _setting("", "file of the server's secret; empty means keys/secret")
     public_url: str = _setting("", "address that people use, such as https://voices.example.org")
@@ -62,8 +62,8 @@ class Settings:
 
     @property
     def blobs(self) -> Path:
-        """The folder of blobs, when they lie in one."""
-        return self.data / "blobs"
+        """The folder of blobs."""
+        return Path(urlsplit(self.store_url).path) if self.store_url else self.data / "blobs"
 
     @property
     def partials(self) -> Path:
@@ -159,6 +159,11 @@ def _check_urls(values: Mapping[str, Any]) -> None:
     database = values.get("database_url", "")
     if database and not database.startswith(("sqlite:///", "postgresql+psycopg://")):
         raise SettingInvalid(setting="database_url", problem="need sqlite:///… or postgresql+psycopg://…")
+    store = values.get("store_url", "")
+    if store and not store.startswith("file:///"):
+        raise SettingInvalid(
+            setting="store_url", problem="need file:///…; this version keeps blobs in a folder"
+        )
     compute = values.get("compute", "local")
     if compute not in ("local", "inline") and not compute.startswith("dask://"):
         raise SettingInvalid(setting="compute", problem="need local, inline or dask://host:port")

@@ -23,6 +23,7 @@ def test_environment_wins_over_file_and_file_over_defaults(tmp_path):
     found = load({"XIANGYIN_MAX_CLIP_S": "30"}, tmp_path)
     assert (found.max_clip_s, found.public_url, found.threads) == (30, "https://a.example", 16)
     assert load({"XIANGYIN_DATA": str(tmp_path)}).data == tmp_path
+    assert load({"XIANGYIN_STORE_URL": "file:///mnt/blobs"}, tmp_path).blobs.as_posix() == "/mnt/blobs"
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,7 @@ def test_environment_wins_over_file_and_file_over_defaults(tmp_path):
         ({"XIANGYIN_PUBLIC_URL": "voices.example"}, ""),
         ({"XIANGYIN_DATABASE_URL": "mysql://x"}, ""),
         ({"XIANGYIN_COMPUTE": "cloud"}, ""),
+        ({"XIANGYIN_STORE_URL": "s3://bucket/x"}, ""),
         ({}, "max_clip_s = true"),
         ({}, "max_clip = 3"),
         ({}, "max_clip_s ="),
