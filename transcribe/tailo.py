@@ -275,7 +275,7 @@ def read(text: str, *, poj: bool = False) -> Reading | None:
     spelled = "".join(letters)
     if spelled.endswith("hnn") and raised:  # POJ writes the sign last
         spelled = spelled[:-3] + "nnh"
-    doubled_n = "nn" in spelled and not raised
+    doubled_n = "nn" in spelled[1:] and not raised  # nng begins with n and ends in ng
     found = _split(spelled, poj=poj, doubled_n=doubled_n, dotted=dotted)
     if found is None:
         return None

@@ -111,7 +111,7 @@ def other_number_character(text: str, orth: Orthography) -> Iterable[Hit]:
                 yield ask(at, at + 1, *([plain] if plain and all(map(characters.is_han, plain)) else []))
 
 
-_PERCENT = re.compile(f"(?:{_NUMBER}+(?:[.．點点]{_NUMBER}+)? ?)?[%％‰‱﹪٪]")
+_PERCENT = re.compile("[%％‰‱﹪٪]")
 
 
 @rule("N004", stage=Stage.NUMBERS, on=Kind.PERCENT, fix="ask", claims=False)
@@ -123,7 +123,7 @@ def percent_sign(text: str, orth: Orthography) -> Iterable[Hit]:
     Good: ``剩下百分之五十。``
     """
     for match in _PERCENT.finditer(text):
-        yield Hit(match.end() - 1, match.end())
+        yield Hit(*match.span())
 
 
 _CURRENCY = re.compile(r"(?:NT|US|HK|RMB|CN|NTD|JP|A|S)? ?[$＄﹩￥¥€£₩฿₫₱₹¢￠￡￦]")
