@@ -36,7 +36,7 @@ ALLOWED = {
 
 def sources() -> list[Path]:
     """Every module of the product."""
-    found = [ROOT / f"{name}.py" for name in TOP]
+    found = [ROOT / f"{name}.py" for name in sorted(TOP)]
     for package in FLOORS:
         found += sorted((ROOT / package).rglob("*.py"))
     return found
