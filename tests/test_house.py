@@ -163,3 +163,23 @@ def test_both_locks_pin_the_same_versions():
         return set(re.findall(r"^([A-Za-z0-9_.-]+==[^\\\n]+?) *\\?$", (ROOT / name).read_text("utf-8"), re.M))
 
     assert pins("requirements.lock") <= pins("requirements-dev.lock")
+
+
+def test_no_file_of_the_product_is_ignored_by_git():
+    """What a package reads at run time stands in a clone, too."""
+    listed = subprocess.run(
+        [
+            "git",
+            "ls-files",
+            "--others",
+            "--ignored",
+            "--exclude-standard",
+            *FLOORS,
+            *(f"{n}.py" for n in TOP),
+        ],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.splitlines()
+    assert [name for name in listed if "__pycache__" not in name] == []
