@@ -28,9 +28,8 @@ from pathlib import Path
 import regex
 
 DATA = Path(__file__).parent.parent / "transcribe" / "data"
-CATEGORIES = (
-    "Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cc Cf Cs Co Cn"
-).split()
+NAMES = "Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cc Cf Cs Co Cn"
+CATEGORIES = NAMES.split()
 LAST = 0x110000
 
 
@@ -74,7 +73,9 @@ def characters() -> dict[str, object]:
             starts.append(point)
             labels.append(names.setdefault(label, len(names)))
             previous = label
-    emoji = runs_of(r"[\p{Extended_Pictographic}\p{Emoji_Presentation}\p{Regional_Indicator}\p{Emoji_Modifier}]")
+    emoji = runs_of(
+        r"[\p{Extended_Pictographic}\p{Emoji_Presentation}\p{Regional_Indicator}\p{Emoji_Modifier}]"
+    )
     described = importlib.metadata.metadata("regex").get_payload()
     version = re.search(r"supports Unicode (\d+\.\d+\.\d+)", str(described))
     if version is None:

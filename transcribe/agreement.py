@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from protocol.errors import CodedError
-from transcribe import orthography, text as texts
+from transcribe import orthography
+from transcribe import text as texts
 from transcribe.orthography import Orthography
 
 

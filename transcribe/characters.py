@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import resources
 from typing import NamedTuple
@@ -38,7 +38,10 @@ MIDDLE_DOTS = "·・•‧･∙⋅ㆍ᛫"
 BULLETS = "●▪■◆◦‣⁃○★☆※►▶◇□▫"
 SPACES = "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 LINE_BREAKS = "\t\n\x0b\x0c\r\x85\u2028\u2029"
-INVISIBLE = "\u00ad\u034f\u180e\u200b\u200c\u200d\u2060\u2061\u2062\u2063\u2064\u206a\u206b\u206c\u206d\u206e\u206f\ufeff"
+INVISIBLE = (
+    "\u00ad\u034f\u180e\u200b\u200c\u200d\u2060\u2061\u2062\u2063\u2064"
+    "\u206a\u206b\u206c\u206d\u206e\u206f\ufeff"
+)
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069"
 BIDI_OVERRIDES = "\u202d\u202e"
 DESCRIPTIONS = "⿰⿱⿲⿳⿴⿵⿶⿷⿸⿹⿺⿻⿼⿽⿾⿿㇯〾"
@@ -53,8 +56,8 @@ CONTINUATIONS = "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š�
 # The twelve code points of the compatibility block that are ordinary ideographs.
 UNIFIED_TWELVE = "﨎﨏﨑﨓﨔﨟﨡﨣﨤﨧﨨﨩"
 IDENTICAL_TO_HAN: Mapping[str, str] = {
-    "ㄧ": "一", "丶": "，", "ニ": "二", "ロ": "口", "カ": "力", "エ": "工", "タ": "夕", "ト": "卜", "ハ": "八",
-    "ー": "一", "ミ": "三", "オ": "才", "チ": "千", "ㄚ": "丫", "ㄇ": "冂", "ㄈ": "匚", "ㆍ": "·",
+    "ㄧ": "一", "丶": "，", "ニ": "二", "ロ": "口", "カ": "力", "エ": "工", "タ": "夕", "ト": "卜",
+    "ハ": "八", "ー": "一", "ミ": "三", "オ": "才", "チ": "千", "ㄚ": "丫", "ㄇ": "冂", "ㄈ": "匚", "ㆍ": "·",
 }  # fmt: skip
 
 
@@ -280,7 +283,7 @@ def base_kind(char: str) -> int:
         return kind | int(Kind.BROKEN if char == "\ufffd" else Kind.CONTROL)
     if emoji and point > 0xFF and not kind & (Kind.MARK_FORM | Kind.TILDE | Kind.MIDDLE_DOT):
         return kind | Kind.EMOJI
-    if script == "Han" and category == "Lo" or char == "〇":
+    if (script == "Han" and category == "Lo") or char == "〇":
         return kind | Kind.HAN
     if category[0] == "M":
         foreign = script not in ("Inherited", "Common")

@@ -14,7 +14,8 @@ from typing import IO, Any, BinaryIO, cast
 import click
 
 from protocol.errors import LANGUAGES, CodedError, Language
-from transcribe import lines, lint as engine, orthography
+from transcribe import lines, orthography
+from transcribe import lint as engine
 from transcribe.orthography import Orthography
 
 
@@ -49,11 +50,11 @@ def _opened(path: str) -> Iterator[BinaryIO]:
     if path == "-":
         yield sys.stdin.buffer
         return
-    try:
-        stream = Path(path).open("rb")
-    except OSError as error:
-        raise FileUnreadable(file=path, problem=error.strerror or str(error)) from error
-    with stream:
+    with contextlib.ExitStack() as stack:
+        try:
+            stream = stack.enter_context(Path(path).open("rb"))
+        except OSError as error:
+            raise FileUnreadable(file=path, problem=error.strerror or str(error)) from error
         yield stream
 
 
@@ -174,7 +175,7 @@ def _codes(values: tuple[str, ...]) -> list[str]:
 )
 @LANGUAGE
 @click.pass_context
-def lint(ctx: click.Context, path: str, ruleset: str, **options: Any) -> None:
+def lint(ctx: click.Context, /, path: str, ruleset: str, **options: Any) -> None:
     """Check transcripts against the rules.
 
     Every breach is shown with its place and what to do. A safe fix never changes a
@@ -212,6 +213,7 @@ def lint(ctx: click.Context, path: str, ruleset: str, **options: Any) -> None:
 def _fix_in_place(path: Path, stream: BinaryIO, linter: _Linter, jsonl: bool | None) -> None:
     """Write the mended lines beside the file and rename: it is never half written."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    beside = Path(name)
     try:
         with os.fdopen(handle, "wb") as out:
             for line in lines.read(stream, jsonl=jsonl):
@@ -219,11 +221,10 @@ def _fix_in_place(path: Path, stream: BinaryIO, linter: _Linter, jsonl: bool | N
             out.flush()
             os.fsync(out.fileno())
         if linter.changed:
-            os.chmod(name, path.stat().st_mode & 0o7777)
-            os.replace(name, path)
+            beside.chmod(path.stat().st_mode & 0o7777)
+            beside.replace(path)
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
+        beside.unlink(missing_ok=True)
 
 
 @click.command(epilog="Example:  xiangyin rules P011 --lang zh-Hant")

@@ -73,7 +73,7 @@ class Comparison:
         return "\n".join(
             (
                 f"utterances            {len(self.rows)}, {same} identical",
-                f"mixed error rate      {self.mixed.rate:.2%} ({self.mixed.errors} of {self.mixed.reference} tokens)",
+                f"mixed error rate      {self.mixed.rate:.2%} of {self.mixed.reference} tokens",
                 f"without tones         {self.toneless.rate:.2%}",
                 f"punctuation F1        {marks}",
             )

@@ -10,7 +10,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from transcribe import agreement, orthography, text as texts
+from transcribe import agreement, orthography
+from transcribe import text as texts
 from transcribe.lint import Finding, pair_rule
 from transcribe.orthography import Orthography
 

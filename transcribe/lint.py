@@ -206,9 +206,9 @@ def _add(new: Rule) -> None:
 
 def catalogue() -> Mapping[str, Rule]:
     """Every rule by code, in order."""
-    from transcribe import consistency, rules
+    import transcribe.consistency
+    import transcribe.rules  # noqa: F401 - importing registers them
 
-    assert rules.FAMILIES and consistency
     return {code: RULES[code] for code in sorted(RULES)}
 
 
@@ -334,10 +334,8 @@ class _Examination:
     def claimed(self, start: int, end: int) -> bool:
         """Whether a span of the given text touches an open error of an earlier stage."""
         at = bisect_right(self.claims, (start, len(self.given) + 1))
-        for near in self.claims[max(0, at - 1) : at + 1]:
-            if start < near[1] and near[0] < end:
-                return True
-        return False
+        near = self.claims[max(0, at - 1) : at + 1]
+        return any(start < claimed_end and claimed_start < end for claimed_start, claimed_end in near)
 
     def claim(self, spans: Iterable[tuple[int, int]]) -> None:
         """Add spans; they are kept sorted and merged."""

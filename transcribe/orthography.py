@@ -61,6 +61,7 @@ class Orthography:
         Whether 〇 has one reading and may stand.
     fillers, homophones : the closed list, and how it is miswritten (V007).
     events, missing : tags that are lifted (V001), and tags for speech not written (V002).
+    speakers, placeholders : who a label names (V003), and texts that stand for no transcript (V016).
     words : Latin words that need not be syllables (R001).
     acronyms : how acronyms are written (L003).
     spellings : variant: preferred, a warning (C014).
@@ -86,6 +87,8 @@ class Orthography:
     homophones: Mapping[str, str] = field(default_factory=dict)
     events: frozenset[str] = frozenset()
     missing: frozenset[str] = frozenset()
+    speakers: frozenset[str] = frozenset()
+    placeholders: frozenset[str] = frozenset()
     words: frozenset[str] = frozenset()
     acronyms: tuple[str, ...] = ()
     spellings: Mapping[str, str] = field(default_factory=dict)
@@ -160,7 +163,7 @@ class Orthography:
         return frozenset(firsts)
 
     def with_rules(self, select: Iterable[str] = (), ignore: Iterable[str] = ()) -> Orthography:
-        """This ruleset with only the selected and without the ignored codes or families."""
+        """Give this ruleset with only the selected and without the ignored codes or families."""
         select, ignore = tuple(select), tuple(ignore)
         if not select and not ignore:
             return self
@@ -215,8 +218,8 @@ def _coerced(name: str, value: object, source: str) -> object:
         good = isinstance(value, type(default))
     elif isinstance(default, frozenset | tuple):
         good = isinstance(value, list) and all(isinstance(item, str) for item in value)
-        if good:
-            value = type(default)(value)  # type: ignore[call-overload]
+        if good and isinstance(value, list):
+            value = frozenset(value) if isinstance(default, frozenset) else tuple(value)
     elif name == "id":
         good = isinstance(value, str)
     else:
@@ -255,14 +258,14 @@ def parse(text: str, source: str) -> Orthography:
         if name in _CHOICES and value not in _CHOICES[name]:
             choices = ", ".join(_CHOICES[name])
             raise RulesetInvalid(file=source, problem=f"{_line_of(name, text)}{name} is one of {choices}")
-    values = {name: _coerced(name, value, source) for name, value in table.items()}
+    values: dict[str, Any] = {name: _coerced(name, value, source) for name, value in table.items()}
     _check_severities(values.get("severities", {}), text, source)
     if "id" not in values:
         raise RulesetInvalid(file=source, problem="id is missing")
     if parent is None:
-        return Orthography(**values)  # type: ignore[arg-type]
+        return Orthography(**values)
     base = load(parent)
-    merged = {
+    merged: dict[str, Any] = {
         name: value if name == "scripts" else _merged(getattr(base, name), value)
         for name, value in values.items()
     }
@@ -288,8 +291,7 @@ def _line_of(key: str, text: str) -> str:
 
 
 def _check_severities(severities: object, text: str, source: str) -> None:
-    assert isinstance(severities, Mapping)
-    for code, severity in severities.items():
+    for code, severity in severities.items() if isinstance(severities, Mapping) else ():
         if not _CODE.fullmatch(code) or severity not in SEVERITIES:
             problem = f"{_line_of(code, text)}severity of {code!r} is one of {', '.join(SEVERITIES)}"
             raise RulesetInvalid(file=source, problem=problem)

@@ -42,7 +42,8 @@ def as_github(path: str, line: Line, findings: Iterable[lint.Finding], language:
 
 def error_as_github(path: str, line: Line, error: CodedError, language: Language) -> str:
     """The same for a line that cannot be read."""
-    return f"::error file={_property(path)},line={line.number},title={error.code}::{_data(error.sentence(language))}"
+    sentence = _data(error.sentence(language))
+    return f"::error file={_property(path)},line={line.number},title={error.code}::{sentence}"
 
 
 def _data(text: str) -> str:

@@ -45,6 +45,6 @@ def message(code: str, language: Language, found: str) -> str:
 def visible(piece: str) -> str:
     """A piece of text in which invisible characters are shown by their code points."""
     return "".join(
-        char if char.isprintable() and not char.isspace() or char == " " else f"U+{ord(char):04X}"
+        char if (char.isprintable() and not char.isspace()) or char == " " else f"U+{ord(char):04X}"
         for char in piece
     )

@@ -18,9 +18,11 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
-ONSETS = frozenset("p ph m b t th n l k kh ng g ts tsh s j h".split()) | {""}
+from transcribe.patterns import words
 
-GENERAL_FINALS = frozenset(
+ONSETS = words("p ph m b t th n l k kh ng g ts tsh s j h") | {""}
+
+GENERAL_FINALS = words(
     """
     a ah ap at ak ann annh am an ang  ai aih ainn ainnh  au auh aunn aunnh
     e eh enn ennh  i ih ip it ik inn innh im in ing
@@ -29,13 +31,13 @@ GENERAL_FINALS = frozenset(
     io ioh  ioo iooh iok iong ionn  iu iuh iut iunn iunnh
     ua uah uat uak uan uann uannh  ue ueh uenn uennh  ui uih uinn uinnh
     uai uaih uainn uainnh  m mh  ng ngh
-    """.split()
+    """
 )
-DIALECT_FINALS = frozenset(
+DIALECT_FINALS = words(
     """
     er erh erm ere ereh  ir irh irp irt irk irm irn irng irinn
     ee eeh uee ueeh  or orh ior iorh  eng  ie  uang  oi oih
-    """.split()
+    """
 )
 FINALS = GENERAL_FINALS | DIALECT_FINALS
 

@@ -9,6 +9,7 @@ from functools import cache, lru_cache
 
 from transcribe import characters, orthography, tailo
 from transcribe.orthography import Orthography
+from transcribe.patterns import Lazy
 
 # Latin letters of ordinary alphabets and the marks that stand on them, as a regular expression class.
 LETTERS = (
@@ -66,15 +67,15 @@ def nfc(text: str) -> str:
 
 # -- the spoken string -------------------------------------------------------------------------
 
-_TAG = re.compile(r"[\[<{［＜｛] *([^\[\]<>{}［］＜＞｛｝]{1,30}?) *[\]>}］＞｝]")
-_CLOSING = re.compile(r"</ *([^<>]{1,30}?) *>")
+_TAG = Lazy(r"[\[<{［＜｛] *([^\[\]<>{}［］＜＞｛｝]{1,30}?) *[\]>}］＞｝]")
+_CLOSING = Lazy(r"</ *([^<>]{1,30}?) *>")
 _DROPPED = dict.fromkeys(
     map(ord, characters.INVISIBLE + characters.BIDI + characters.BIDI_OVERRIDES + "\u180b\u180c\u180d\u180f")
 )
 _DROPPED |= dict.fromkeys([*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)])
-_APOSTROPHE = re.compile(f"(?<=[{LETTERS}])[{characters.APOSTROPHES}'](?=[{LETTERS}])")
-_SYLLABLE = re.compile(f"[{WORD}][{WORD}·•‧∙⋅・･˙ˈ]*[0-9]?(?![{WORD}0-9])")
-_TONED = re.compile("(?<=[A-Za-z])[¹²³⁴⁵⁶１-６](?![A-Za-z0-9])")
+_APOSTROPHE = Lazy(f"(?<=[{LETTERS}])[{characters.APOSTROPHES}'](?=[{LETTERS}])")
+_SYLLABLE = Lazy(f"[{WORD}][{WORD}·•‧∙⋅・･˙ˈ]*[0-9]?(?![{WORD}0-9])")
+_TONED = Lazy("(?<=[A-Za-z])[¹²³⁴⁵⁶１-６](?![A-Za-z0-9])")
 _TONES = dict(zip("¹²³⁴⁵⁶１２３４５６", "123456123456", strict=True))
 
 
@@ -185,7 +186,7 @@ def _scored(token: str, orth: Orthography) -> str:
     return syllable.numbered() if syllable is not None else token
 
 
-_VOWELS = re.compile("[aeiouyàáâãäåèéêëìíîïòóôõöùúûüýāēīōūǎěǐǒǔ]+", re.IGNORECASE)
+_VOWELS = Lazy("[aeiouyàáâãäåèéêëìíîïòóôõöùúûüýāēīōūǎěǐǒǔ]+", re.IGNORECASE)
 
 
 @cache

@@ -7,21 +7,23 @@ import unicodedata
 from collections.abc import Iterable
 from functools import cache
 
-from transcribe import characters, text as texts
+from transcribe import characters
+from transcribe import text as texts
 from transcribe.characters import Kind
 from transcribe.lint import Hit, Stage, ask, mend, rule
 from transcribe.orthography import Orthography
+from transcribe.patterns import Lazy
 
-_INVISIBLE = re.compile(f"[{characters.INVISIBLE}]+")
-_BIDI = re.compile(f"[{characters.BIDI}{characters.BIDI_OVERRIDES}]+")
-_OVERRIDE = re.compile(f"[{characters.BIDI_OVERRIDES}]")
-_WIDE = re.compile("[\uff21-\uff3a\uff41-\uff5a\ufb00-\ufb06ĳĲŉǆǅǄǉǈǇǌǋǊǳǲǱ]+")
-_SELECTOR = re.compile("[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]+")
-_APOSTROPHE = re.compile(f"(?<=[{texts.LETTERS}])[{characters.APOSTROPHES}](?=[{texts.LETTERS}])")
-_HYPHEN = re.compile(f"(?<=[{texts.WORD}0-9])[‐‑﹣－⁃˗]+(?=[{texts.WORD}])")
-_LOST = re.compile("锟斤拷(?:锟斤拷)*|烫烫烫+|屯屯屯+")
+_INVISIBLE = Lazy(f"[{characters.INVISIBLE}]+")
+_BIDI = Lazy(f"[{characters.BIDI}{characters.BIDI_OVERRIDES}]+")
+_OVERRIDE = Lazy(f"[{characters.BIDI_OVERRIDES}]")
+_WIDE = Lazy("[\uff21-\uff3a\uff41-\uff5a\ufb00-\ufb06ĳĲŉǆǅǄǉǈǇǌǋǊǳǲǱ]+")
+_SELECTOR = Lazy("[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]+")
+_APOSTROPHE = Lazy(f"(?<=[{texts.LETTERS}])[{characters.APOSTROPHES}](?=[{texts.LETTERS}])")
+_HYPHEN = Lazy(f"(?<=[{texts.WORD}0-9])[‐‑﹣－⁃˗]+(?=[{texts.WORD}])")
+_LOST = Lazy("锟斤拷(?:锟斤拷)*|烫烫烫+|屯屯屯+")
 _CP1252 = "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"
-_MOJIBAKE = re.compile(f"(?:[\xc2-\xf4][\x80-\xbf{_CP1252}]{{1,3}})+")
+_MOJIBAKE = Lazy(f"(?:[\xc2-\xf4][\x80-\xbf{_CP1252}]{{1,3}})+")
 
 
 _QUICK = 1000  # code points up to which the standard library's test cannot be slow on hostile text
@@ -53,10 +55,10 @@ def _unnormalised(text: str, orth: Orthography) -> Iterable[tuple[int, int, str,
 
 @rule("C001", stage=Stage.CODE_POINTS, on=Kind.COMBINING | Kind.NOT_NFC, fix="safe")
 def not_composed(text: str, orth: Orthography) -> Iterable[Hit]:
-    """Letters and their marks are stored composed (NFC).
+    r"""Letters and their marks are stored composed (NFC).
 
     Why: the same word in two encodings would count as two words.
-    Bad: ``Gua\\u0301 lâi.`` (a letter and a separate mark)
+    Bad: ``Gua\u0301 lâi.`` (a letter and a separate mark)
     Good: ``Guá lâi.``
     """
     for start, end, composed, kind in _unnormalised(text, orth):
@@ -66,11 +68,11 @@ def not_composed(text: str, orth: Orthography) -> Iterable[Hit]:
 
 @rule("C002", stage=Stage.CODE_POINTS, on=Kind.COMPAT_HAN, fix="safe")
 def compatibility_ideograph(text: str, orth: Orthography) -> Iterable[Hit]:
-    """A compatibility ideograph is written as the ordinary character it equals.
+    r"""A compatibility ideograph is written as the ordinary character it equals.
 
     Why: it looks the same and means the same, but no search and no model treats it so. The
     twelve ordinary ideographs of that block stay.
-    Bad: ``今\\uf98e很冷。`` (U+F98E)
+    Bad: ``今\uf98e很冷。`` (U+F98E)
     Good: ``今年很冷。``
     """
     for start, end, composed, kind in _unnormalised(text, orth):
@@ -92,10 +94,10 @@ def wide_or_joined_letter(text: str, orth: Orthography) -> Iterable[Hit]:
 
 @rule("C004", stage=Stage.CODE_POINTS, on=Kind.INVISIBLE, fix="safe")
 def invisible_character(text: str, orth: Orthography) -> Iterable[Hit]:
-    """No invisible format characters.
+    r"""No invisible format characters.
 
     Why: nobody sees them, and two texts that look alike would differ.
-    Bad: ``我\\u200b知道。`` (zero width space)
+    Bad: ``我\u200b知道。`` (zero width space)
     Good: ``我知道。``
     """
     for match in _INVISIBLE.finditer(text):
@@ -104,11 +106,11 @@ def invisible_character(text: str, orth: Orthography) -> Iterable[Hit]:
 
 @rule("C005", stage=Stage.CODE_POINTS, on=Kind.BIDI, fix="mixed")
 def direction_control(text: str, orth: Orthography) -> Iterable[Hit]:
-    """No controls of writing direction.
+    r"""No controls of writing direction.
 
     Why: they are invisible. An override even shows the words in another order than they are
     stored in, so what the transcriber saw is unknown and is refused.
-    Bad: ``我知道。\\u200e``
+    Bad: ``我知道。\u200e``
     Good: ``我知道。``
     """
     overridden = _OVERRIDE.search(text) is not None
@@ -118,11 +120,11 @@ def direction_control(text: str, orth: Orthography) -> Iterable[Hit]:
 
 @rule("C006", stage=Stage.CODE_POINTS, on=Kind.PRIVATE, fix="mixed")
 def private_use(text: str, orth: Orthography) -> Iterable[Hit]:
-    """No private-use characters.
+    r"""No private-use characters.
 
     Why: they mean something in one font only. The codes of the education ministry's Hokkien
     font are known and are replaced; any other must be typed anew.
-    Bad: ``\\ue701兜佇遮。`` (ministry font)
+    Bad: ``\ue701兜佇遮。`` (ministry font)
     Good: ``𪜶兜佇遮。``
     """
     kinds = orth.kinds
@@ -134,10 +136,10 @@ def private_use(text: str, orth: Orthography) -> Iterable[Hit]:
 
 @rule("C007", stage=Stage.CODE_POINTS, on=Kind.SELECTOR, fix="safe", severity="warning")
 def variation_selector(text: str, orth: Orthography) -> Iterable[Hit]:
-    """No variation selectors.
+    r"""No variation selectors.
 
     Why: they choose a drawing of the character, not another character.
-    Bad: ``他姓葛\\U000e0101。``
+    Bad: ``他姓葛\U000e0101。``
     Good: ``他姓葛。``
     """
     for match in _SELECTOR.finditer(text):
@@ -146,10 +148,10 @@ def variation_selector(text: str, orth: Orthography) -> Iterable[Hit]:
 
 @rule("C008", stage=Stage.CODE_POINTS, on=Kind.BROKEN, fix="none")
 def lost_character(text: str, orth: Orthography) -> Iterable[Hit]:
-    """No replacement characters, unassigned code points or halves of characters.
+    r"""No replacement characters, unassigned code points or halves of characters.
 
     Why: something was lost when the text was copied or saved; only the sound can tell what.
-    Bad: ``我\\ufffd道。``
+    Bad: ``我\ufffd道。``
     Good: ``我知道。``
     """
     kinds = orth.kinds
@@ -160,10 +162,10 @@ def lost_character(text: str, orth: Orthography) -> Iterable[Hit]:
 
 @rule("C009", stage=Stage.CODE_POINTS, on=Kind.CONTROL, fix="ask")
 def control_character(text: str, orth: Orthography) -> Iterable[Hit]:
-    """No control, tag or annotation characters.
+    r"""No control, tag or annotation characters.
 
     Why: a backspace or a hidden tag may stand for text that was taken away or smuggled in.
-    Bad: ``我\\x08知道。``
+    Bad: ``我\x08知道。``
     Good: ``我知道。``
     """
     kinds = orth.kinds
@@ -196,7 +198,7 @@ def description_sequence(text: str, orth: Orthography) -> Iterable[Hit]:
 
 
 _DESCRIBED = {
-    "⿰亻因": "𪜶", "⿰亻厓": "𠊎", "⿰足百": "𬦰", "⿺辶日": "𨑨", "⿰口恩": "嗯", "⿱勿會": "𣍐", "⿰勿會": "𣍐",
+    "⿰亻因": "𪜶", "⿰亻厓": "𠊎", "⿰足百": "𬦰", "⿺辶日": "𨑨", "⿱勿會": "𣍐", "⿰勿會": "𣍐",
     "⿱敖力": "𠢕", "⿰車立": "𨋢",
 }  # fmt: skip
 
@@ -249,10 +251,10 @@ def apostrophe_form(text: str, orth: Orthography) -> Iterable[Hit]:
 
 @rule("C021", stage=Stage.CHARACTERS, on=Kind.HYPHEN, fix="safe")
 def hyphen_form(text: str, orth: Orthography) -> Iterable[Hit]:
-    """The hyphen inside a word is U+002D.
+    r"""The hyphen inside a word is U+002D.
 
     Why: a non-breaking or full-width hyphen looks the same and splits the word's counts.
-    Bad: ``tsa\\u2011hng``
+    Bad: ``tsa\u2011hng``
     Good: ``tsa-hng``
     """
     for match in _HYPHEN.finditer(text):

@@ -10,19 +10,20 @@ from transcribe import text as texts
 from transcribe.characters import Kind
 from transcribe.lint import Hit, Stage, ask, mend, rule
 from transcribe.orthography import Orthography
+from transcribe.patterns import Lazy, words
 
-ONSETS = ("", *"b p m f d t n l g k h w z c s j".split(), "ng", "gw", "kw")
-FINALS = frozenset(
+ONSETS = words("b p m f d t n l g k h w z c s j ng gw kw") | {""}
+FINALS = words(
     """
-    aa aai aau aam aan aang aap aat aak a ai au am an ang ap at ak e ei eu em en eng ep et ek i iu im in ing ip it ik
-    o oi ou on ong ot ok u ui un ung ut uk eoi eon eot oe oeng oet oek yu yun yut m ng
-    """.split()
+    aa aai aau aam aan aang aap aat aak a ai au am an ang ap at ak e ei eu em en eng ep et ek
+    i iu im in ing ip it ik o oi ou on ong ot ok u ui un ung ut uk eoi eon eot oe oeng oet oek yu yun yut m ng
+    """
 )
 SYLLABLES = frozenset(
     onset + final for onset in ONSETS for final in FINALS if final not in ("m", "ng") or onset in ("", "h")
 )
-_TOKEN = re.compile(f"[{texts.LETTERS}]+[0-9]*")
-_TONE_FORMS = re.compile("(?<=[A-Za-z])[¹²³⁴⁵⁶１-６](?![A-Za-z0-9])")
+_TOKEN = Lazy(f"[{texts.LETTERS}]+[0-9]*")
+_TONE_FORMS = Lazy("(?<=[A-Za-z])[¹²³⁴⁵⁶１-６](?![A-Za-z0-9])")
 _PLAIN = dict(zip("¹²³⁴⁵⁶１２３４５６", "123456123456", strict=True))
 
 

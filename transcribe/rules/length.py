@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from transcribe import text as texts
 from transcribe.characters import Kind
 from transcribe.lint import Clip, Hit, Stage, ask, clip_rule, rule
 from transcribe.orthography import Orthography
+from transcribe.patterns import Lazy
 
 # Per second of active speech. Read speech in AISHELL-1: median 3.2, P99 4.4, maximum 5.5.
 FAST_SYLLABLES_PER_S, TOO_FAST_SYLLABLES_PER_S = 8.0, 11.0
@@ -48,7 +48,7 @@ def too_slow(text: str, orth: Orthography, clip: Clip) -> Iterable[Hit]:
         yield Hit(0, len(text))
 
 
-_WORDS = re.compile(f"[{texts.LETTERS}]{{2,}}")
+_WORDS = Lazy(f"[{texts.LETTERS}]{{2,}}")
 
 
 @rule("L003", stage=Stage.END, on=Kind.LATIN, fix="ask", severity="warning")
@@ -118,11 +118,13 @@ def density_of_marks(text: str, orth: Orthography) -> Iterable[Hit]:
     """
     if len(text) < DENSE_FROM:
         return
-    comma, stop, question, exclamation = orth.marks
-    count = text.count(comma) + text.count(stop) + text.count(question) + text.count(exclamation)
+    marks = orth.marks
+    count = text.count(marks[0]) + text.count(marks[1]) + text.count(marks[2]) + text.count(marks[3])
     fewest = len(text) // 2 if orth.han else text.count(" ") + 1  # syllables, about
     if count * 2 <= fewest and count * SPARSE_FROM >= len(text):
         return
     spoken = texts.syllables(text, orth)
-    if spoken >= SPARSE_FROM and count * SPARSE_FROM < spoken or spoken >= DENSE_FROM and count * 2 > spoken:
+    if (spoken >= SPARSE_FROM and count * SPARSE_FROM < spoken) or (
+        spoken >= DENSE_FROM and count * 2 > spoken
+    ):
         yield Hit(0, len(text))

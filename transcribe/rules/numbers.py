@@ -1,4 +1,4 @@
-"""N001-N012: numbers are words. Nothing here is ever mended automatically: most digits have several readings."""
+"""N001-N012: numbers are words. Nothing is mended automatically: most digits have several readings."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 
-from transcribe import characters, text as texts
+from transcribe import characters
 from transcribe.characters import Kind
 from transcribe.lint import Hit, Stage, ask, rule
 from transcribe.orthography import Orthography
+from transcribe.patterns import Lazy, words
 from transcribe.rules import jyutping
 
 _D = "0-9０-９"
@@ -19,15 +20,15 @@ _FACTS = "0-9０-９零〇一二三四五六七八九十百千萬万億亿"
 _ON_DIGITS = Kind.DIGIT | Kind.WIDE_DIGIT
 
 
-def _spans(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
+def _spans(pattern: Lazy | re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
     for match in pattern.finditer(text):
         yield match.span()
 
 
-_ASCII = re.compile("[0-9]+")
-_WIDE = re.compile("[０-９]+")
+_ASCII = Lazy("[0-9]+")
+_WIDE = Lazy("[０-９]+")
 _DIGIT_READING = dict(zip("0123456789", "零一二三四五六七八九", strict=True))
-_ENGLISH = dict(zip("0123456789", "zero one two three four five six seven eight nine".split(), strict=True))
+_ENGLISH = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
 @rule("N001", stage=Stage.NUMBERS, on=Kind.DIGIT, fix="ask")
@@ -50,7 +51,7 @@ def _readings(number: str, orth: Orthography) -> Iterable[str]:
         return
     if not orth.han:
         if orth.romanisation == "none" and len(number) == 1:
-            yield _ENGLISH[number]
+            yield _ENGLISH[int(number)]
         return
     digits = "".join(_DIGIT_READING[each] for each in number)
     if len(number) == 1:
@@ -111,7 +112,7 @@ def other_number_character(text: str, orth: Orthography) -> Iterable[Hit]:
                 yield ask(at, at + 1, *([plain] if plain and all(map(characters.is_han, plain)) else []))
 
 
-_PERCENT = re.compile("[%％‰‱﹪٪]")
+_PERCENT = Lazy("[%％‰‱﹪٪]")
 
 
 @rule("N004", stage=Stage.NUMBERS, on=Kind.PERCENT, fix="ask", claims=False)
@@ -126,7 +127,7 @@ def percent_sign(text: str, orth: Orthography) -> Iterable[Hit]:
         yield Hit(*match.span())
 
 
-_CURRENCY = re.compile(r"(?:NT|US|HK|RMB|CN|NTD|JP|A|S)? ?[$＄﹩￥¥€£₩฿₫₱₹¢￠￡￦]")
+_CURRENCY = Lazy(r"(?:NT|US|HK|RMB|CN|NTD|JP|A|S)? ?[$＄﹩￥¥€£₩฿₫₱₹¢￠￡￦]")
 
 
 @rule("N005", stage=Stage.NUMBERS, on=Kind.CURRENCY, fix="ask", claims=False)
@@ -152,13 +153,13 @@ _UNIT_LETTERS = (
     "|kg|KG|Kg|mg|ml|ML|mL|cc|CC|lb|lbs|oz|ft|KB|kb|MB|mb|GB|gb|TB|tb|kW|mAh|ppm|PM2|dB|db|g|m|l|L|w|W|V|v|s|h|hr|hrs|min|sec"
 )
 _UNIT_SET = frozenset(_UNIT_LETTERS.split("|"))
-_WORD_ENDS = re.compile("[ ,.?!-]+")
-_UNIT = re.compile(f"(?<=[{_D}{_WORDS}多]) ?(?:{_UNIT_LETTERS})(?![A-Za-z])")
-_UNIT_ENGLISH = re.compile(
+_WORD_ENDS = Lazy("[ ,.?!-]+")
+_UNIT = Lazy(f"(?<=[{_D}{_WORDS}多]) ?(?:{_UNIT_LETTERS})(?![A-Za-z])")
+_UNIT_ENGLISH = Lazy(
     "(?<![A-Za-z])(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|sixty|"
     f"seventy|eighty|ninety|hundred|thousand|million|half) ((?:{_UNIT_LETTERS}))(?![A-Za-z'])"
 )
-_UNIT_SIGN = re.compile("[℃℉°˚′″‴㎀-㏟㌀-㍗㋌-㋏]+[CFcf]?(?![A-Za-z])")
+_UNIT_SIGN = Lazy("[℃℉°˚′″‴㎀-㏟㌀-㍗㋌-㋏]+[CFcf]?(?![A-Za-z])")
 
 
 @rule(
@@ -195,9 +196,11 @@ def _unit_words(found: str, orth: Orthography) -> tuple[str, ...]:
 
 
 _UNIT_WORDS: dict[str, tuple[str, ...]] = {
-    "km": ("公里",), "KM": ("公里",), "cm": ("公分", "釐米"), "mm": ("公釐", "毫米"), "m": ("公尺", "米"), "kg": ("公斤",),
-    "KG": ("公斤",), "g": ("公克", "克"), "ml": ("毫升",), "cc": ("西西",), "℃": ("度", "攝氏度"), "°": ("度",), "°C": ("度",),
-    "㎏": ("公斤",), "㎞": ("公里",), "㎝": ("公分",), "㎜": ("公釐",), "㎡": ("平方公尺", "平方米"), "km/h": ("公里",),
+    "km": ("公里",), "KM": ("公里",), "㎞": ("公里",), "km/h": ("公里",),
+    "cm": ("公分", "釐米"), "㎝": ("公分", "釐米"), "mm": ("公釐", "毫米"), "㎜": ("公釐", "毫米"),
+    "m": ("公尺", "米"), "㎡": ("平方公尺", "平方米"), "ml": ("毫升",), "cc": ("西西",),
+    "kg": ("公斤",), "KG": ("公斤",), "㎏": ("公斤",), "g": ("公克", "克"),
+    "℃": ("度", "攝氏度"), "°C": ("度", "攝氏度"), "°": ("度",),
 }  # fmt: skip
 
 
@@ -222,7 +225,7 @@ def date_or_clock(text: str, orth: Orthography) -> Iterable[Hit]:
     yield from (Hit(start, end) for start, end in _spans(_clock(), text))
 
 
-_PRIVATE_NUMBER = re.compile(
+_PRIVATE_NUMBER = Lazy(
     f"(?<![{_D}A-Za-z])(?:"
     f"[+＋]?[{_D}]{{1,4}}[-－ ()（）]{{0,2}}[{_D}]{{2,4}}[-－ ]{{1,2}}[{_D}]{{3,4}}(?:[-－ ][{_D}]{{3,4}})?"
     f"|[(（][{_D}]{{2,4}}[)）] ?[{_D}]{{3,4}}[-－ ]?[{_D}]{{3,4}}"
@@ -251,8 +254,8 @@ def private_number(text: str, orth: Orthography) -> Iterable[Hit]:
     yield from (Hit(start, end) for start, end in private_numbers(text))
 
 
-_MAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}[@＠][A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+")
-_WEB = re.compile(
+_MAIL = Lazy(r"[A-Za-z0-9._%+-]{1,64}[@＠][A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+")
+_WEB = Lazy(
     r"(?:https?|ftp)://[^\s，。？！、]+|www\.[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*(?:/[A-Za-z0-9_./?=&%#-]*)?"
     r"|(?<![A-Za-z0-9.-])[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*\.(?:com|net|org|edu|gov|info|io|tw|cn|hk|jp|me|tv|app|co|ai)"
     r"(?![A-Za-z0-9])(?:/[A-Za-z0-9_./?=&%#-]*)?"
@@ -278,9 +281,9 @@ def address(text: str, orth: Orthography) -> Iterable[Hit]:
 
 
 _OPERATORS = "+＋−±×÷=＝≠≈≤≥√∞∑∫≒≡﹢﹦"
-_OPERATOR = re.compile(f"[{_OPERATORS}]+|(?<={_NUMBER}) ?[<>＜＞*＊/／^] ?(?={_NUMBER})")
-_SIGNS_OF_ARITHMETIC = re.compile(f"[{_OPERATORS}<>＜＞*＊/／^]")
-_MINUS = re.compile(
+_OPERATOR = Lazy(f"[{_OPERATORS}]+|(?<={_NUMBER}) ?[<>＜＞*＊/／^] ?(?={_NUMBER})")
+_SIGNS_OF_ARITHMETIC = Lazy(f"[{_OPERATORS}<>＜＞*＊/／^]")
+_MINUS = Lazy(
     f"(?<![A-Za-z{_D}{_WORDS}-])[-－](?=[{_D}])|(?:^|(?<=[是到約约為为])|(?<=[，。？！ ]))[-－](?=[{_WORDS}])"
 )
 
@@ -312,7 +315,7 @@ _OPERATOR_WORDS = {
     "＝": ("等於",),
 }
 
-_SEPARATOR = re.compile(
+_SEPARATOR = Lazy(
     f"(?<=[{_FACTS}])(?:[.．﹒·・‧~～〜–—－/／-]| ?[~～〜–—] ?)(?=[{_FACTS}])|(?<=[{_D}])[,，](?=[{_D}]{{3}})"
 )
 
@@ -338,7 +341,7 @@ def separator_in_number(text: str, orth: Orthography) -> Iterable[Hit]:
         yield ask(start, end, *(words if orth.han else ()))
 
 
-_ZERO = re.compile(
+_ZERO = Lazy(
     "(?<=[零〇一二三四五六七八九○])[○◯OoＯ0]+(?=[零〇一二三四五六七八九○年月日號号樓楼路室班級级度分點点])"
     "|(?<=[零〇一二三四五六七八九])[○◯]+|(?<![A-Za-z])[○◯OＯ](?=[零〇一二三四五六七八九]{2})"
     "|(?<=[零〇一二三四五六七八九])[OＯ](?![A-Za-z])"
@@ -364,24 +367,45 @@ def zero_look_alike(text: str, orth: Orthography) -> Iterable[Hit]:
                 yield ask(at, at + 1, "零", "空")
 
 
-_SPOKEN_DIGITS = re.compile(
+_SPOKEN_DIGITS = Lazy(
     "[零〇一二三四五六七八九么幺洞拐勾兩两](?:[，、, ]?[零〇一二三四五六七八九么幺洞拐勾兩两]){7,}"
 )
-_ENGLISH_DIGITS = re.compile(
+_ENGLISH_DIGITS = Lazy(
     "(?<![A-Za-z])(?:(?:oh|zero|one|two|three|four|five|six|seven|eight|nine)[ ,-]{1,2}){7,}"
     "(?:oh|zero|one|two|three|four|five|six|seven|eight|nine)(?![A-Za-z])",
     re.IGNORECASE,
 )
-_HOKKIEN_DIGITS = re.compile(
+_HOKKIEN_DIGITS = Lazy(
     "(?:(?:khòng|lîng|it|jī|nn̄g|sann|sam|sì|sù|gōo|ngóo|la̍k|lio̍k|tshit|peh|pat|káu|kiú|tsi̍t)[ ,-]{1,2}){7,}"
     "(?:khòng|lîng|it|jī|nn̄g|sann|sam|sì|sù|gōo|ngóo|la̍k|lio̍k|tshit|peh|pat|káu|kiú|tsi̍t)",
     re.IGNORECASE,
 )
-_ENGLISH_WORDS = frozenset("oh zero one two three four five six seven eight nine".split())
+_ENGLISH_WORDS = words("oh zero one two three four five six seven eight nine")
+_HOKKIEN_WORDS = words("khòng lîng it jī nn̄g sann sam sì sù gōo ngóo la̍k lio̍k tshit peh pat káu kiú tsi̍t")
 _HOKKIEN_WORDS = frozenset(
-    "khòng lîng it jī nn̄g sann sam sì sù gōo ngóo la̍k lio̍k tshit peh pat káu kiú tsi̍t".split()
+    [
+        "khòng",
+        "lîng",
+        "it",
+        "jī",
+        "nn̄g",
+        "sann",
+        "sam",
+        "sì",
+        "sù",
+        "gōo",
+        "ngóo",
+        "la̍k",
+        "lio̍k",
+        "tshit",
+        "peh",
+        "pat",
+        "káu",
+        "kiú",
+        "tsi̍t",
+    ]
 )
-_ANY_DIGIT = re.compile(f"[{_D}]")
+_ANY_DIGIT = Lazy(f"[{_D}]")
 _COUNTING = "一二三四五六七八九"
 
 
@@ -400,7 +424,7 @@ def personal_data(text: str, orth: Orthography) -> Iterable[Hit]:
         digits = re.sub("[，、, ]", "", match[0])
         if len(digits) == len(match[0]) or digits != _COUNTING[: len(digits)]:
             yield Hit(*match.span())
-    words = _HOKKIEN_WORDS if orth.hokkien else _ENGLISH_WORDS
-    if not orth.han and sum(map(words.__contains__, _WORD_ENDS.split(text.casefold()))) > 7:
+    digit_words = _HOKKIEN_WORDS if orth.hokkien else _ENGLISH_WORDS
+    if not orth.han and sum(map(digit_words.__contains__, _WORD_ENDS.split(text.casefold()))) > 7:
         pattern = _HOKKIEN_DIGITS if orth.hokkien else _ENGLISH_DIGITS
         yield from (Hit(start, end) for start, end in _spans(pattern, text))

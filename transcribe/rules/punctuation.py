@@ -6,15 +6,17 @@ import re
 from collections.abc import Iterable
 from functools import cache
 
-from transcribe import characters, tailo, text as texts
+from transcribe import characters, tailo
+from transcribe import text as texts
 from transcribe.characters import FULL_MARKS, HALF_MARKS, Kind
 from transcribe.lint import Hit, Stage, ask, mend, rule
 from transcribe.orthography import Orthography
+from transcribe.patterns import Lazy
 
 _L = texts.LETTERS
-_FORMS = re.compile(f"[{''.join(characters.MARK_FORMS)}]+")
-_ENUMERATION = re.compile(f"[{characters.ENUMERATION}]")
-_COLON = re.compile(f"[{characters.COLONS}]")
+_FORMS = Lazy(f"[{''.join(characters.MARK_FORMS)}]+")
+_ENUMERATION = Lazy(f"[{characters.ENUMERATION}]")
+_COLON = Lazy(f"[{characters.COLONS}]")
 _ANY_MARK = FULL_MARKS + HALF_MARKS + characters.ENUMERATION + characters.COLONS
 _BESIDE = characters.QUOTES + " "  # seen through when asking what stands beside a sign
 _NUMBER = characters.DIGIT_WORDS + "十百千萬万億亿0123456789０１２３４５６７８９"
@@ -42,17 +44,18 @@ def _after(text: str, at: int) -> str:
     return text[at : at + 1]
 
 
-_DOTTED = re.compile(rf"(?<![{_L}.])(?:[{_L}]\.){{2,}}[{_L}]?|(?<=[{_L}0-9])\.(?=[{_L}0-9])")
-_ABBREVIATION = re.compile(
-    r"(?<![A-Za-z])(?:(?:Mr|Mrs|Ms|Dr|Prof|Jr|Sr|St|Mt|Sgt|Capt|Lt)\.(?= ?[^\s.,?!。，？！])|(?:etc|vs|Inc|Ltd|Corp|e\.g|i\.e)\.)"
+_DOTTED = Lazy(rf"(?<![{_L}.])(?:[{_L}]\.){{2,}}[{_L}]?|(?<=[{_L}0-9])\.(?=[{_L}0-9])")
+_ABBREVIATION = Lazy(
+    r"(?<![A-Za-z])(?:(?:Mr|Mrs|Ms|Dr|Prof|Jr|Sr|St|Mt|Sgt|Capt|Lt)\.(?= ?[^\s.,?!。，？！])"
+    r"|(?:etc|vs|Inc|Ltd|Corp|e\.g|i\.e)\.)"
 )
-_ELLIPSIS = re.compile("(?:[…⋯‥︙︰]|。{3,}|\\.{3,}|．{3,}|[·・‧]{3,})+(?: +(?:[…⋯‥]|\\.{3,}|。{3,})+)*")
+_ELLIPSIS = Lazy("(?:[…⋯‥︙︰]|。{3,}|\\.{3,}|．{3,}|[·・‧]{3,})+(?: +(?:[…⋯‥]|\\.{3,}|。{3,})+)*")
 
 
 _MAY_END = ("etc.", "vs.", "Inc.", "Ltd.", "Corp.")
 
 
-_ELLIPSIS_SIGN = re.compile("[…⋯‥︙︰．·・‧]")
+_ELLIPSIS_SIGN = Lazy("[…⋯‥︙︰．·・‧]")
 
 
 def _dots_of_words(text: str, orth: Orthography) -> list[tuple[int, int]]:
@@ -67,8 +70,8 @@ def _dots_of_words(text: str, orth: Orthography) -> list[tuple[int, int]]:
     return spans
 
 
-_LAST = re.compile(f"[{texts.WORD}]+$")
-_FIRST = re.compile(f"[{texts.WORD}]+")
+_LAST = Lazy(f"[{texts.WORD}]+$")
+_FIRST = Lazy(f"[{texts.WORD}]+")
 
 
 def _ends_a_sentence(text: str, at: int, orth: Orthography) -> bool:
@@ -183,10 +186,10 @@ def ellipsis(text: str, orth: Orthography) -> Iterable[Hit]:
             yield mend(start, end, orth.comma)
 
 
-_DASHES = re.compile(f"[{characters.LONG_DASHES}{characters.TILDES}–－‒‐‑﹣⁃˗-]+")
+_DASHES = Lazy(f"[{characters.LONG_DASHES}{characters.TILDES}–－‒‐‑﹣⁃˗-]+")
 _HYPHEN_LIKE = frozenset("-–－‒‐‑﹣⁃˗")
-_WORDLY = re.compile(f"[{texts.WORD}0-9]")
-_LETTER = re.compile(f"[{texts.LETTERS}]")
+_WORDLY = Lazy(f"[{texts.WORD}0-9]")
+_LETTER = Lazy(f"[{texts.LETTERS}]")
 
 
 @rule("P012", stage=Stage.PUNCTUATION, on=Kind.DASH | Kind.TILDE | Kind.HYPHEN, fix="mixed")
@@ -216,7 +219,7 @@ def _free_hyphen(text: str, at: int, orth: Orthography) -> bool:
     return orth.han and at + 1 < len(text) and characters.is_han(text[at + 1])
 
 
-def _is(wanted: re.Pattern[str], text: str, at: int) -> bool:
+def _is(wanted: Lazy, text: str, at: int) -> bool:
     """Whether there is a character at a place, and of the wanted class."""
     return 0 <= at < len(text) and wanted.match(text, at) is not None
 
@@ -245,10 +248,10 @@ def _dash(text: str, match: re.Match[str], orth: Orthography) -> Hit:
     return ask(start, end, *(("", "到", orth.comma) if orth.han else (orth.comma, " ", "-")))
 
 
-_QUOTES = re.compile(f"[{re.escape(characters.QUOTES)}]+")
-_CURLY_PAIR = re.compile(f"(?<![{_L}])[‘‚‛]([^‘’‚‛]{{0,200}})’(?![{_L}])")
-_ANY_SINGLE = re.compile("[‘’‚‛'＇]")
-_SINGLE = re.compile(f"(?<![{_L}])[‘’‚‛'＇]|[‘’‚‛'＇](?![{_L}])")
+_QUOTES = Lazy(f"[{re.escape(characters.QUOTES)}]+")
+_CURLY_PAIR = Lazy(f"(?<![{_L}])[‘‚‛]([^‘’‚‛]{{0,200}})’(?![{_L}])")
+_ANY_SINGLE = Lazy("[‘’‚‛'＇]")
+_SINGLE = Lazy(f"(?<![{_L}])[‘’‚‛'＇]|[‘’‚‛'＇](?![{_L}])")
 
 
 @rule("P013", stage=Stage.PUNCTUATION, on=Kind.QUOTE, fix="mixed")
@@ -284,11 +287,9 @@ def quotation_mark(text: str, orth: Orthography) -> Iterable[Hit]:
             yield ask(*match.span(), "")
 
 
-_BRACKETS = re.compile(
-    f"[:;=][-']?[)(DPp](?![A-Za-z])"
-    f"|[{re.escape(characters.OPENING_BRACKETS)}]([^{re.escape(characters.OPENING_BRACKETS + characters.CLOSING_BRACKETS)}]{{0,80}})"
-    f"[{re.escape(characters.CLOSING_BRACKETS)}]"
-    f"|[{re.escape(characters.OPENING_BRACKETS + characters.CLOSING_BRACKETS)}]"
+_OPEN, _CLOSE = re.escape(characters.OPENING_BRACKETS), re.escape(characters.CLOSING_BRACKETS)
+_BRACKETS = Lazy(
+    f"[:;=][-']?[)(DPp](?![A-Za-z])|[{_OPEN}]([^{_OPEN}{_CLOSE}]{{0,80}})[{_CLOSE}]|[{_OPEN}{_CLOSE}]"
 )
 
 
@@ -307,8 +308,8 @@ def bracket(text: str, orth: Orthography) -> Iterable[Hit]:
         yield ask(*match.span(), *([content, ""] if content else [""]))
 
 
-_DOT = re.compile(f"[{characters.MIDDLE_DOTS}]+")
-_BULLET = re.compile(f"^ *(?:[{characters.BULLETS}{characters.MIDDLE_DOTS}]+ +|[•‣◦●▪◆►▶※·]+ *)(?=[^ ])")
+_DOT = Lazy(f"[{characters.MIDDLE_DOTS}]+")
+_BULLET = Lazy(f"^ *(?:[{characters.BULLETS}{characters.MIDDLE_DOTS}]+ +|[•‣◦●▪◆►▶※·]+ *)(?=[^ ])")
 
 
 @rule("P015", stage=Stage.PUNCTUATION, on=Kind.MIDDLE_DOT, fix="safe")
@@ -336,7 +337,8 @@ def middle_dot(text: str, orth: Orthography) -> Iterable[Hit]:
 def dot_in_a_word(text: str, orth: Orthography) -> Iterable[Hit]:
     """No dots inside words and abbreviations.
 
-    Why: letters with dots may be spelled out or read as a word, and a last dot hides whether the sentence ends.
+    Why: letters with dots may be spelled out or read as a word, and a last dot hides whether the
+    sentence ends.
     Bad: ``他在 U.S. 念書。``
     Good: ``他在 US 念書。``
     """

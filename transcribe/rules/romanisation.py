@@ -10,16 +10,17 @@ from transcribe import text as texts
 from transcribe.characters import Kind
 from transcribe.lint import Hit, Stage, ask, mend, rule
 from transcribe.orthography import Orthography
+from transcribe.patterns import Lazy
 from transcribe.rules.syllables import hokkien, parts
 
 _W = f"[{texts.WORD}0-9]"
-_NEUTRAL = re.compile(f"(?<={_W})( *)--( *)(?={_W})")
-_FOLLOWING = re.compile(f"[{texts.WORD}-]+")
-_MANY = re.compile(f"(?<={_W}) *-{{3,}} *(?={_W})")
-_DASH = re.compile(f"(?<={_W}) *[–—―−]+ *(?={_W})")
-_SPACED = re.compile(f"(?<={_W})( *)-( *)(?={_W})")
-_HYPHENS = re.compile("-+")
-_WORDLY = re.compile(_W)
+_NEUTRAL = Lazy(f"(?<={_W})( *)--( *)(?={_W})")
+_FOLLOWING = Lazy(f"[{texts.WORD}-]+")
+_MANY = Lazy(f"(?<={_W}) *-{{3,}} *(?={_W})")
+_DASH = Lazy(f"(?<={_W}) *[–—―−]+ *(?={_W})")
+_SPACED = Lazy(f"(?<={_W})( *)-( *)(?={_W})")
+_HYPHENS = Lazy("-+")
+_WORDLY = Lazy(_W)
 _BROKEN = ("", *"，。？！,.?!")  # beside a hyphen they leave it dangling
 MIN_UNTONED = 4  # syllables; shorter texts may rightly have no mark
 

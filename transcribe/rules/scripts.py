@@ -6,19 +6,21 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from transcribe import characters, text as texts
+from transcribe import characters
+from transcribe import text as texts
 from transcribe.characters import Kind
 from transcribe.lint import Hit, Stage, ask, mend, rule
 from transcribe.orthography import Orthography
+from transcribe.patterns import Lazy
 
-_MARKUP = re.compile(
+_MARKUP = Lazy(
     r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});"
     r"|<[/!?]?[A-Za-z][^<>]{0,200}>"
     r"|\{\\[A-Za-z][^{}]{0,80}\}"
     r"|\\(?:[nrtbfav0\\](?![A-Za-z])|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|N(?![A-Za-z]))"
     r"|%[0-9A-F]{2}(?:%[0-9A-F]{2})+"
 )
-_BOPOMOFO = re.compile("[\u02ca\u02c7\u02cb\u02d9\u02ea\u02eb\u3105-\u312f\u31a0-\u31bf]+")
+_BOPOMOFO = Lazy("[\u02ca\u02c7\u02cb\u02d9\u02ea\u02eb\u3105-\u312f\u31a0-\u31bf]+")
 _LATIN_TWINS = {"ɑ": "a", "ɡ": "g", "ı": "i", "ɩ": "i", "ⅼ": "l", "ʟ": "l", "ǃ": "!", "ǀ": "l", "Ⅰ": "I"}
 _MANY_MARKS = 4  # on one letter: more is decoration
 
@@ -173,7 +175,7 @@ def markup(text: str, orth: Orthography) -> Iterable[Hit]:
 
 
 # Marks of no particular script; those of a script are foreign to begin with (C011).
-_MARKS = re.compile(
+_MARKS = Lazy(
     "[\u0300-\u034e\u0350-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\u302a-\u302f\u3099\u309a"
     "\ufe20-\ufe2f\U0001d165-\U0001d169\U0001d16d-\U0001d172]+"
 )
@@ -181,11 +183,11 @@ _MARKS = re.compile(
 
 @rule("C019", stage=Stage.SCRIPTS, on=Kind.COMBINING, fix="none")
 def mark_without_letter(text: str, orth: Orthography) -> Iterable[Hit]:
-    """A combining mark stands on a Latin letter, and at most three on one.
+    r"""A combining mark stands on a Latin letter, and at most three on one.
 
     Why: on a Han character or on nothing it is a slip of the keyboard, and it may belong to the
     syllable before or after.
-    Bad: ``我\\u0301知道。``
+    Bad: ``我\u0301知道。``
     Good: ``我知道。``
     """
     kinds = orth.kinds

@@ -6,17 +6,19 @@ import re
 from collections.abc import Iterable
 from functools import cache
 
-from transcribe import characters, text as texts
+from transcribe import characters
+from transcribe import text as texts
 from transcribe.characters import FULL_MARKS, HALF_MARKS, Kind
 from transcribe.lint import Hit, Stage, mend, rule
 from transcribe.orthography import Orthography
+from transcribe.patterns import Lazy
 
-_BREAKS = re.compile(f"[{characters.LINE_BREAKS}]+")
-_ODD = re.compile(f"[{characters.SPACES}]")
-_SEVERAL = re.compile(" {2,}")
-_BEFORE_MARK = re.compile(f"(?<! ) +(?=[{FULL_MARKS}{HALF_MARKS}])")
-_AFTER_FULL = re.compile(f"(?<=[{FULL_MARKS}]) +")
-_UNSPACED = re.compile(f"(?<=[{HALF_MARKS}])(?=[{texts.LETTERS}])")
+_BREAKS = Lazy(f"[{characters.LINE_BREAKS}]+")
+_ODD = Lazy(f"[{characters.SPACES}]")
+_SEVERAL = Lazy(" {2,}")
+_BEFORE_MARK = Lazy(f"(?<! ) +(?=[{FULL_MARKS}{HALF_MARKS}])")
+_AFTER_FULL = Lazy(f"(?<=[{FULL_MARKS}]) +")
+_UNSPACED = Lazy(f"(?<=[{HALF_MARKS}])(?=[{texts.LETTERS}])")
 
 
 @cache
@@ -128,10 +130,10 @@ def no_space_after_half_width_mark(text: str, orth: Orthography) -> Iterable[Hit
 
 @rule("S007", stage=Stage.CODE_POINTS, on=Kind.OTHER_SPACE, fix="safe")
 def other_space(text: str, orth: Orthography) -> Iterable[Hit]:
-    """The only space is U+0020.
+    r"""The only space is U+0020.
 
     Why: no-break, thin and ideographic spaces look alike and are not split at.
-    Bad: ``我用\\u00a0Excel 做。``
+    Bad: ``我用\u00a0Excel 做。``
     Good: ``我用 Excel 做。``
     """
     for match in _ODD.finditer(text):
@@ -140,10 +142,10 @@ def other_space(text: str, orth: Orthography) -> Iterable[Hit]:
 
 @rule("S008", stage=Stage.CODE_POINTS, on=Kind.LINE_BREAK, fix="safe")
 def line_break(text: str, orth: Orthography) -> Iterable[Hit]:
-    """An utterance is one line without tabs.
+    r"""An utterance is one line without tabs.
 
     Why: files are read line by line; a break would cut the utterance in two.
-    Bad: ``我很\\n累。``
+    Bad: ``我很\n累。``
     Good: ``我很累。``
     """
     for match in _BREAKS.finditer(text):

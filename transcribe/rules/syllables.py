@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from transcribe import tailo, text as texts
+from transcribe import tailo
+from transcribe import text as texts
 from transcribe.characters import Kind
 from transcribe.lint import Hit, Stage, ask, mend, rule
 from transcribe.orthography import Orthography
+from transcribe.patterns import Lazy
 
 _BODY = f"{texts.WORD}·•‧∙⋅・･˙ˈ"
-_TOKEN = re.compile(f"[{texts.WORD}][{_BODY}0-9]*(?:['-]+[{texts.WORD}][{_BODY}0-9]*)*")
-_PART = re.compile(f"[{_BODY}]+[0-9]?")
-_APOSTROPHE_INSIDE = re.compile(f"(?<![{texts.WORD}])([{texts.WORD}]+)['|]([hptk])(?![{texts.WORD}])")
-_RUN_TOGETHER = re.compile(f"[0-9][{texts.WORD}]")
-_MARKED = re.compile("[^A-Za-z'-]")
+_TOKEN = Lazy(f"[{texts.WORD}][{_BODY}0-9]*(?:['-]+[{texts.WORD}][{_BODY}0-9]*)*")
+_PART = Lazy(f"[{_BODY}]+[0-9]?")
+_APOSTROPHE_INSIDE = Lazy(f"(?<![{texts.WORD}])([{texts.WORD}]+)['|]([hptk])(?![{texts.WORD}])")
+_RUN_TOGETHER = Lazy(f"[0-9][{texts.WORD}]")
+_MARKED = Lazy("[^A-Za-z'-]")
 
 
 class Part(NamedTuple):
@@ -105,29 +106,24 @@ def notes_of(text: str, orth: Orthography) -> frozenset[str]:
     return parts(text, orth)[1]
 
 
-def _noted(text: str, orth: Orthography, note: str) -> Iterable[Part]:
-    """Syllables whose spelling breaks one rule."""
-    found, notes = parts(text, orth)
-    if note not in notes:
-        return
-    for part in found:
+def _noted(text: str, orth: Orthography, note: str) -> Iterator[tuple[Part, tailo.Reading]]:
+    """Syllables whose spelling breaks one rule, with how they read."""
+    for part in parts(text, orth)[0]:
         if part.reading is not None and note in part.reading.notes:
-            yield part
+            yield part, part.reading
 
 
 def _mended(text: str, orth: Orthography, note: str) -> Iterable[Hit]:
     """Safe edits to the canonical form, for syllables that can exist and have one reading."""
-    for part in _noted(text, orth, note):
-        assert part.reading is not None
-        doubtful = part.reading.notes & {"R002", "R011", "R013", "R015"}
+    for part, reading in _noted(text, orth, note):
+        doubtful = reading.notes & {"R002", "R011", "R013", "R015"}
         if not doubtful and not _is_eng(part, orth):
-            yield mend(part.start, part.end, written(part, orth))
+            yield mend(part.start, part.end, written(reading, orth))
 
 
-def written(part: Part, orth: Orthography) -> str:
+def written(reading: tailo.Reading, orth: Orthography) -> str:
     """The canonical spelling of a syllable that was read."""
-    assert part.reading is not None
-    return part.reading.written(poj=orth.romanisation == "poj")
+    return reading.written(poj=orth.romanisation == "poj")
 
 
 def _is_eng(part: Part, orth: Orthography) -> bool:
@@ -174,9 +170,8 @@ def impossible_syllable(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``Guá tsiáh-pá--ah.``
     Good: ``Guá tsia̍h-pá--ah.``
     """
-    for part in _noted(text, orth, "R002"):
-        assert part.reading is not None
-        syllable = part.reading.syllable
+    for part, reading in _noted(text, orth, "R002"):
+        syllable = reading.syllable
         if syllable.stopped:
             kept = [tailo.Syllable(syllable.onset, syllable.final, tone) for tone in (8, 4)]
         elif syllable.tone in (4, 8):
@@ -218,12 +213,11 @@ def tone_number(text: str, orth: Orthography) -> Iterable[Hit]:
             yield ask(
                 part.start, part.end, _RUN_TOGETHER.sub(lambda pair: f"{pair[0][0]}-{pair[0][1]}", part.text)
             )
-    for part in _noted(text, orth, "R004"):
-        assert part.reading is not None
-        if part.reading.syllable.tone == 0 and text[part.start - 2 : part.start] != "--":
-            yield ask(part.start, part.end, "--" + written(part, orth))
-        elif not part.reading.notes & {"R002", "R011", "R013", "R015"} and not _is_eng(part, orth):
-            yield mend(part.start, part.end, written(part, orth))
+    for part, reading in _noted(text, orth, "R004"):
+        if reading.syllable.tone == 0 and text[part.start - 2 : part.start] != "--":
+            yield ask(part.start, part.end, "--" + written(reading, orth))
+        elif not reading.notes & {"R002", "R011", "R013", "R015"} and not _is_eng(part, orth):
+            yield mend(part.start, part.end, written(reading, orth))
 
 
 @rule("R005", stage=Stage.SYLLABLES, on=_ON, fix="mixed", applies=hokkien, gate=notes_of)
@@ -236,9 +230,9 @@ def other_orthography(text: str, orth: Orthography) -> Iterable[Hit]:
     Good: ``Guá tsin huann-hí.``
     """
     yield from _mended(text, orth, "R005")
-    for part in _noted(text, orth, "R005"):
+    for part, reading in _noted(text, orth, "R005"):
         if _is_eng(part, orth):
-            yield ask(part.start, part.end, written(part, orth))
+            yield ask(part.start, part.end, written(reading, orth))
 
 
 @rule("R006", stage=Stage.SYLLABLES, on=_ON, fix="safe", applies=hokkien, gate=notes_of)
@@ -309,15 +303,14 @@ def capital_inside(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``tÂi-uân``
     Good: ``Tâi-uân``
     """
-    for part in _noted(text, orth, "R011"):
-        assert part.reading is not None
-        plain = part.reading.syllable.marked()
+    for part, reading in _noted(text, orth, "R011"):
+        plain = reading.syllable.marked()
         yield ask(part.start, part.end, plain, plain[:1].upper() + plain[1:])
     if orth.han:
         return
     for part in parts(text, orth)[0]:
         if part.reading is not None and part.reading.case == "upper" and not part.reading.notes:
-            plain = written(part, orth).lower()
+            plain = written(part.reading, orth).lower()
             yield ask(part.start, part.end, plain, plain[:1].upper() + plain[1:])._replace(severity="warning")
 
 
@@ -330,14 +323,13 @@ def two_tone_marks(text: str, orth: Orthography) -> Iterable[Hit]:
     Good: ``Tâi-uân``
     """
     poj = orth.romanisation == "poj"
-    for part in _noted(text, orth, "R013"):
-        assert part.reading is not None
+    for part, reading in _noted(text, orth, "R013"):
         kept = []
         for mark, tone in ((mark, tone) for tone, mark in tailo.MARKS.items()):
             import unicodedata
 
             if mark in unicodedata.normalize("NFD", part.text):
-                base = part.reading.syllable
+                base = reading.syllable
                 syllable = tailo.Syllable(base.onset, base.final, tone)
                 kept.append(_cased(syllable.poj() if poj else syllable.marked(), part))
         yield ask(part.start, part.end, *kept)
@@ -367,9 +359,8 @@ def breve(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``tsăi``
     Good: ``tsǎi`` or ``tsa̋i``
     """
-    for part in _noted(text, orth, "R015"):
-        assert part.reading is not None
-        base = part.reading.syllable
+    for part, reading in _noted(text, orth, "R015"):
+        base = reading.syllable
         both = (tailo.Syllable(base.onset, base.final, tone).marked() for tone in (6, 9))
         yield ask(part.start, part.end, *(_cased(each, part) for each in both))
 

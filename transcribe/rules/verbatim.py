@@ -6,14 +6,16 @@ import re
 from collections.abc import Iterable
 from functools import cache
 
-from transcribe import characters, text as texts
+from transcribe import characters
+from transcribe import text as texts
 from transcribe.characters import Kind
 from transcribe.lint import Hit, Stage, ask, rule
 from transcribe.orthography import Orthography
+from transcribe.patterns import Lazy
 
-_TAG = re.compile(r"[\[<{［＜｛(（【] *([^\[\]<>{}［］＜＞｛｝()（）【】]{1,30}?) *[\]>}］＞｝)）】]")
+_TAG = Lazy(r"[\[<{［＜｛(（【] *([^\[\]<>{}［］＜＞｛｝()（）【】]{1,30}?) *[\]>}］＞｝)）】]")
 _ROUND = "(（【"
-_WORDLY = re.compile(f"[{texts.WORD}0-9]")
+_WORDLY = Lazy(f"[{texts.WORD}0-9]")
 _LETTER = f"[{texts.LETTERS}]"
 
 
@@ -47,8 +49,8 @@ def _nested(text: str, tags: list[re.Match[str]], orth: Orthography) -> bool:
     return any(texts.is_lifted(tag[0], rest, orth) for tag in _TAG.finditer(rest))
 
 
-_TOKEN = re.compile(f"(?<!{_LETTER})(?:[xX]{{3,}}|[yY]{{3,}})(?!{_LETTER})")
-_BOX = re.compile("[□■▢☐〓◻◼▯▮]+")
+_TOKEN = Lazy(f"(?<!{_LETTER})(?:[xX]{{3,}}|[yY]{{3,}})(?!{_LETTER})")
+_BOX = Lazy("[□■▢☐〓◻◼▯▮]+")
 
 
 @rule(
@@ -73,17 +75,12 @@ def missing_speech(text: str, orth: Orthography) -> Iterable[Hit]:
             yield Hit(*match.span())  # with a space after it at the start it is a list bullet
 
 
-_ROLES = frozenset(
-    "甲 乙 丙 丁 戊 男 女 問 答 问 師 生 醫 醫生 医生 護士 护士 病人 主持人 主持 記者 记者 老師 老师 學生 学生 訪員 访员 訪問者 受訪者 受访者 "
-    "採訪者 采访者 來賓 来宾 嘉賓 嘉宾 觀眾 观众 旁白 男聲 男声 女聲 女声 眾人 众人 說話人 说话人 發音人 发音人 講者 講員 客人 老闆 老板 店員 店员 "
-    "爸 媽 妈 爸爸 媽媽 妈妈 爺爺 爷爷 奶奶 阿公 阿嬤 阿媽 哥哥 姊姊 姐姐 弟弟 妹妹 先生 小姐 太太 警察 司機 司机".split()
-)
 # A short phrase before a colon that has one of these is the beginning of a sentence, not a name.
 _PHRASE = frozenset(
     "說讲講説说道叫喊是想寫写唱話话曰有了的嗎吗呢啊吧我你妳他她它佢伊咱阮恁們们這这那就都也很不沒没對对好會会要可能在跟給给把被讓让和與与或但所以因為为如果例比像結结總总而"
     "首先最後后另外還还注意重點点論论原來来其實实反正換换意思問题題因果係唔嘅咗講佮愛爱"
 )
-_LABEL_LATIN = re.compile(r"(?:(?:[A-Z][\w.'-]*|\d+) ){0,2}(?:[A-Z][\w.'-]*|\d+) ?[:：]")
+_LABEL_LATIN = Lazy(r"(?:(?:[A-Z][\w.'-]*|\d+) ){0,2}(?:[A-Z][\w.'-]*|\d+) ?[:：]")
 
 
 @cache
@@ -103,7 +100,7 @@ def speaker_label(text: str, orth: Orthography) -> Iterable[Hit]:
         match = (_label_han() if orth.han else _LABEL_LATIN).match(text, start)
         if match is None and orth.han:
             match = _LABEL_LATIN.match(text, start)
-        if match is None or _is_phrase(match[0].rstrip(":： ")):
+        if match is None or _is_phrase(match[0].rstrip(":： "), orth):
             continue
         end = match.end()
         while text[end : end + 1] == " ":
@@ -116,15 +113,19 @@ def _beginnings(text: str) -> Iterable[int]:
         yield match.end()
 
 
-def _is_phrase(label: str) -> bool:
-    if label in _ROLES or label.rstrip("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ一二三四五 ") in _ROLES:
+def _is_phrase(label: str, orth: Orthography) -> bool:
+    """Whether what stands before a colon begins a sentence rather than names a speaker."""
+    if (
+        label in orth.speakers
+        or label.rstrip("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ一二三四五 ") in orth.speakers
+    ):
         return False
     if len(label) == 1:
         return label in "說说講讲道曰對对好"
     return any(char in _PHRASE for char in label)
 
 
-_CUT_WORD = re.compile(f"{_LETTER}-(?=[\\s，。？！,.?!]|$)")
+_CUT_WORD = Lazy(f"{_LETTER}-(?=[\\s，。？！,.?!]|$)")
 
 
 @cache
@@ -151,7 +152,7 @@ def cut_off_word(text: str, orth: Orthography) -> Iterable[Hit]:
             yield ask(*match.span(), repaired, match[0].replace("-", ""))
 
 
-_REPEATED = re.compile(r"(.)\1{4,}", re.IGNORECASE)
+_REPEATED = Lazy(r"(.)\1{4,}", re.IGNORECASE)
 _TOO_MANY = 7
 
 
@@ -173,7 +174,7 @@ def many_equal_characters(text: str, orth: Orthography) -> Iterable[Hit]:
             yield hit._replace(severity="warning" if few else None)
 
 
-_TIMES = re.compile(r"(?<=\w) ?[xX×✕＊*] ?(?:\d+|[一二三四五六七八九十]+)(?![A-Za-z])")
+_TIMES = Lazy(r"(?<=\w) ?[xX×✕＊*] ?(?:\d+|[一二三四五六七八九十]+)(?![A-Za-z])")
 
 
 @rule("V010", stage=Stage.NUMBERS, on=Kind.REPEAT | Kind.DIGIT | Kind.OPERATOR | Kind.SYMBOL, fix="ask")
@@ -239,10 +240,11 @@ def masked_word(text: str, orth: Orthography) -> Iterable[Hit]:
         yield Hit(start, end)
 
 
-_MUSIC = re.compile(f"[{characters.MUSIC}]+")
-_SUBTITLES = re.compile(
-    "字幕(?:组|組|由|提供|志[愿願]者|製作|制作|by)|(?:中文)?字幕[:：]|[請请]不吝[點点][讚赞]|[訂订][閱阅][轉转][發发]|[Aa]mara\\.org"
-    "|[Ss]ubtitles? by|[Cc]aption(?:s|ed|ing)? by|[Tt]hanks for watching|感[謝谢][觀观]看|明[鏡镜][與与][點点]+|>>+ ?"
+_MUSIC = Lazy(f"[{characters.MUSIC}]+")
+_SUBTITLES = Lazy(
+    "字幕(?:组|組|由|提供|志[愿願]者|製作|制作|by)|(?:中文)?字幕[:：]|[請请]不吝[點点][讚赞]"
+    "|[訂订][閱阅][轉转][發发]|感[謝谢][觀观]看|明[鏡镜][與与][點点]+|>>+ ?|[Aa]mara\\.org"
+    "|[Ss]ubtitles? by|[Cc]aption(?:s|ed|ing)? by|[Tt]hanks for watching"
 )
 
 
@@ -261,12 +263,6 @@ def subtitle_residue(text: str, orth: Orthography) -> Iterable[Hit]:
             yield Hit(*match.span())
 
 
-_PLACEHOLDERS = frozenset(
-    "無語音 无语音 無人聲 无人声 無聲 无声 沒有聲音 没有声音 空白 靜音 静音 無內容 无内容 無效 无效 待轉寫 待转写 待補 待补 略 "
-    "null none nan n/a na todo tbd nospeech silence silent blank empty noaudio undefined".split()
-)
-
-
 @rule("V016", stage=Stage.PUNCTUATION, on=Kind.STOCK | Kind.LATIN, fix="none", claims=False)
 def placeholder_text(text: str, orth: Orthography) -> Iterable[Hit]:
     """No placeholder instead of a transcript.
@@ -278,5 +274,5 @@ def placeholder_text(text: str, orth: Orthography) -> Iterable[Hit]:
     if len(text) > 24:
         return
     bare = text.strip(" ()（）[]【】<>{}「」*-_.。").replace(" ", "").casefold()
-    if bare in _PLACEHOLDERS and (bare != text.rstrip("。.").casefold() or text[-1] not in orth.ends):
+    if bare in orth.placeholders and (bare != text.rstrip("。.").casefold() or text[-1] not in orth.ends):
         yield Hit(0, len(text))
