@@ -154,7 +154,7 @@ def send(walk: Walk, relay: CuttingRelay) -> Sending:
             reasons += [reason["code"] for reason in row["reasons"]]
         receipts = sorted((person.takes / "receipts").glob("*.receipt.json"))
         checked += sum(row["good"] for row in person.run("receipts", "verify", *receipts))
-    return Sending(states, relay.cuts, checked, tuple(reasons))
+    return Sending(dict(states), relay.cuts, checked, tuple(reasons))
 
 
 def transcribe(walk: Walk, collection: Collection) -> list[scribes.Done]:
