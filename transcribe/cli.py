@@ -61,19 +61,14 @@ def _opened(path: str) -> Iterator[BinaryIO]:
 class _Linter:
     """One run over one file: counts, prints, and writes the mended lines somewhere."""
 
-    def __init__(
-        self,
-        path: str,
-        orth: Orthography,
-        style: str,
-        language: Language,
-        *,
-        diff: bool,
-        report_to_stderr: bool,
-    ) -> None:
+    def __init__(self, path: str, orth: Orthography, options: dict[str, Any]) -> None:
         self.path = "<stdin>" if path == "-" else path
-        self.orth, self.style, self.language = orth, style, language
-        self.diff, self.report_to_stderr = diff, report_to_stderr
+        self.orth = orth
+        self.style: str = options["style"]
+        self.language: Language = options["language"]
+        self.diff: bool = options["diff"]
+        self.fix: bool = options["fix"] and not options["diff"]
+        self.report_to_stderr = self.fix and path == "-" and self.style != "json"
         self.codes: Counter[str] = Counter()
         self.utterances = self.mended = self.refused = self.unreadable = self.changed = 0
 
@@ -82,7 +77,7 @@ class _Linter:
         if text:
             click.echo(text, err=self.report_to_stderr)
 
-    def line(self, line: lines.Line, *, fix: bool) -> bytes:
+    def line(self, line: lines.Line) -> bytes:
         """Check one line, report it, and return its bytes, mended if asked."""
         from transcribe import report
 
@@ -101,10 +96,10 @@ class _Linter:
         elif self.diff:
             self.say(report.as_diff(self.path, line, fixed.text) if changed else "")
         elif fixed.findings:
-            shown = [each for each in fixed.findings if not (fix and each.safe and fixed.clean)]
+            shown = [each for each in fixed.findings if not (self.fix and each.safe and fixed.clean)]
             write = report.as_github if self.style == "github" else report.as_text
             self.say(write(self.path, line, shown, self.language))
-        if not (fix and changed):
+        if not (self.fix and changed):
             return line.raw
         self.changed += 1
         return line.rewritten(fixed.text, [{"label": event.label, "at": event.at} for event in fixed.events])
@@ -125,16 +120,15 @@ class _Linter:
             write = report.error_as_github if self.style == "github" else report.error_as_text
             self.say(write(self.path, line, error, self.language))
 
-    def summary(self, *, fix: bool) -> str:
+    def summary(self) -> str:
         """One line for people."""
-        waiting = self.mended if not fix else 0
         parts = [f"{self.utterances} utterances", f"{self.refused + self.unreadable} need a person"]
-        parts.append(f"{self.changed} mended" if fix else f"{waiting} can be mended with --fix")
+        parts.append(f"{self.changed} mended" if self.fix else f"{self.mended} can be mended with --fix")
         return ", ".join(parts)
 
-    def status(self, *, fix: bool) -> int:
+    def status(self) -> int:
         """0 if nothing is left to do, else 1."""
-        return int(bool(self.refused or self.unreadable or (self.mended and not fix)))
+        return int(bool(self.refused or self.unreadable or (self.mended and not self.fix)))
 
 
 def _codes(values: tuple[str, ...]) -> list[str]:
@@ -150,7 +144,7 @@ def _codes(values: tuple[str, ...]) -> list[str]:
 
 
 @click.command(epilog="Example:  xiangyin lint takes.jsonl --ruleset nan-Hant --fix")
-@click.argument("path", default="-", metavar="[PATH|-]")
+@click.argument("paths", nargs=-1, metavar="[PATH|-]...")
 @RULESET
 @click.option("--fix", is_flag=True, help="Apply the safe fixes: in place, or from stdin to stdout.")
 @click.option("--diff", is_flag=True, help="Show what --fix would change, and change nothing.")
@@ -175,39 +169,52 @@ def _codes(values: tuple[str, ...]) -> list[str]:
 )
 @LANGUAGE
 @click.pass_context
-def lint(ctx: click.Context, /, path: str, ruleset: str, **options: Any) -> None:
+def lint(ctx: click.Context, /, paths: tuple[str, ...], ruleset: str, **options: Any) -> None:
     """Check transcripts against the rules.
 
     Every breach is shown with its place and what to do. A safe fix never changes a
     spoken word; an utterance with an open question is left exactly as it is.
     """
     orth = _ruleset(ruleset).with_rules(_codes(options["select"]), _codes(options["ignore"]))
-    fix = options["fix"] and not options["diff"]
-    to_stderr = fix and path == "-" and options["style"] != "json"
-    linter = _Linter(
-        path, orth, options["style"], options["language"], diff=options["diff"], report_to_stderr=to_stderr
-    )
+    codes: Counter[str] = Counter()
+    status = 0
+    for path in paths or ("-",):
+        try:
+            linter = _run(path, orth, options)
+        except FileUnreadable as error:
+            if len(paths) == 1:
+                raise
+            click.echo(f"{error.code}: {error}", err=True)
+            status = 2
+            continue
+        codes += linter.codes
+        status = max(status, linter.status())
+    if options["statistics"]:
+        from transcribe import report
+
+        counted = report.statistics(codes, options["language"])
+        click.echo(counted, err=options["style"] == "json" or (options["fix"] and "-" in (paths or "-")))
+    ctx.exit(status)
+
+
+def _run(path: str, orth: Orthography, options: dict[str, Any]) -> _Linter:
+    """Lint one file."""
+    linter = _Linter(path, orth, options)
     jsonl = {"text": False, "jsonl": True}.get(options["kind"])
     if jsonl is None and path.endswith(lines.JSONL_SUFFIXES):
         jsonl = True
     with _opened(path) as stream:
-        if fix and path != "-":
+        if linter.fix and path != "-":
             _fix_in_place(Path(path), stream, linter, jsonl)
         else:
             for line in lines.read(stream, jsonl=jsonl):
-                raw = linter.line(line, fix=fix)
-                if to_stderr:
+                raw = linter.line(line)
+                if linter.report_to_stderr:
                     sys.stdout.buffer.write(raw)
             sys.stdout.flush()
-    if options["statistics"]:
-        from transcribe import report
-
-        click.echo(
-            report.statistics(linter.codes, options["language"]), err=options["style"] == "json" or to_stderr
-        )
-    if options["style"] == "text" and sys.stderr.isatty():
-        click.echo(linter.summary(fix=fix), err=True)
-    ctx.exit(linter.status(fix=fix))
+    if linter.style == "text" and sys.stderr.isatty():
+        click.echo(linter.summary(), err=True)
+    return linter
 
 
 def _fix_in_place(path: Path, stream: BinaryIO, linter: _Linter, jsonl: bool | None) -> None:
@@ -217,7 +224,7 @@ def _fix_in_place(path: Path, stream: BinaryIO, linter: _Linter, jsonl: bool | N
     try:
         with os.fdopen(handle, "wb") as out:
             for line in lines.read(stream, jsonl=jsonl):
-                out.write(linter.line(line, fix=True))
+                out.write(linter.line(line))
             out.flush()
             os.fsync(out.fileno())
         if linter.changed:
