@@ -54,12 +54,12 @@ def _rule(code: str) -> str:
     rows = [f"### {code}", "", f"{english.severity}; fix: {english.fix}", ""]
     for language in LANGUAGES:
         page = pages.page(code, language)
-        label = {name: words[language] for name, words in pages.LABELS.items()}
-        stop = "." if language == "en" else "。"
+        colon, stop = (": ", ". ") if language == "en" else ("：", "。")
+        label = {name: words[language] + colon for name, words in pages.LABELS.items()}
         rows += [
-            f"- **{page.title}**{stop} {label['why']}: {page.why}",
-            f"  {label['bad']}: {page.bad} · {label['good']}: {page.good}",
-            f"  {label['shown']}: {page.message}",
+            f"- **{page.title}**{stop}{label['why']}{page.why}",
+            f"  {label['bad']}{page.bad} · {label['good']}{page.good}",
+            f"  {label['shown']}{page.message}",
         ]
     return "\n".join(rows) + "\n"
 

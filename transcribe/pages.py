@@ -26,8 +26,8 @@ FAMILY_TITLES: Mapping[str, Mapping[Language, str]] = {
 }
 LABELS: Mapping[str, Mapping[Language, str]] = {
     "why": {"en": "Why", "zh-Hant": "為什麼", "zh-Hans": "为什么"},
-    "bad": {"en": "Bad", "zh-Hant": "不好", "zh-Hans": "不好"},
-    "good": {"en": "Good", "zh-Hant": "好", "zh-Hans": "好"},
+    "bad": {"en": "Bad", "zh-Hant": "錯誤寫法", "zh-Hans": "错误写法"},
+    "good": {"en": "Good", "zh-Hant": "正確寫法", "zh-Hans": "正确写法"},
     "fix": {"en": "Fix", "zh-Hant": "修正", "zh-Hans": "修正"},
     "severity": {"en": "Severity", "zh-Hant": "程度", "zh-Hans": "程度"},
     "shown": {"en": "What the transcriber reads", "zh-Hant": "轉寫者看到的話", "zh-Hans": "转写者看到的话"},
@@ -91,7 +91,7 @@ def _english(docstring: str) -> Mapping[str, str]:
     match = _SHAPE.match(inspect.cleandoc(docstring))
     if match is None:
         raise ValueError(f"a rule's docstring has what, Why, Bad and Good: {docstring!r}")
-    return {name: " ".join(part.split()) for name, part in match.groupdict().items()}
+    return {name: re.sub(r"\s*\n\s*", " ", part).strip() for name, part in match.groupdict().items()}
 
 
 @cache
@@ -129,16 +129,17 @@ def title(code: str, language: Language = "en") -> str:
 
 def as_text(found: Page, language: Language) -> str:
     """A page for the terminal."""
-    label = {name: words[language] for name, words in LABELS.items()}
+    colon = ": " if language == "en" else "："
+    label = {name: words[language] + colon for name, words in LABELS.items()}
     return "\n".join(
         (
             f"{found.code}  {found.title}",
             "",
-            f"{label['why']}: {found.why}",
-            f"{label['bad']}: {found.bad.replace('``', '')}",
-            f"{label['good']}: {found.good.replace('``', '')}",
-            f"{label['fix']}: {found.fix}",
-            f"{label['severity']}: {found.severity}",
-            f"{label['shown']}: {found.message}",
+            f"{label['why']}{found.why}",
+            f"{label['bad']}{found.bad.replace('``', '')}",
+            f"{label['good']}{found.good.replace('``', '')}",
+            f"{label['fix']}{found.fix}",
+            f"{label['severity']}{found.severity}",
+            f"{label['shown']}{found.message}",
         )
     )

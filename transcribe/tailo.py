@@ -207,7 +207,7 @@ def parse(text: str) -> Syllable | None:
 
 
 @lru_cache(maxsize=65536)
-def read(text: str, *, poj: bool = False) -> Reading | None:
+def read(text: str, *, poj: bool = False, eng: bool = False) -> Reading | None:
     """Read one syllable in any of the spellings that people type.
 
     Parameters
@@ -217,6 +217,8 @@ def read(text: str, *, poj: bool = False) -> Reading | None:
     poj : bool
         Whether Pe̍h-ōe-jī is the orthography asked for: then its letters are
         right, and Tâi-lô's are the foreign ones.
+    eng : bool
+        Whether -eng is the final of a dialect that is written, rather than POJ for -ing.
 
     Returns
     -------
@@ -278,7 +280,7 @@ def read(text: str, *, poj: bool = False) -> Reading | None:
     if spelled.endswith("hnn") and raised:  # POJ writes the sign last
         spelled = spelled[:-3] + "nnh"
     doubled_n = "nn" in spelled[1:] and not raised  # nng begins with n and ends in ng
-    found = _split(spelled, poj=poj, doubled_n=doubled_n, dotted=dotted)
+    found = _split(spelled, poj=poj, doubled_n=doubled_n, dotted=dotted, eng=eng)
     if found is None:
         return None
     onset, final, foreign = found
@@ -309,12 +311,14 @@ def _capital_n_is_nasal(decomposed: str, at: int, typed: list[str]) -> bool:
     return bool(typed) and typed[-1].islower()
 
 
-def _split(spelled: str, *, poj: bool, doubled_n: bool, dotted: bool) -> tuple[str, str, bool] | None:
+def _split(
+    spelled: str, *, poj: bool, doubled_n: bool, dotted: bool, eng: bool
+) -> tuple[str, str, bool] | None:
     """Onset and final in Tâi-lô letters, and whether the letters were the other orthography's."""
     tailo = _onset_and_final(spelled, ONSETS, FINALS)
     from_poj = _from_poj(spelled)
     if not poj:
-        if tailo is not None and tailo[1] != "eng":
+        if tailo is not None and (eng or tailo[1] != "eng"):
             return (*tailo, False)
         if from_poj is not None:
             return (*from_poj, True)

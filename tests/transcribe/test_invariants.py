@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transcribe import lint, orthography, text
+from transcribe.patterns import words
 
 RULESETS = orthography.names()
 CASES = [
@@ -23,10 +24,12 @@ SIGNS = list(
     "\u0301\u0300\u0302\u0304\u030d\u030b\u0306\u0358"
     "ⁿᴺNˈ´ʼﬁＥｘı我你好三五一年去們们个乧の안с👍\ue701\uf98e\U0002f81a⼀丶ㄧ\ufffd\x00\x1b\ud800\U000323b0ɡ⿰a-bÁēâ"
 )
-PIECES = (
-    "-- ... …… 。。。 ?? [noise] <unk> &nbsp; Tai5 gi2 tâi khì siáN chhiáⁿ thô· góa tsiáh mp3 hello don’t U.S. "
-    "km 10:30 甲： xxx 哈哈哈哈哈 嗯 恩， <b> </noise>"
-).split()
+PIECES = sorted(
+    words(
+        "-- ... …… 。。。 ?? [noise] <unk> &nbsp; Tai5 gi2 tâi khì siáN chhiáⁿ thô· góa tsiáh mp3 hello "
+        "don’t U.S. km 10:30 甲： xxx 哈哈哈哈哈 嗯 恩， <b> </noise>"
+    )
+)
 pieces = st.one_of(st.sampled_from(SIGNS), st.sampled_from(PIECES), st.sampled_from(CASES))
 TEXTS = st.one_of(
     st.lists(st.sampled_from(SIGNS), max_size=12).map("".join),

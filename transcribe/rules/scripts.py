@@ -39,6 +39,8 @@ def look_alike(text: str, orth: Orthography) -> Iterable[Hit]:
     for at, char in enumerate(text):
         if not kinds[char] & Kind.LOOK_ALIKE or (orth.hokkien and char in "ⁿᴺı"):
             continue
+        if _in_bopomofo(text, at):
+            continue  # C011
         plain = unicodedata.normalize("NFKC", char)
         if "\u2e80" <= char <= "\u2fdf" and characters.is_han(plain):
             yield mend(at, at + 1, plain)
@@ -75,9 +77,16 @@ def _is_foreign(text: str, at: int, orth: Orthography) -> bool:
     char = text[at]
     if not orth.kinds[char] & Kind.FOREIGN:
         return False
-    if char == "ㄧ" and not _BOPOMOFO.match(text[at - 1 : at] + text[at + 1 : at + 2]):
+    if char == "ㄧ" and not _in_bopomofo(text, at):
         return False  # C010 says it better
     return not (orth.hokkien and char in "ˈ˙")
+
+
+def _in_bopomofo(text: str, at: int) -> bool:
+    """Whether a character is Bopomofo beside other Bopomofo, and so no slip for a Han character."""
+    if not _BOPOMOFO.match(text, at):
+        return False
+    return bool((at and _BOPOMOFO.match(text, at - 1)) or _BOPOMOFO.match(text, at + 1))
 
 
 def _allowed_spans(text: str, orth: Orthography) -> frozenset[int]:

@@ -37,7 +37,7 @@ def hokkien(orth: Orthography) -> bool:
 
 
 @lru_cache(maxsize=65536)
-def _word(token: str, poj: bool) -> tuple[tuple[Part, ...], frozenset[str]]:
+def _word(token: str, poj: bool, eng: bool) -> tuple[tuple[Part, ...], frozenset[str]]:
     """The syllables of one token, with places counted from its beginning, and their notes."""
     if "'" in token:  # no syllable has one: an elision, a slip, or the eighth tone's mark (R008)
         note = "R008" if _APOSTROPHE_INSIDE.search(token) else "R001"
@@ -47,7 +47,7 @@ def _word(token: str, poj: bool) -> tuple[tuple[Part, ...], frozenset[str]]:
     found: list[Part] = []
     notes: set[str] = set()
     for piece in _PART.finditer(token):
-        reading = tailo.read(piece[0], poj=poj)
+        reading = tailo.read(piece[0], poj=poj, eng=eng)
         if reading is None:
             notes |= {"R001"} if not piece[0][-1].isdigit() else set()
         else:
@@ -78,6 +78,7 @@ def parts(text: str, orth: Orthography) -> tuple[tuple[Part, ...], frozenset[str
     found: list[Part] = []
     notes: set[str] = set()
     poj = orth.romanisation == "poj"
+    eng = "eng" in orth.dialect_finals
     words, mixed = orth.words, orth.han
     for match in _TOKEN.finditer(text):
         token = match[0]
@@ -87,7 +88,7 @@ def parts(text: str, orth: Orthography) -> tuple[tuple[Part, ...], frozenset[str
             continue
         if token[-1].isdigit() and _is_code(token):
             continue  # such as H5N1 or LINE2: its digits are numbers
-        read, noted = _word(token, poj)
+        read, noted = _word(token, poj, eng)
         notes |= noted
         at = match.start()
         found += [Part(at + part.start, at + part.end, part.text, part.reading, token) for part in read]

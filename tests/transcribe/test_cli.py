@@ -1,0 +1,147 @@
+"""`xiangyin lint`, `rules` and `agreement`, as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def run(*args: str, stdin: bytes = b"") -> tuple[int, str, str]:
+    done = subprocess.run([sys.executable, "-m", "xiangyin", *args], input=stdin, capture_output=True)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def json_lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(row) for row in text.splitlines()]
+
+
+def test_json_has_the_published_fields() -> None:
+    stdin = '{"id": "a", "text": "我等一下要出門,你先吃.", "speech_s": 3.5}\n'.encode()
+    status, out, _ = run("lint", "-", "--ruleset", "zh-Hant", "--format", "json", stdin=stdin)
+    (row,) = json_lines(out)
+    assert status == 1
+    assert row["id"] == "a" and row["fixed"] == "我等一下要出門，你先吃。" and row["clean"] is True
+    first = row["findings"][0]
+    assert set(first) == {"code", "severity", "start", "end", "message", "fix", "suggestions"}
+    assert (first["code"], first["start"], first["end"]) == ("P001", 7, 8)
+    assert first["fix"] == {"text": "，", "safe": True}
+
+
+def test_a_clean_file_is_status_0_and_silent(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("我來。\n你呢？\n", encoding="utf-8")
+    assert run("lint", str(path), "--ruleset", "zh-Hant") == (0, "", "")
+
+
+def test_one_bad_line_never_stops_the_rest() -> None:
+    stdin = b'{"text": "\xe6\x88\x91"}\n\xff\xfe\n[1]\nnot json\n{"id": 7}\n{"text": 3}\n'
+    stdin += (
+        b'{"text": "\\ud800"}\n{"text": "a\\u0000b"}\n{"text": "x", "speech_s": "y"}\n'
+        + '{"text": "好。"}\n'.encode()
+    )
+    status, out, _ = run("lint", "--ruleset", "zh-Hant", "--format", "json", stdin=stdin)
+    rows = json_lines(out)
+    codes = [
+        row["error"]["code"] if "error" in row else row["findings"][0]["code"] if row["findings"] else ""
+        for row in rows
+    ]
+    assert status == 1
+    assert codes == [
+        "P009", "LINE_NOT_UTF8", "LINE_NOT_JSON", "LINE_NOT_JSON", "LINE_FIELD_INVALID", "LINE_FIELD_INVALID",
+        "C008", "C009", "LINE_FIELD_INVALID", "",
+    ]  # fmt: skip
+    assert rows[1]["error"]["line"] == 2 and rows[1]["error"]["offset"] == 0
+
+
+def test_a_brace_alone_does_not_make_it_json() -> None:
+    status, out, _ = run(
+        "lint", "--ruleset", "zh-Hant", "--format", "json", stdin="{cough}我不行了。\n".encode()
+    )
+    (row,) = json_lines(out)
+    assert (status, row["fixed"]) == (1, "我不行了。")
+    assert row["events"] == [{"label": "cough", "at": 0}]
+
+
+def test_fix_mends_in_place_and_leaves_what_it_must(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes("\ufeff我來,你走.\r\n我家在3樓,\r\n".encode() + b"\xff\r\n")
+    status, out, _ = run("lint", str(path), "--ruleset", "zh-Hant", "--fix")
+    assert status == 1 and "N001" in out and "LINE_NOT_UTF8" in out
+    assert path.read_bytes() == "我來，你走。\r\n我家在3樓,\r\n".encode() + b"\xff\r\n"
+    assert [each.name for each in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_fix_keeps_the_other_fields_and_adds_the_events(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"id": "x", "text": "[noise]好.", "take": 3}\n', encoding="utf-8")
+    assert run("lint", str(path), "--ruleset", "zh-Hant", "--fix")[0] == 0
+    (row,) = json_lines(path.read_text(encoding="utf-8"))
+    assert row == {"id": "x", "text": "好。", "take": 3, "events": [{"label": "noise", "at": 0}]}
+
+
+def test_fix_filters_from_stdin_to_stdout() -> None:
+    status, out, err = run("lint", "-", "--ruleset", "zh-Hant", "--fix", stdin="我來.\n我3\n".encode())
+    assert (status, out) == (1, "我來。\n我3\n") and "N001" in err
+
+
+def test_diff_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("我來.\n", encoding="utf-8")
+    status, out, _ = run("lint", str(path), "--ruleset", "zh-Hant", "--fix", "--diff")
+    assert status == 1 and "-我來." in out and "+我來。" in out
+    assert path.read_text(encoding="utf-8") == "我來.\n"
+
+
+def test_select_ignore_statistics_and_github() -> None:
+    text = "我家在3樓,\n".encode()
+    assert "N001" not in run("lint", "--ruleset", "zh-Hant", "--select", "P", stdin=text)[1]
+    assert "N001" not in run("lint", "--ruleset", "zh-Hant", "--ignore", "N001,C", stdin=text)[1]
+    assert "       1  N001  " in run("lint", "--ruleset", "zh-Hant", "--statistics", stdin=text)[1]
+    out = run("lint", "--ruleset", "zh-Hant", "--format", "github", stdin=text)[1]
+    assert "::error file=<stdin>,line=1,col=4," in out
+    assert run("lint", "--ruleset", "zh-Hant", "--select", "Q", stdin=text)[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (["lint", "--ruleset", "klingon"], "RULESET_UNKNOWN: There is no ruleset klingon. There are: en,"),
+        (["lint", "/nowhere.txt", "--ruleset", "en"], "FILE_UNREADABLE: /nowhere.txt cannot be read"),
+        (["rules", "Q9"], "RULE_UNKNOWN: There is no rule Q9."),
+    ],
+)
+def test_what_cannot_run_is_one_line_and_status_2(args: list[str], sentence: str) -> None:
+    status, out, err = run(*args)
+    assert (status, out) == (2, "") and err.startswith(sentence) and err.count("\n") == 1
+
+
+def test_an_empty_file_is_nothing_to_lint() -> None:
+    assert run("lint", "--ruleset", "zh-Hant") == (0, "", "")
+
+
+def test_rules_shows_the_catalogue_and_one_page() -> None:
+    status, out, _ = run("rules")
+    assert status == 0 and len(out.splitlines()) > 100
+    page = run("rules", "P011", "--lang", "zh-Hant")[1]
+    assert "不用刪節號" in page and "我，我來。" in page
+    assert json_lines(run("rules", "P", "--format", "json")[1])[0]["code"] == "P001"
+
+
+def test_agreement_pairs_by_id_or_line(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    first.write_text('{"id": "x", "text": "我想一下。"}\n{"id": "y", "text": "好。"}\n', encoding="utf-8")
+    second.write_text('{"id": "y", "text": "好！"}\n{"id": "x", "text": "我想了下。"}\n', encoding="utf-8")
+    status, out, _ = run("agreement", str(first), str(second), "--ruleset", "zh-Hant", "--format", "json")
+    (row,) = json_lines(out)
+    assert status == 0
+    assert (row["utterances"], row["mixed_error_rate"], row["identical"]) == (2, 0.2, 1)
+    assert (
+        "mixed error rate      20.00%" in run("agreement", str(first), str(second), "--ruleset", "zh-Hant")[1]
+    )
+    second.write_text('{"id": "x", "text": "我想了下。"}\n', encoding="utf-8")
+    assert run("agreement", str(first), str(second), "--ruleset", "zh-Hant")[0] == 2
