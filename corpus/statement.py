@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from corpus import ledger
+from corpus.clips import finding_from_json
 from corpus.keys import Signer
 from corpus.people import Member
 from corpus.tables import clip, transcript
@@ -28,8 +29,8 @@ class _Item:
 
     state: str = "received"
     reasons: list[str] = field(default_factory=list)
+    findings: list[dict[str, Any]] = field(default_factory=list)
     clip_id: str | None = None
-    details: dict[str, Any] = field(default_factory=dict)
     full_ms: int = 0
     payable_ms: int = 0
     terms: str | None = None
@@ -55,7 +56,20 @@ class _Item:
         }.get(event, self.state)
         if event in ("accepted", "refused", "decided"):
             self.reasons = list(entry["reasons"])
+            self.findings = list(known.get("findings") or known.get("reasons") or ())
         self.payable_ms = self.full_ms if self.state == "accepted" else 0
+
+    def told(self, language: Language) -> list[dict[str, Any]]:
+        """Each reason with value, limit, place and sentence; only the code where the details were erased."""
+        found = {row["code"]: row for row in self.findings}
+        return [_reason(code, found.get(code), language) for code in self.reasons]
+
+
+def _reason(code: str, row: dict[str, Any] | None, language: Language) -> dict[str, Any]:
+    if row is not None:
+        told = finding_from_json({"severity": "error", **row}).as_json(language)
+        return {key: told[key] for key in ("code", "value", "limit", "start_s", "end_s", "message")}
+    return {"code": code, "message": sentence(code, language) if code in catalogue() else code}
 
 
 def of_person(db: Connection, person_id: str, language: Language = "en") -> dict[str, Any]:
@@ -86,10 +100,7 @@ def of_person(db: Connection, person_id: str, language: Language = "en") -> dict
                 "item": item_id,
                 "clip_id": item.clip_id,
                 "state": item.state,
-                "reasons": [
-                    {"code": code, "message": sentence(code, language) if code in catalogue() else code}
-                    for code in item.reasons
-                ],
+                "reasons": item.told(language),
                 "payable_ms": item.payable_ms,
                 "terms": item.terms,
                 "seq": item.seq,

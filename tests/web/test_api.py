@@ -121,6 +121,15 @@ def test_the_statement_counts_what_the_log_says(speaker, make):
     assert found["head"].startswith("xiangyin/")
 
 
+def test_the_statement_tells_the_figure_and_the_limit_of_each_refusal(speaker, make):
+    speaker.send(make.clip(make.file(make.samples(3, snr_db=5.0))))
+    (row,) = speaker.ask("GET", "/api/v1/me/statement").get_json()["clips"]
+    reason = next(r for r in row["reasons"] if r["code"] == "snr.below_band")
+    assert reason["value"] == pytest.approx(5.0, abs=1.5)
+    assert reason["limit"] > reason["value"]
+    assert f"{reason['limit']:g} dB" in reason["message"] and "?" not in reason["message"]
+
+
 def test_the_record_of_work_is_signed_and_names_nobody(speaker, make):
     speaker.send(make.clip())
     found = speaker.ask("GET", "/api/v1/me/record").get_json()
