@@ -9,8 +9,8 @@ complete brings the close about, so nothing waits for a sweep.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+import logging
 import os
 import shutil
 from collections.abc import Callable
@@ -33,6 +33,8 @@ from corpus.store import LocalStore
 from corpus.uploads import Upload
 from protocol.clip import ClipId, ClipMeta, Sha256
 from protocol.errors import CodedError
+
+_log = logging.getLogger("xiangyin.intake")
 
 
 class UploadTooLarge(CodedError):
@@ -233,13 +235,15 @@ class Intake:
             waiting = uploads.still_open(db)
         count = 0
         for upload in waiting:
-            if self.partials.offset(upload.id) == upload.length_bytes:
-                with contextlib.suppress(
-                    DigestMismatch, ConsentMissing, uploads.UploadGone
-                ):  # told to its owner
+            try:
+                if self.partials.offset(upload.id) == upload.length_bytes:
                     count += self.settle(upload).state == "done"
-            elif upload.expires_ms < self.clock_ms():
-                count += self._expire(upload)
+                elif upload.expires_ms < self.clock_ms():
+                    count += self._expire(upload)
+            except (DigestMismatch, ConsentMissing, uploads.UploadGone):
+                continue  # told to its owner
+            except CodedError as error:  # one upload that cannot be closed must not hold up the others
+                _log.warning("sweep: upload %s: %s", upload.id, error.code)
         return count
 
     def _expire(self, upload: Upload) -> bool:

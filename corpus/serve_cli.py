@@ -178,6 +178,8 @@ def _sweep(site: Site, ended: threading.Event) -> None:
             site.intake.sweep()
         except CodedError as error:
             _log.warning("sweep: %s", error.code)
+        except Exception:  # noqa: BLE001  # a fault of ours: the next sweep must come all the same
+            _log.exception("sweep")
         if ended.wait(_SWEEP_S):
             return
 

@@ -12,6 +12,7 @@ import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any, ClassVar, Literal, NewType, cast, get_args
 
 from protocol.errors import CodedError, Language, sentence
@@ -241,9 +242,18 @@ class Receipt:
 
 def utc(value: object, name: str) -> str:
     """An RFC 3339 time in UTC with a final ``Z``, or `MetadataInvalid`."""
-    if not isinstance(value, str) or not _UTC.fullmatch(value) or not value.isascii():
+    if not isinstance(value, str) or not _UTC.fullmatch(value) or not value.isascii() or not _is_time(value):
         raise MetadataInvalid(field=name, problem="need a UTC time such as 2026-01-31T08:00:00Z")
     return value
+
+
+def _is_time(text: str) -> bool:
+    """Whether the calendar has such a day and the day such a second."""
+    try:
+        datetime.strptime(text[:19], "%Y-%m-%dT%H:%M:%S")
+    except ValueError:
+        return False
+    return True
 
 
 def _mapping(data: object, name: str) -> dict[str, Any]:

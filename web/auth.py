@@ -80,7 +80,7 @@ def enforce() -> None:
     _recognise()
     if roles is not None and g.member is None:
         raise NotSignedIn()
-    if g.by_cookie and request.method not in SAFE_METHODS and not _from_our_page():
+    if request.method not in SAFE_METHODS and not _from_our_page():
         raise ForgerySuspected()
     if roles is not None and g.member.role not in roles:
         raise NotAllowed()
@@ -153,8 +153,13 @@ def _recognise() -> None:
 
 
 def _from_our_page() -> bool:
+    """Whether our own page or a program sent this; another site's page must not even sign somebody in."""
+    if "Authorization" in request.headers:
+        return True
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         return False
+    if not g.by_cookie:
+        return True
     if request.headers.get("X-Xiangyin") == "1":
         return True
     sent = request.form.get("csrf", "") if request.mimetype in _FORMS else ""

@@ -134,7 +134,7 @@ def _check_string(schema: Schema, value: str, name: str) -> None:
         _wrong(name, f"longer than {schema['maxLength']} characters")
     if len(value) < schema.get("minLength", 0):
         _wrong(name, "must not be empty")
-    if "pattern" in schema and not re.search(schema["pattern"], value):
+    if "pattern" in schema and not re.fullmatch(schema["pattern"], value):
         _wrong(name, f"need the form {schema['pattern']}")
 
 

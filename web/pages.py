@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,6 +34,7 @@ _NAV: dict[Role, tuple[tuple[str, str], ...]] = {
     "operator": (("/operator", "nav.operator"), ("/releases", "nav.releases")),
     "consumer": (("/releases", "nav.releases"),),
 }
+_NONCE = re.compile(r"[0-9a-f]{32,64}")
 AGE_BANDS = ("18-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80+")
 
 
@@ -59,9 +61,9 @@ def home() -> Reply:
 def sign_in() -> Reply:
     """Take an invitation's link or a sign-in key. A key opens a session; a link leads to its page."""
     given = request.form.get("key", "").strip()
-    path = urlsplit(given).path
-    if "/join/" in path:
-        return redirect(f"/join/{path.rpartition('/join/')[2]}", 303)
+    invite = _invite_in(given)
+    if invite is not None:
+        return redirect(f"/join/{invite}", 303)
     here = site()
     with begin(here.engine) as db:
         found = people.by_token(db, given, now_ms=here.clock_ms(), kind="bearer")
@@ -102,7 +104,10 @@ def join(invite: str) -> Reply:
     """
     here = site()
     form = request.form
-    key = people.derived_token(here.secret, invite, form.get("nonce", ""))
+    nonce = form.get("nonce", "")
+    if not _NONCE.fullmatch(nonce):  # a nonce that others could guess would give them this person's key
+        nonce = here.random_hex(16)
+    key = people.derived_token(here.secret, invite, nonce)
     now_ms = here.clock_ms()
     try:
         with begin(here.engine) as db:
@@ -152,6 +157,15 @@ def _join_page(invite: str, *, given: Any, problem: CodedError | None) -> str:
         nonce=given.get("nonce") or here.random_hex(16),
         problem=problem and problem.sentence(current()),
     )
+
+
+def _invite_in(given: str) -> str | None:
+    """The secret in an invitation's link, or None where the text is no such link."""
+    try:
+        path = urlsplit(given).path
+    except ValueError:  # as for http://[
+        return None
+    return path.rpartition("/join/")[2] if "/join/" in path else None
 
 
 def _own_page(found: Member | None) -> str | None:

@@ -14,7 +14,7 @@ from flask import Blueprint, Response, make_response, render_template, request, 
 
 from corpus import header, offers, projects, shelf
 from corpus.database import begin, reading
-from protocol.clip import sha256
+from protocol.clip import MetadataInvalid, sha256
 from web import bodies
 from web.auth import require
 from web.bodies import ANYTHING
@@ -130,7 +130,10 @@ def file(name: str, path: str) -> Reply:
 def blob(digest: str) -> Reply:
     """The sound; 410 once its voice was withdrawn."""
     here = site()
-    known = sha256(digest)
+    try:
+        known = sha256(digest)
+    except MetadataInvalid as error:  # no blob has such a name
+        raise offers.BlobUnknown() from error
     with reading(here.engine) as db:
         offers.check_blob(db, known, member().project_id)
     return _file(here.store.path(known), known, _FOR_EVER, ".flac")

@@ -26,6 +26,7 @@ _KEY = re.compile(r"[!-+\--~]{1,64}")  # ASCII without space and comma
 _IN_MEMORY_BYTES = 4 << 20
 _READ_BYTES = 1 << 18
 _MOST_META_BYTES = 16 * 1024
+_MOST_NAME_CHARACTERS = 255
 
 
 class LengthRequired(CodedError):
@@ -91,6 +92,15 @@ def clip_meta(said: Mapping[str, str]) -> ClipMeta:
         return ClipMeta.from_json(bodies.parse(text))
     except RequestInvalid as error:
         raise MetadataInvalid(field="meta", problem=str(error.parameters["problem"])) from error
+
+
+def filename(said: Mapping[str, str]) -> str | None:
+    """The name that the file has on the speaker's machine: kept with the upload, never used as a name."""
+    name = said.get("filename")
+    if name is not None and (len(name) > _MOST_NAME_CHARACTERS or any(ord(c) < 0x20 for c in name)):
+        problem = f"need at most {_MOST_NAME_CHARACTERS} characters without control characters"
+        raise MetadataInvalid(field="filename", problem=problem)
+    return name
 
 
 def body(length_bytes: int) -> tuple[int, BinaryIO]:

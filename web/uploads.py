@@ -11,7 +11,7 @@ https://tus.io/protocols/resumable-upload, version 1.0.0.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, ClassVar
@@ -30,6 +30,7 @@ from web.openapi import describes
 from web.problems import MediaTypeWrong, RequestInvalid
 
 if TYPE_CHECKING:
+    from _typeshed import OptExcInfo
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 bp = Blueprint("uploads", __name__)
@@ -120,7 +121,7 @@ def create() -> Reply:
         sha256=clip.sha256(said.get("sha256")),
         length_bytes=length_bytes,
         meta=tus.clip_meta(said),
-        filename=said.get("filename"),
+        filename=tus.filename(said),
     )
     headers = {"Location": _location(upload), **_expires(upload)}
     if request.mimetype == PIECE_TYPE:
@@ -233,9 +234,24 @@ class MethodOverride:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Replace the method before anything is routed."""
         wanted = environ.get("HTTP_X_HTTP_METHOD_OVERRIDE", "").upper()
-        if wanted in _OVERRIDES and environ.get("PATH_INFO", "").startswith(PATH):
-            environ["REQUEST_METHOD"] = wanted
+        if wanted not in _OVERRIDES or not environ.get("PATH_INFO", "").startswith(PATH):
+            return self._wsgi_app(environ, start_response)
+        if wanted == "HEAD" and environ["REQUEST_METHOD"] != "HEAD":
+            start_response = _without_body(start_response)
+        environ["REQUEST_METHOD"] = wanted
         return self._wsgi_app(environ, start_response)
+
+
+def _without_body(start_response: StartResponse) -> StartResponse:
+    """Announce no body: to the server the request was a POST, whose reply has the length that it names."""
+
+    def start(
+        status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None, /
+    ) -> Callable[[bytes], object]:
+        others = [pair for pair in headers if pair[0].lower() != "content-length"]
+        return start_response(status, [*others, ("Content-Length", "0")], exc_info)
+
+    return start
 
 
 _OVERRIDES = ("PATCH", "DELETE", "HEAD", "OPTIONS", "POST")
