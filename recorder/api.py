@@ -6,6 +6,8 @@ reached (try again), it refuses (read why), it no longer knows this machine (joi
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +17,10 @@ from protocol.errors import CodedError, Language
 
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 60.0
+ANSWER_TIMEOUT_S = 300.0
+MOST_ANSWER_BYTES = 64 << 20
+_PIECE_BYTES = 1 << 16
+_COMMANDS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # all but tab and line break
 
 
 class ServerUnreachable(CodedError):
@@ -92,15 +98,31 @@ class Api:
     def exchange(self, method: str, path: str, **more: Any) -> requests.Response:
         """Send one request and give whatever the answer is; only no answer raises."""
         try:
-            return self.session.request(
+            response = self.session.request(
                 method,
                 self.url(path),
                 timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
                 allow_redirects=False,  # a token never follows to another server
+                stream=True,
                 **more,
             )
+            self._read(response)
         except requests.RequestException as error:
             raise ServerUnreachable(server=self.server, problem=_in_short(error)) from error
+        return response
+
+    def _read(self, response: requests.Response) -> None:
+        """Read the answer's body, no more and no longer than an answer of this protocol takes."""
+        end_s = time.monotonic() + ANSWER_TIMEOUT_S
+        pieces: list[bytes] = []
+        size_bytes = 0
+        for piece in response.iter_content(_PIECE_BYTES):
+            pieces.append(piece)
+            size_bytes += len(piece)
+            if size_bytes > MOST_ANSWER_BYTES or time.monotonic() > end_s:
+                response.close()
+                raise ServerAnswerUnexpected(server=self.server, problem="the answer does not end")
+        response._content = b"".join(pieces)  # where `response.content` and `.json()` look
 
     def refusal(self, response: requests.Response) -> CodedError:
         """The error that an answer of 4xx or 5xx stands for."""
@@ -121,8 +143,8 @@ class Api:
     def json(self, response: requests.Response) -> dict[str, Any]:
         """The answer's JSON object, or `ServerAnswerUnexpected`."""
         try:
-            value = response.json()
-        except ValueError as error:
+            value = _printable(response.json())
+        except (ValueError, RecursionError) as error:
             raise ServerAnswerUnexpected(server=self.server, problem="the answer is not JSON") from error
         if not isinstance(value, dict):
             raise ServerAnswerUnexpected(server=self.server, problem="the answer is not a JSON object")
@@ -131,10 +153,21 @@ class Api:
 
 def _problem(response: requests.Response) -> dict[str, Any]:
     try:
-        value = response.json()
-    except ValueError:
+        value = _printable(response.json())
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _printable(value: Any) -> Any:
+    """The same JSON, with a mark for each character that would command a terminal instead of being read."""
+    if isinstance(value, str):
+        return _COMMANDS.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {_printable(key): _printable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_printable(item) for item in value]
+    return value
 
 
 def _in_short(error: requests.RequestException) -> str:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
-from protocol.clip import Consent
+from protocol.clip import ROLES, Consent
 from protocol.errors import CodedError, Language
 from recorder import credentials, durable
 from recorder.api import Api, ServerAnswerUnexpected, ServerRefused
 from recorder.credentials import Membership
 
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,200}")
 ATTRIBUTES = ("gender", "age_band", "region", "native_language", "dialect")
 
 
@@ -93,17 +95,17 @@ def refreshed(membership: Membership, language: Language) -> Membership:
 def _membership(
     api: Api, joined: Mapping[str, Any], consent: Consent | None, now: str, language: Language
 ) -> Membership:
-    try:
-        role, person_id, token = (str(joined[key]) for key in ("role", "person_id", "token"))
-    except KeyError as error:
-        raise ServerAnswerUnexpected(server=api.server, problem=f"{error} is missing") from error
-    project = str(joined.get("project") or "")
+    role, person_id, token = (joined.get(key) for key in ("role", "person_id", "token"))
+    project = joined.get("project") or ""
+    if role not in ROLES or not _is_name(person_id) or not _is_name(token) or not isinstance(project, str):
+        raise ServerAnswerUnexpected(server=api.server, problem="it names no role, person or token")
     vkeys = api.get("/.well-known/xiangyin-keys.json").get("vkeys")
     if not isinstance(vkeys, list) or not all(isinstance(key, str) for key in vkeys):
         raise ServerAnswerUnexpected(server=api.server, problem="it names no keys")
     known = Api(api.server, token, language).get("/api/v1/project") if project else {}
     if role == "speaker" and consent is None:  # the answer to an earlier yes was lost on its way
-        consent = Consent(str(known.get("consent", {}).get("version", "")), now)
+        text = known.get("consent")
+        consent = Consent(str(text.get("version", "")) if isinstance(text, dict) else "", now)
     return Membership(
         name=credentials.membership_name(project or "server", role, person_id),
         server=api.server,
@@ -116,6 +118,11 @@ def _membership(
         consent=consent,
         project_json=known,
     )
+
+
+def _is_name(value: object) -> TypeGuard[str]:
+    """Whether this can stand in a file's name and in a header."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
 def _nonce(pending: Path, new_nonce: Callable[[], str]) -> str:

@@ -120,7 +120,7 @@ def check(data: object, trusted: Iterable[str]) -> CheckedReceipt:
         )
     except ReceiptInvalid:
         raise
-    except (CodedError, rfc8785.CanonicalizationError) as error:  # a field of a wrong form
+    except (CodedError, ValueError, KeyError, TypeError) as error:  # a field of a wrong form
         raise ReceiptInvalid(problem=str(error)) from error
 
 

@@ -116,7 +116,9 @@ class Uploader:
                         progress(offset, size_bytes)
                     if offset == size_bytes:
                         return self._outcome(take.clip_id, location, offset)
-                    offset = self._patch(take, location, offset, size_bytes)
+                    before, offset = offset, self._patch(take, location, offset, size_bytes)
+                    if offset <= before:  # without this, a server that takes nothing is asked for ever
+                        raise _Again("the server took none of a piece")
             except _UploadGone:
                 location, problem = None, "the server dropped the upload"
             except _Again as error:
@@ -149,7 +151,12 @@ class Uploader:
         if not location:
             raise ServerAnswerUnexpected(server=self._api.server, problem="the upload has no address")
         # Only its path counts: the token goes to the server that was joined and to no other.
-        path = urlsplit(urljoin(self._api.url("/api/v1/uploads"), location)).path
+        try:
+            path = urlsplit(urljoin(self._api.url("/api/v1/uploads"), location)).path
+        except ValueError:  # as for http://[
+            path = ""
+        if not path.startswith("/"):
+            raise ServerAnswerUnexpected(server=self._api.server, problem="the upload has no address")
         return path.removeprefix(urlsplit(self._api.server).path)
 
     def _offset(self, location: str, size_bytes: int) -> int:
