@@ -7,19 +7,21 @@ state names. Blobs are never rewritten, so those copied later are still the righ
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any, ClassVar
 
 from corpus.database import Engine
-from corpus.disk import disk_errors, sync_folder
+from corpus.disk import DiskFull, disk_errors, sync_folder
 from corpus.settings import Settings
 from corpus.store import LocalStore
 from protocol.clip import Sha256
 from protocol.errors import CodedError
 
 DATABASE = "xiangyin.sqlite"
+_SQLITE = b"SQLite format 3\0"
 
 
 class BackupImpossible(CodedError):
@@ -44,8 +46,14 @@ def back_up(settings: Settings, engine: Engine, store: LocalStore, folder: Path)
         folder.mkdir(parents=True, exist_ok=True)
         part = folder / f".{DATABASE}.part"
         part.unlink(missing_ok=True)
-        with sqlite3.connect(str(engine.url.database)) as source, sqlite3.connect(part) as target:
-            source.backup(target)
+        try:
+            with sqlite3.connect(str(engine.url.database)) as source, sqlite3.connect(part) as target:
+                source.backup(target)
+        except sqlite3.Error as error:
+            part.unlink(missing_ok=True)
+            if error.sqlite_errorname == "SQLITE_FULL":
+                raise DiskFull() from error
+            raise BackupImpossible(problem=f"the database cannot be copied: {error}") from error
         source.close()
         target.execute("PRAGMA journal_mode=DELETE")
         digests = [
@@ -77,8 +85,7 @@ def bring_back(folder: Path, settings: Settings) -> dict[str, Any]:
     BackupImpossible
         If the folder is no backup, a blob of it is damaged, or the data folder is in use.
     """
-    if not (folder / DATABASE).is_file():
-        raise BackupImpossible(problem=f"{folder} holds no {DATABASE}")
+    _check(folder)
     if settings.data.exists() and any(settings.data.iterdir()):
         raise BackupImpossible(problem=f"{settings.data} is not empty; restore beside it")
     if settings.database_url:
@@ -100,6 +107,22 @@ def bring_back(folder: Path, settings: Settings) -> dict[str, Any]:
         part.replace(settings.data / DATABASE)
         sync_folder(settings.data)
     return {"data": str(settings.data), "blobs": count}
+
+
+def _check(folder: Path) -> None:
+    """Refuse what is no backup before any of it is copied: a link would bring in files from beside it."""
+    for name, there in ((DATABASE, (folder / DATABASE).is_file()), ("keys", (folder / "keys").is_dir())):
+        if not there:
+            raise BackupImpossible(problem=f"{folder} holds no {name}")
+    for path in (folder, *sorted(folder.rglob("*"))):
+        if (path != folder and path.is_symlink()) or not (path.is_file() or path.is_dir()):
+            raise BackupImpossible(problem=f"{path} is neither a file nor a folder")
+    for path in sorted((folder / "blobs").glob("[0-9a-f][0-9a-f]/*")):
+        if not re.fullmatch("[0-9a-f]{62}", path.name):
+            raise BackupImpossible(problem=f"{path} is no blob")
+    with (folder / DATABASE).open("rb") as file:
+        if file.read(len(_SQLITE)) != _SQLITE:
+            raise BackupImpossible(problem=f"{folder / DATABASE} is not a database")
 
 
 def _copy_keys(source: Path, target: Path) -> None:
