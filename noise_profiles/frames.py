@@ -16,7 +16,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from noise_profiles import levels, vad
+from noise_profiles import levels, voices
 from noise_profiles.samples import Samples, checked_rate
 
 FRAMES_PER_S = 100
@@ -88,7 +88,7 @@ class FrameStream:
     def __init__(self, sample_rate_hz: int, look: Callable[[Samples, int, int], None] | None = None) -> None:
         self._rate_hz = checked_rate(sample_rate_hz)
         self._look = look
-        self._out_hz = vad.analysis_rate_hz(self._rate_hz)
+        self._out_hz = voices.analysis_rate_hz(self._rate_hz)
         g = math.gcd(self._rate_hz, self._out_hz)
         # Both lengths are whole at both rates.
         self._context = math.ceil(CONTEXT_S * g) * (self._rate_hz // g)
@@ -99,7 +99,7 @@ class FrameStream:
         self._before: Samples | None = None
         self._done: list[tuple[Floats, Floats, Floats, NDArray[np.bool_], Floats, Floats]] = []
         self._spectrum = np.zeros(self._rate_hz // (2 * SPECTRUM_STEP_HZ))
-        self._voices = vad.FrameVad(self._out_hz)
+        self._voices = voices.FrameVad(self._out_hz)
 
     def feed(self, x: Samples) -> None:
         """Take the next samples."""
@@ -151,27 +151,35 @@ class FrameStream:
         power = np.einsum("ij,ij->i", core, core, dtype=np.float32) / np.float32(hop)
         first = start - (window - hop) // 2
         around = y[first : first + max(0, frames - 1) * hop + window]
-        bands, a_weighted, harmonic = _band_powers(around, hop, window, self._out_hz)
+        bands, energy = band_powers(around, hop, window, self._out_hz)
+        a_weighted = np.einsum("ij,j->i", energy, _a_weights(self._out_hz))
+        harmonic = _harmonicity(energy)
         voiced = self._voices.frames(core, power)
         low = low[start_low : start_low + frames * LOW_HZ // FRAMES_PER_S].copy()
         self._done.append((power, bands[:frames], a_weighted[:frames], voiced, harmonic[:frames], low))
 
 
-def _band_powers(y: Floats, hop: int, window: int, rate_hz: int) -> tuple[Floats, Floats, Floats]:
-    """Powers in bands, A-weighted, and harmonicity. No BLAS: its threads cost more than they bring."""
+def band_powers(y: Floats, hop: int, window: int, rate_hz: int) -> tuple[Floats, Floats]:
+    """Powers by band, shape (n, BANDS), and by bin. No BLAS: its threads cost more than they bring."""
     import scipy.fft
 
     views = np.lib.stride_tricks.sliding_window_view(y, window)[::hop]
     spectrum = scipy.fft.rfft(views * _window(window), axis=1)
     energy = np.square(spectrum.real)
     energy += np.square(spectrum.imag)
-    bands: Floats = np.add.reduceat(energy, _band_starts(rate_hz), axis=1)[:, :BANDS]
+    return np.add.reduceat(energy, _band_starts(rate_hz), axis=1)[:, :BANDS], energy
+
+
+def _harmonicity(energy: Floats) -> Floats:
+    """How periodic each frame is at the pitch of a voice, from its powers by bin."""
+    import scipy.fft
+
     # From 120 Hz to 2 kHz, magnitudes rather than powers, so that one strong formant is not all there is.
     voice = np.sqrt(energy[:, :51])
     voice[:, :3] = 0.0
     periodic = scipy.fft.irfft(voice, axis=1)  # lags of 0.25 ms
-    harmonic = periodic[:, 10:50].max(axis=1) / np.maximum(periodic[:, 0], np.float32(1e-12))
-    return bands, np.einsum("ij,j->i", energy, _a_weights(rate_hz)), harmonic
+    harmonic: Floats = periodic[:, 10:50].max(axis=1) / np.maximum(periodic[:, 0], np.float32(1e-12))
+    return harmonic
 
 
 @cache

@@ -1,28 +1,107 @@
-"""Where somebody speaks: webrtcvad frames, agreed with energy, joined with hysteresis.
+"""Where somebody speaks, live: what stands out of the room band by band, where webrtcvad hears a voice near.
 
-`SpeechDetector` works live, with half a second of hindsight at most; `measure` looks at the whole clip and
-knows more. webrtcvad keeps state from frame to frame and judges loudness as well, so there is one for
-each stream, behind a gain that follows the level slowly.
+`measure` looks at the whole clip and knows more; this one has a quarter of a second of hindsight. It never
+learns from its own answers, so it cannot lock up: the floor of each band is a low quantile of the last
+seconds, whoever spoke in them, as in minimum statistics [1]_ but blind to a short hole. A room tone that is
+known to hold no speech gives the floor at once.
+
+References
+----------
+.. [1] R. Martin, Noise power spectral density estimation based on optimal smoothing and minimum statistics,
+   IEEE Trans. Speech and Audio Processing 9 (2001).
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from noise_profiles import levels
+from noise_profiles import frames, snr
 from noise_profiles.samples import Samples, SignalEmpty, checked_rate, mono
+from noise_profiles.voices import FrameVad, analysis_rate_hz
 
-AGGRESSIVENESS = 2
-TARGET_DBFS = -20.0
-MOST_GAIN_DB = 50.0
-RELEASE_DB_PER_FRAME = 0.02
-OPEN_DB = 4.0
-VOICED_RISE_DB = 0.003  # 0.3 dB/s: a sentence must not become the floor
-QUIET_RISE_DB = 0.05
+Floats = NDArray[np.float64]
+
+_ROW = 5  # frames of 10 ms in a row of the floor's memory
+_LAG = 8  # frames that a centred mean needs ahead
+_BEHIND = 60  # frames that are kept to look back at when a segment opens
+
+
+@dataclass(frozen=True)
+class LiveTuning:
+    """Every number of the live detector. Lengths are in frames of 10 ms unless they say otherwise."""
+
+    memory_s: float = 6.0  # longer than anybody speaks without a gap in each band
+    least_memory_s: float = 0.25
+    quantile: float = 0.25  # a hole shorter than this share of the memory is not noticed
+    clip_db: float = 18.0  # one band alone must not decide
+    median: int = 7  # forgets keys and clicks
+    smooth: int = 5
+    least_spread_db: float = 0.35
+    most_spread_db: float = 1.2  # where the room swings more than this, a voice must still get through
+    learned_share: float = 0.6  # of the spread of a known room: its bumps are in it as well
+    sure: float = 4.0  # spreads over the noise: speech if a voice is anywhere near
+    likely: float = 2.0  # spreads: speech if most of the surroundings are voiced
+    least_excess_db: float = 1.0
+    voice_near: float = 0.15  # share of a third of a second
+    voice_here: float = 0.6  # share of 150 ms
+    opens: int = 6  # of the last 8 frames
+    begins: float = 1.5  # spreads: a word that opened a segment began where it rose over this
+    before: int = 4  # speech begins softly
+    after: int = 6
+
+
+class _Describer:
+    """Cuts one channel into frames and describes them; what comes out does not depend on how it was fed."""
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        self.rate_hz = sample_rate_hz
+        self.out_hz = analysis_rate_hz(sample_rate_hz)
+        g = math.gcd(sample_rate_hz, self.out_hz)
+        # A twentieth of a second, whole at both rates where the rates allow it.
+        units = math.ceil(g / 20)
+        self._block, self._block_out = units * (sample_rate_hz // g), units * (self.out_hz // g)
+        context = math.ceil(g / 100)
+        self._context, self._context_out = context * (sample_rate_hz // g), context * (self.out_hz // g)
+        self._sound = np.zeros(self._context, dtype=np.float32)
+        self._hop, self._window = self.out_hz // 100, self.out_hz // 40
+        self._lead = (self._window - self._hop) // 2
+        self._tail = np.zeros(self._lead, dtype=np.float32)
+        self._voices = FrameVad(self.out_hz)
+
+    def feed(self, x: Samples) -> list[tuple[Floats, NDArray[np.bool_]]]:
+        """Band powers, shape (n, BANDS), and voiced, for the frames that are now complete."""
+        sound = np.concatenate([self._sound, x])
+        whole = self._context + self._block + self._context
+        at, out = 0, []
+        while sound.size - at >= whole:
+            y = resampled(sound[at : at + whole], self.rate_hz, self.out_hz)
+            out.append(self._describe(y[self._context_out : self._context_out + self._block_out]))
+            at += self._block
+        self._sound = sound[at:].copy()
+        return out
+
+    def finish(self) -> list[tuple[Floats, NDArray[np.bool_]]]:
+        """The same for what is left."""
+        y = resampled(self._sound, self.rate_hz, self.out_hz)[self._context_out :]
+        self._sound = np.zeros(self._context, dtype=np.float32)
+        return [self._describe(np.concatenate([y, np.zeros(self._window, dtype=np.float32)]))]
+
+    def _describe(self, y: Samples) -> tuple[Floats, NDArray[np.bool_]]:
+        y = np.concatenate([self._tail, y])
+        count = max(0, (y.size - self._window) // self._hop + 1)
+        self._tail = y[count * self._hop :].copy()
+        if count == 0:
+            return np.empty((0, frames.BANDS)), np.empty(0, dtype=bool)
+        around = y[: (count - 1) * self._hop + self._window]
+        bands, _ = frames.band_powers(around, self._hop, self._window, self.out_hz)
+        core = y[self._lead : self._lead + count * self._hop].reshape(count, self._hop)
+        core = core - core.mean(axis=1, keepdims=True)
+        voiced = self._voices.frames(core, np.square(core).mean(axis=1))
+        return bands[:count].astype(np.float64) + snr.TINY, voiced
 
 
 def resampled(x: Samples, from_hz: int, to_hz: int) -> Samples:
@@ -35,43 +114,78 @@ def resampled(x: Samples, from_hz: int, to_hz: int) -> Samples:
     return y
 
 
-def analysis_rate_hz(sample_rate_hz: int) -> int:
-    """The rate at which speech is looked at: 16 kHz, or 8 kHz for telephone sound."""
-    return 8_000 if sample_rate_hz == 8_000 else 16_000
+class _Floor:
+    """What the room sounds like without speech: a level for each band, and how far it swings."""
 
+    def __init__(self, k: LiveTuning) -> None:
+        self._k = k
+        self._rows = np.empty((round(100 * k.memory_s) // _ROW, frames.BANDS))
+        self._count = 0
+        self._part: list[Floats] = []
+        self._learned_spread_db = 0.0
+        self.bands_db = np.zeros(frames.BANDS)
+        self.usual_db = 0.0
+        self.spread_db = k.least_spread_db
 
-class FrameVad:
-    """webrtcvad over 10 ms frames of 8 or 16 kHz sound of any level."""
+    @property
+    def known(self) -> bool:
+        """Enough was heard to say anything."""
+        return self._count * _ROW >= 100 * self._k.least_memory_s
 
-    def __init__(self, rate_hz: int, aggressiveness: int = AGGRESSIVENESS) -> None:
-        import webrtcvad
-
-        self._vad = webrtcvad.Vad(aggressiveness)
-        self._rate_hz = rate_hz
-        self._level_db = TARGET_DBFS - MOST_GAIN_DB
-
-    def frames(self, frames: NDArray[np.float32], power: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """One answer for each row of `frames`, whose mean squares are `power`."""
-        if not len(frames):
-            return np.empty(0, dtype=bool)
-        loudest_db = 10.0 * math.log10(2.0 * float(power.max()) + 1e-12)
-        self._level_db = max(loudest_db, self._level_db - RELEASE_DB_PER_FRAME * len(frames))
-        gain = 10.0 ** (min(MOST_GAIN_DB, TARGET_DBFS + 8.0 - self._level_db) / 20.0)
-        pcm = np.clip(np.rint(frames * np.float32(32768.0 * gain)), -32768, 32767).astype("<i2").tobytes()
-        step = 2 * frames.shape[1]
-        is_speech, rate_hz = self._vad.is_speech, self._rate_hz
-        return np.fromiter(
-            (is_speech(pcm[at : at + step], rate_hz) for at in range(0, len(pcm), step)),
-            dtype=bool,
-            count=len(frames),
+    def learn(self, bands: Floats) -> None:
+        """Take frames without speech for everything that was heard."""
+        rows = 10.0 * np.log10(
+            bands[: len(bands) // _ROW * _ROW].reshape(-1, _ROW, frames.BANDS).mean(axis=1)
         )
+        if len(rows) == 0:
+            return
+        self._rows[:] = np.resize(rows, self._rows.shape)
+        self._count = max(len(self._rows), self._count)
+        self._part = []
+        self._follow()
+        excess = self.excess_db(10.0 * np.log10(bands))[_LAG : len(bands) - _LAG]
+        if excess.size:
+            self._learned_spread_db = float(excess.std())
+            self._follow()
+
+    def hear(self, bands: Floats) -> None:
+        """Take the next frames, whether or not somebody speaks in them."""
+        self._part.extend(bands)
+        full = len(self._part) // _ROW
+        if not full:
+            return
+        for at in range(0, full * _ROW, _ROW):
+            row = np.mean(self._part[at : at + _ROW], axis=0)
+            self._rows[self._count % len(self._rows)] = 10.0 * np.log10(row)
+            self._count += 1
+        del self._part[: full * _ROW]
+        self._follow()
+
+    def _follow(self) -> None:
+        rows = self._rows[: min(self._count, len(self._rows))]
+        place = int(self._k.quantile * (len(rows) - 1))
+        self.bands_db = np.partition(rows, place, axis=0)[place]
+        excess = np.sort(np.clip(rows - self.bands_db, 0.0, self._k.clip_db).mean(axis=1))
+        # Of a normal spread: its lower part belongs to the room, whoever speaks in the upper.
+        low, middle = excess[int(0.05 * (len(excess) - 1))], excess[int(0.3 * (len(excess) - 1))]
+        spread_db = (middle - low) / (1.645 - 0.524)
+        spread_db = max(spread_db, self._k.learned_share * self._learned_spread_db, self._k.least_spread_db)
+        self.spread_db = min(float(spread_db), self._k.most_spread_db)
+        self.usual_db = float(middle) + 0.524 * self.spread_db
+
+    def excess_db(self, bands_db: Floats) -> Floats:
+        """How far frames stand out, as the mean over bands, freed of clicks and smoothed."""
+        k = self._k
+        excess = np.clip(bands_db - self.bands_db, 0.0, k.clip_db).mean(axis=1)
+        return snr.smoothed(snr.running_median(excess, k.median), k.smooth)
 
 
 class SpeechDetector:
     """Finds speech segments in a live stream of one channel.
 
-    A segment opens when most of the last 100 ms is voiced and stands out of the noise, and closes after
-    `hangover_s` without. Any cutting of the stream into blocks gives the same segments.
+    A segment opens when most of the last 80 ms stands out of the room and a voice is near, begins where that
+    word rose, and closes after `hangover_s` without. Any cutting of the stream into blocks gives the same
+    segments.
 
     Parameters
     ----------
@@ -79,31 +193,33 @@ class SpeechDetector:
         Rate of what will be fed; any that `measure` takes.
     hangover_s : float
         Pause that ends a segment.
+    room : array_like or None
+        Sound without speech, as for `learn`.
     """
 
-    def __init__(self, sample_rate_hz: int, *, hangover_s: float = 0.3) -> None:
+    def __init__(
+        self,
+        sample_rate_hz: int,
+        *,
+        hangover_s: float = 0.3,
+        room: object = None,
+        tuning: LiveTuning | None = None,
+    ) -> None:
         self._rate_hz = checked_rate(sample_rate_hz)
-        self._out_hz = analysis_rate_hz(self._rate_hz)
-        # A tenth of a second, whole at both rates where the rates allow it.
-        g = math.gcd(self._rate_hz, self._out_hz)
-        self._units = math.ceil(g / 10)
-        self._block = self._units * (self._rate_hz // g)
-        self._context = math.ceil(g / 100) * (self._rate_hz // g)
-        self._context_out = math.ceil(g / 100) * (self._out_hz // g)
-        self._block_out = self._units * (self._out_hz // g)
-        self._sound = np.zeros(self._context, dtype=np.float32)
-        self._samples = 0
-        self._tail = np.empty(0, dtype=np.float32)
-        self._vad = FrameVad(self._out_hz)
-        self._hop = self._out_hz // 100
+        self._k = tuning or LiveTuning()
+        self._describer = _Describer(self._rate_hz)
+        self._floor = _Floor(self._k)
         self._hangover = max(1, round(hangover_s * 100))
-        self._recent: deque[bool] = deque(maxlen=10)
-        self._frame = 0
-        self._floor_db = 0.0
-        self._energies: deque[float] = deque(maxlen=5)
+        self._bands_db = np.empty((0, frames.BANDS))  # of the last frames, the undecided at the end
+        self._voiced = np.empty(0)
+        self._recent: list[bool] = []
+        self._samples = 0
+        self._frame = 0  # decided so far
         self._quiet = 0
         self._start: int | None = None
         self._segments: list[tuple[int, int]] = []
+        if room is not None:
+            self.learn(room)
 
     @property
     def speaking(self) -> bool:
@@ -115,61 +231,70 @@ class SpeechDetector:
         """Segments closed so far, as (start sample, end sample)."""
         return list(self._segments)
 
+    def learn(self, room: object) -> None:
+        """Take `room`, which holds no speech, for the noise from here on; half a second of it at least.
+
+        It need not be part of the stream; what was found so far stays.
+        """
+        describer = _Describer(self._rate_hz)
+        heard = [bands for bands, _ in describer.feed(mono(room))]
+        if heard:
+            self._floor.learn(np.concatenate(heard))
+
     def feed(self, block: object) -> bool:
         """Take a block; return whether somebody is speaking now."""
         x = mono(block)
         self._samples += x.size
-        self._sound = np.concatenate([self._sound, x])
-        whole = self._context + self._block + self._context
-        at = 0
-        while self._sound.size - at >= whole:
-            y = resampled(self._sound[at : at + whole], self._rate_hz, self._out_hz)
-            self._look(y[self._context_out : self._context_out + self._block_out])
-            at += self._block
-        self._sound = self._sound[at:].copy()
+        for bands, voiced in self._describer.feed(x):
+            self._look(bands, voiced, ahead=_LAG)
         return self.speaking
 
     def finish(self) -> list[tuple[int, int]]:
         """End the stream and give all segments."""
-        rest = self._sound.size - self._context
-        if rest > 0:
-            y = resampled(self._sound, self._rate_hz, self._out_hz)
-            self._look(y[self._context_out :])
-        self._sound = np.zeros(self._context, dtype=np.float32)
+        for bands, voiced in self._describer.finish():
+            self._look(bands, voiced, ahead=0)
         if self._start is not None:
             self._close(self._frame)
         return self.segments
 
-    def _look(self, y: Samples) -> None:
-        y = np.concatenate([self._tail, y])
-        count = y.size // self._hop
-        self._tail = y[count * self._hop :].copy()
-        if count == 0:
+    def _look(self, bands: Floats, voiced: NDArray[np.bool_], *, ahead: int) -> None:
+        """Describe what came, decide on all but the last `ahead` frames."""
+        self._floor.hear(bands)
+        self._bands_db = np.concatenate([self._bands_db, 10.0 * np.log10(bands)])
+        self._voiced = np.concatenate([self._voiced, voiced])
+        total = len(self._bands_db)
+        oldest = self._frame - min(self._frame, _BEHIND)  # the frame that row 0 is
+        first, last = self._frame - oldest, total - ahead
+        if last <= first or not self._floor.known:
             return
-        rows = y[: count * self._hop].reshape(count, self._hop)
-        rows = rows - rows.mean(axis=1, keepdims=True)
-        power = np.square(rows).mean(axis=1)
-        # Differences weigh the bands where speech stands out; rooms, fans and roads are loudest below them.
-        bright = np.square(np.diff(rows, axis=1)).mean(axis=1)
-        for voiced, energy in zip(self._vad.frames(rows, power), bright, strict=True):
-            self._decide(bool(voiced), float(energy))
+        k = self._k
+        excess = self._floor.excess_db(self._bands_db)
+        over = (excess - self._floor.usual_db) / self._floor.spread_db
+        here = snr.smoothed(self._voiced, 15) > k.voice_here
+        near = snr.smoothed(self._voiced, 31) > k.voice_near
+        speech = ((over > k.sure) & near) | ((over > k.likely) & here)
+        speech &= excess > self._floor.usual_db + k.least_excess_db
+        for row in range(first, last):
+            self._decide(bool(speech[row]), over[: row + 1])
+        kept = min(self._frame, _BEHIND) + ahead
+        self._bands_db, self._voiced = self._bands_db[-kept:], self._voiced[-kept:]
+        if kept == 0:
+            self._bands_db, self._voiced = self._bands_db[:0], self._voiced[:0]
 
-    def _decide(self, voiced: bool, energy: float) -> None:
-        """One frame: follow the noise floor, agree voice with energy, open or close."""
-        self._energies.append(energy)
-        level_db = levels.dbfs(sum(self._energies) / len(self._energies))
-        # The floor is the quietest 50 ms: down at once, up slowly, and hardly at all while a voice is on.
-        rise_db = VOICED_RISE_DB if voiced else QUIET_RISE_DB
-        self._floor_db = min(level_db, self._floor_db + rise_db)
-        stands_out = voiced and level_db > self._floor_db + OPEN_DB
-        self._recent.append(stands_out)
+    def _decide(self, stands_out: bool, over: Floats) -> None:
+        """One frame: open or close."""
+        k = self._k
+        self._recent = [*self._recent[-7:], stands_out]
         self._frame += 1
         self._quiet = 0 if stands_out else self._quiet + 1
         if self._start is None:
-            if sum(self._recent) >= 7:
-                self._start = max(0, self._frame - 12)
+            if sum(self._recent) >= k.opens:
+                below = np.flatnonzero(over[: -k.opens] < k.begins)
+                rows = len(over) - (int(below[-1]) + 1 if below.size else 0)
+                self._start = max(0, self._frame - rows - k.before)
+                self._recent = []
         elif self._quiet >= self._hangover:
-            self._close(self._frame - self._quiet + 6)
+            self._close(self._frame - self._quiet + k.after)
 
     def _close(self, end_frame: int) -> None:
         start = 0 if self._start is None else self._start

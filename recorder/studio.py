@@ -293,6 +293,7 @@ class Studio:
         self._room = []
         self._room_tone = measure.room_tone(samples, self._rate_hz)
         self._noise_dbfs = self._room_tone.noise_dbfs
+        self._detector.learn(samples)
         figures = {"duration_s": self._room_tone.duration_s, "noise_dbfs": self._room_tone.noise_dbfs}
         self._tell(Notice("room.measured", figures))
 

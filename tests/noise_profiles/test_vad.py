@@ -53,3 +53,96 @@ def test_what_is_no_single_channel_is_refused():
         vad.speech_segments(np.zeros(0), RATE_HZ)
     with pytest.raises(SignalShapeWrong):
         vad.speech_segments(np.zeros((10, 2)), RATE_HZ)
+
+
+def spoken(*, pause_s, seed=2, words_s=1.2, first_s=2.5):
+    """Three phrases at known places: the sound, and (start, end) of each."""
+    x, places, at = np.zeros(12 * RATE_HZ, np.float32), [], round(first_s * RATE_HZ)
+    for number in range(3):
+        voice = signals.speech_like(8 * RATE_HZ, RATE_HZ, seed + number)[: round(words_s * RATE_HZ)]
+        heard = np.flatnonzero(np.abs(voice) > 0.02 * np.abs(voice).max())
+        x[at : at + voice.size] = voice
+        places.append((at + int(heard[0]), at + int(heard[-1]) + 1))
+        at += voice.size + round(pause_s * RATE_HZ)
+    return x[: at + RATE_HZ], places
+
+
+def streamed(sound, *, room=None, block=320):
+    """Segments, and where the stream stood when the detector first said that somebody speaks."""
+    detector, said = vad.SpeechDetector(RATE_HZ, room=room), []
+    for at in range(0, sound.size, block):
+        before = detector.speaking
+        if detector.feed(sound[at : at + block]) and not before:
+            said.append(at + block)
+    return detector.finish(), said
+
+
+@pytest.mark.parametrize("noise", ["fan", "pink", "white", "speech-shaped", "hum"])
+def test_a_steady_noise_alone_never_opens_it(noise):
+    for seed in (1, 2):
+        assert vad.speech_segments(signals.NOISES[noise](12 * RATE_HZ, RATE_HZ, seed), RATE_HZ) == []
+
+
+@pytest.mark.parametrize("noise", ["fan", "pink", "traffic"])
+@pytest.mark.parametrize("snr_db", [5.0, 12.0, 25.0])
+def test_in_noise_it_opens_for_speech_and_closes_at_pauses(noise, snr_db):
+    speech, places = spoken(pause_s=0.9)
+    sound = signals.mix(speech, signals.NOISES[noise](speech.size, RATE_HZ, 3), snr_db, RATE_HZ).samples
+    found, said = streamed(sound, room=sound[: 2 * RATE_HZ])
+    for start, _ in places:
+        first = next(a for a, b in found if b > start)
+        assert first <= start + 0.15 * RATE_HZ  # the cutter keeps 0.1 s before it
+        assert any(start - 0.3 * RATE_HZ < at <= start + 0.45 * RATE_HZ for at in said)
+    if noise != "traffic":  # where a lorry may pass
+        for _, end in places:
+            assert any(end - 0.4 * RATE_HZ < b <= end + 0.4 * RATE_HZ for _, b in found)
+        pauses = np.ones(speech.size, bool)
+        for start, end in places:
+            pauses[max(0, start - RATE_HZ // 5) : end + RATE_HZ // 3] = False
+        assert sum(int(pauses[a:b].sum()) for a, b in found) == 0
+
+
+def test_a_pause_of_a_third_of_a_second_divides():
+    speech, places = spoken(pause_s=0.45, words_s=1.0)
+    sound = speech + 0.02 * signals.pink_noise(speech.size, RATE_HZ, 5)
+    found, _ = streamed(sound)
+    for (_, end), (start, _) in pairwise(places):
+        if start - end >= 0.45 * RATE_HZ:
+            assert any(end <= b + 0.1 * RATE_HZ and b <= start for _, b in found)
+
+
+def test_a_short_hole_does_not_open_it():
+    room = signals.pink_noise(10 * RATE_HZ, RATE_HZ, 1)
+    room[4 * RATE_HZ : 4 * RATE_HZ + 4000] = 0.0
+    assert vad.speech_segments(room, RATE_HZ) == []
+
+
+def test_a_noise_that_begins_becomes_the_floor():
+    """A fan is switched on: it may open, but not for longer than the detector remembers."""
+    room = 0.01 * signals.pink_noise(25 * RATE_HZ, RATE_HZ, 1)
+    room[8 * RATE_HZ :] += signals.fan(17 * RATE_HZ, RATE_HZ, 2)
+    found = vad.speech_segments(room, RATE_HZ)
+    assert all(b < 15 * RATE_HZ for _, b in found)
+
+
+def test_a_known_room_makes_speech_from_the_first_sample_plain():
+    speech, places = spoken(pause_s=0.9, first_s=0.0)
+    fan = 0.3 * signals.fan(speech.size + 2 * RATE_HZ, RATE_HZ, 3)
+    found, _ = streamed(speech + fan[2 * RATE_HZ :], room=fan[: 2 * RATE_HZ])
+    assert found[0][0] <= places[0][0] + 0.1 * RATE_HZ
+    assert len(found) >= 3
+
+
+def test_babble_leaves_it_usable():
+    """At 10 dB every phrase is found, and most of the rest is not."""
+    speech, places = spoken(pause_s=1.5)
+    sound = signals.mix(speech, signals.babble(speech.size, RATE_HZ, 9), 10.0, RATE_HZ).samples
+    found, _ = streamed(sound, room=sound[: 2 * RATE_HZ])
+    said, heard = np.zeros(speech.size, bool), np.zeros(speech.size, bool)
+    for start, end in places:
+        said[start : end + RATE_HZ // 4] = True
+        assert any(a < end and b > start for a, b in found)
+    for a, b in found:
+        heard[a:b] = True
+    assert heard[~said].mean() < 0.25
+    assert heard[said].mean() > 0.7

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from noise_profiles import signals
 from noise_profiles.measure import measure
 from noise_profiles.vad import speech_segments
 from protocol.clip import RoomTone
@@ -90,6 +91,24 @@ def test_each_take_carries_what_the_server_needs_to_measure_the_same(
         assert take.verdict["decision"] == "accept" and take.verdict["grade"] == "moderate"
         assert take.meta.lead_in_s >= 0.45
         assert isinstance(take.meta.room_tone, RoomTone)
+
+
+@pytest.mark.parametrize("noise", ["fan", "pink_noise"])
+def test_a_noisy_room_is_known_before_anybody_speaks(spool, meta, everyday, noise):
+    """Three phrases 8 dB over a fan that fills the pauses become three takes, and nothing else does."""
+    speech = np.zeros(12 * RATE_HZ, np.float32)
+    for number, start_s in enumerate((3.0, 6.0, 9.0)):
+        phrase = signals.speech_like(8 * RATE_HZ, RATE_HZ, 40 + number)[: round(1.2 * RATE_HZ)]
+        speech[round(start_s * RATE_HZ) :][: phrase.size] = phrase
+    bed = getattr(signals, noise)(speech.size, RATE_HZ, 5)
+    sound = (signals.mix(speech, bed, 8.0, RATE_HZ).samples * 32767).astype(np.int16)
+    studio, told = session(ArrayMicrophone(sound), spool, meta, everyday)
+    kept = studio.run()
+    assert "room.measured" in notices(told)
+    assert len(kept) == 3
+    for take, start_s in zip(kept, (3.0, 6.0, 9.0), strict=True):
+        assert take.meta.start_sample / RATE_HZ + take.meta.lead_in_s <= start_s
+        assert take.meta.lead_in_s >= 0.3
 
 
 def test_the_lead_in_holds_no_speech(spool, meta, everyday, write_sound, talk_samples):
