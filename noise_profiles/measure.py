@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from noise_profiles import defects, levels, scan, snr, spectrum
+from noise_profiles import defects, levels, scan, snr
 from noise_profiles.frames import FrameStream, runs
 from noise_profiles.samples import (
     SampleRateUnsupported,
@@ -297,9 +297,11 @@ def room_tone(samples: object, sample_rate_hz: int) -> RoomTone:
 
 
 def warm() -> None:
-    """Load and run everything once, so that nobody waits for it later. Safe to call from a thread."""
+    """Load and run everything that judges a clip once, so that nobody waits for it later.
+
+    Safe to call from a thread. It leaves librosa alone, which only `spectrum` needs and which takes seconds.
+    """
     hiss = np.random.default_rng(0).standard_normal(48_000).astype(np.float32) * np.float32(0.01)
     for rate_hz in (16_000, 44_100):
         measure(hiss, rate_hz)
     levels.LevelMeter(16_000).feed(hiss[:320])
-    spectrum.third_octaves(hiss, 16_000)

@@ -114,3 +114,11 @@ def test_the_meter_does_not_hear_infrasound_in_the_short_level():
     meter.feed(sine(-10.0, 10.0, seconds=2.0))
     assert meter.short_dbfs < -60.0
     assert meter.rms_dbfs == pytest.approx(-10.0, abs=0.1)
+
+
+def test_a_weighting_agrees_with_librosa():
+    import librosa
+
+    f = np.geomspace(10.0, 20_000.0, 200)
+    assert levels.a_weighting_db(f) == pytest.approx(librosa.A_weighting(f, min_db=-200.0), abs=0.01)
+    assert levels.a_weighting_db(np.array([0.0, 1000.0])) == pytest.approx([-200.0, 0.0], abs=0.01)

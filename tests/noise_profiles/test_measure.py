@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -191,3 +193,10 @@ def test_runs_are_those_that_a_plain_loop_finds(values, least):
                 expected.append((start, at))
             start = None
     assert frames.runs(np.array(values, dtype=bool), least) == expected
+
+
+def test_nobody_waits_for_librosa_to_have_a_clip_measured():
+    """In a fresh interpreter: its import alone takes longer than a minute of sound."""
+    program = "import sys; from noise_profiles.measure import warm; warm(); print('librosa' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
