@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from collections.abc import Iterator
@@ -33,6 +34,12 @@ class AudioUnreadable(CodedError):
     """A file that is no sound, damaged, or cut short."""
 
     code = "AUDIO_UNREADABLE"
+
+
+class TableUnwritable(CodedError):
+    """The table cannot be written where it was asked for."""
+
+    code = "TABLE_UNWRITABLE"
 
 
 class ProfileUnknown(CodedError):
@@ -152,6 +159,38 @@ def _place(start_s: float | None, end_s: float | None) -> str:
     return "" if start_s is None or end_s is None else f"[{start_s:.2f}-{end_s:.2f} s] "
 
 
+CSV_FIELDS = (
+    "file", "duration_s", "sample_rate_hz", "channels", "peak_dbfs", "speech_dbfs", "noise_dbfs",
+    "noise_dba_fs", "snr_db", "snr_low_db", "snr_high_db", "speech_s", "noise_source", "grade", "verdict",
+    "findings", "method",
+)  # fmt: skip
+
+
+def csv_row(heard: Heard, language: Language) -> dict[str, Any]:
+    """One file for a spreadsheet: its figures, and the codes of its findings or of its error."""
+    row = heard.as_json(language)
+    if "error" in row:
+        return {"file": row["file"], "verdict": "not measured", "findings": row["error"]["code"]}
+    return {**row, "findings": " ".join(finding["code"] for finding in row["findings"])}
+
+
+def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write the table, with the mark by which spreadsheets know UTF-8.
+
+    Raises
+    ------
+    TableUnwritable
+        If the file cannot be made.
+    """
+    try:
+        with path.open("w", encoding="utf-8-sig", newline="") as file:
+            table = csv.DictWriter(file, CSV_FIELDS, extrasaction="ignore")
+            table.writeheader()
+            table.writerows(rows)
+    except OSError as error:
+        raise TableUnwritable(file=str(path), problem=error.strerror or str(error)) from error
+
+
 @click.command(
     epilog="Example:  xiangyin measure --grade quiet --lead-in-s 0.5 take.flac",
 )
@@ -170,6 +209,12 @@ def _place(start_s: float | None, end_s: float | None) -> str:
 )
 @click.option("--language", type=click.Choice(LANGUAGES), default="en", show_default=True)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--csv",
+    "csv_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also a table for spreadsheets.",
+)
 @click.pass_context
 def measure(
     ctx: click.Context,
@@ -180,6 +225,7 @@ def measure(
     lead_in_s: float,
     language: str,
     form: str,
+    csv_file: Path | None,
 ) -> None:
     """Measure level, noise and SNR of audio files and folders, and say what grade each fits.
 
@@ -194,9 +240,11 @@ def measure(
     if form == "text":
         click.echo(HEADER)
     status = count = accepted = 0
+    rows: list[dict[str, Any]] = []
     for path in audio_files(files):
         heard = hear(path, known[profile_id], wanted=wanted, lead_in_s=lead_in_s)
         count += 1
+        rows.append(csv_row(heard, tongue))
         if heard.verdict is None:
             status = 2
         elif heard.verdict.decision == "accept":
@@ -208,6 +256,8 @@ def measure(
         else:
             click.echo(table_row(heard, tongue))
         sys.stdout.flush()
+    if csv_file is not None:
+        write_csv(csv_file, rows)
     if form == "text" and count != 1:
         click.echo(f"{accepted} of {count} accepted.")
     ctx.exit(status)

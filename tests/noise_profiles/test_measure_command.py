@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -102,3 +103,21 @@ def test_any_sample_format_reads_the_same(tmp_path, subtype, suffix):
     soundfile.write(path, SPEECH + 0.001 * signals.pink_noise(SPEECH.size, RATE_HZ, 1), RATE_HZ, subtype)
     _, (line,) = run(path)
     assert line["speech_dbfs"] == pytest.approx(-26.0, abs=0.5)
+
+
+def test_the_table_for_spreadsheets_has_a_row_a_file(takes, tmp_path):
+    bad, table = tmp_path / "壞檔.wav", tmp_path / "table.csv"
+    bad.write_bytes(b"no sound")
+    status, lines = run(takes, bad, "--lead-in-s", 0.7, "--csv", table)
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert status == 2
+    assert [row["file"] for row in rows] == [line["file"] for line in lines]
+    assert [float(row["snr_db"]) for row in rows[:3]] == [line["snr_db"] for line in lines[:3]]
+    assert [row["grade"] for row in rows] == ["moderate", "quiet", "noisy", ""]
+    assert (rows[3]["verdict"], rows[3]["findings"]) == ("not measured", "AUDIO_UNREADABLE")
+
+
+def test_a_table_that_cannot_be_written_is_said_by_its_name(takes, tmp_path):
+    done = CliRunner().invoke(command, [str(takes), "--csv", str(tmp_path / "nowhere" / "table.csv")])
+    assert getattr(done.exception, "code", None) == "TABLE_UNWRITABLE"
