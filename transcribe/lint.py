@@ -16,7 +16,7 @@ from __future__ import annotations
 import enum
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, TypeVar
 
 from protocol.errors import Language
@@ -448,6 +448,9 @@ def _take(work: _Examination, hits: list[tuple[Rule, Hit]], orth: Orthography, s
         key = (finding.code, finding.start, finding.end)
         if work.claims and work.claimed(finding.start, finding.end) and key not in work.open:
             continue
+        if hit.event and work.given[finding.start : finding.end] != work.draft.text[hit.start : hit.end]:
+            hit = hit._replace(safe=False)  # it only became a tag by another mending
+            finding = replace(finding, safe=False, suggestions=("",))
         if hit.safe:
             edits.append((each, hit, finding))
         elif stage >= Stage.END or finding.severity == "warning":

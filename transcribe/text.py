@@ -67,7 +67,7 @@ def nfc(text: str) -> str:
 
 # -- the spoken string -------------------------------------------------------------------------
 
-_TAG = Lazy(r"[\[<{［＜｛] *([^\[\]<>{}［］＜＞｛｝]{1,30}?) *[\]>}］＞｝]")
+_TAG = Lazy(r"[\[<{] *([^\[\]<>{}]{1,30}?) *[\]>}]")
 _CLOSING = Lazy(r"</ *([^<>]{1,30}?) *>")
 _DROPPED = dict.fromkeys(
     map(ord, characters.INVISIBLE + characters.BIDI + characters.BIDI_OVERRIDES + "\u180b\u180c\u180d\u180f")
@@ -87,7 +87,7 @@ def label_of(tag: str) -> str:
 def is_lifted(tag: str, text: str, orth: Orthography) -> bool:
     """Whether a bracketed piece is a known event tag, and not half of a pair around speech."""
     content = tag[1:-1].strip()
-    if not content or content[0] == "/" or label_of(content) not in orth.events:
+    if tag[0] not in "[<{" or not content or content[0] == "/" or label_of(content) not in orth.events:
         return False
     return tag[0] != "<" or "</" not in text or content not in _closed(text)
 
@@ -110,7 +110,7 @@ def spoken(text: str, ruleset: str | Orthography) -> str:
 
 def _said(text: str, orth: Orthography) -> str:
     """The spoken string with its word boundaries left as spaces."""
-    if any(sign in text for sign in "[<{［＜｛"):
+    if "[" in text or "<" in text or "{" in text:
         whole = text
         text = _TAG.sub(lambda tag: " " if is_lifted(tag[0], whole, orth) else tag[0], text)
     if not text.isascii():

@@ -14,7 +14,6 @@ from transcribe.orthography import Orthography
 from transcribe.patterns import Lazy
 
 _TAG = Lazy(r"[\[<{［＜｛(（【] *([^\[\]<>{}［］＜＞｛｝()（）【】]{1,30}?) *[\]>}］＞｝)）】]")
-_ROUND = "(（【"
 _WORDLY = Lazy(f"[{texts.WORD}0-9]")
 _LETTER = f"[{texts.LETTERS}]"
 
@@ -27,9 +26,7 @@ def event_tag(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``[laughter] 我不行了。``
     Good: ``我不行了。`` with the event ``laughter``
     """
-    tags = [
-        tag for tag in _TAG.finditer(text) if tag[0][0] not in _ROUND and texts.is_lifted(tag[0], text, orth)
-    ]
+    tags = [tag for tag in _TAG.finditer(text) if texts.is_lifted(tag[0], text, orth)]
     if tags and _nested(text, tags, orth):
         yield from (ask(*tag.span(), "") for tag in tags)
         return
