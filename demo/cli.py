@@ -231,9 +231,11 @@ def _as_json(walk: Walk, sent: Sending, released: list[Released], elapsed_s: flo
 
 
 def _leave_up(walk: Walk, tell: _Teller) -> None:
-    """Print a link for each role and wait until somebody ends it."""
+    """Print a link for each role, with work for each, and wait until somebody ends it."""
     from demo import cast
+    from demo import walk as steps
 
+    steps.leave_work(walk)
     tell.line(f"\nThe site is up at {walk.server.address}. Each link signs one person in:")
     slug = cast.COLLECTIONS[0].slug
     for role in ("transcriber", "reviewer", "speaker", "consumer"):

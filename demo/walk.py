@@ -215,3 +215,25 @@ def release(walk: Walk, collection: Collection, formats: tuple[str, ...]) -> Rel
         team.say("export", folder, "--format", form, "--to", exports[form])
     header = json.loads((folder / "release.json").read_text(encoding="utf-8"))
     return Released(name, folder, header, exports)
+
+
+def leave_work(walk: Walk) -> None:
+    """Leave clips that wait for a transcriber, and one on which two people disagree for the reviewer."""
+    collection = cast.COLLECTIONS[0]
+    voice = collection.voices[1]  # not the first, whose network went through the relay
+    person, synthesiser = walk.speakers[voice.name], Synthesiser(sound.SAMPLE_RATE_HZ)
+    sentence, other = next(iter(collection.heard.items()))
+
+    def always(text: str) -> scribes.Typing:
+        return lambda _task: text
+
+    def give(*sentences: int) -> None:
+        for one in sentences:
+            list(_record(walk, synthesiser, collection, voice, cast.CONDITIONS[0], one))
+        person.run("send", fine=(0, 1))
+
+    give(sentence)
+    for number, text in enumerate((collection.prompts[sentence], other), 1):
+        writer = walk.join(collection, "transcriber", f"{collection.slug}-later-{number}")
+        scribes.work(writer.api(), always(text), always(text))
+    give(*[one for one in range(len(collection.prompts)) if one not in voice.sentences][:3])

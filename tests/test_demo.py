@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
+import requests
 
 
 @pytest.fixture(scope="module")
 def told(xiangyin_command, tmp_path_factory):
-    """What one run prints, and its report."""
+    """What one run with ``--serve`` prints, and its report; the site is up meanwhile."""
     home = tmp_path_factory.mktemp("demo") / "walk"
-    done = subprocess.run(
-        [*xiangyin_command, "demo", "--data", str(home)],
-        capture_output=True,
+    with subprocess.Popen(
+        [*xiangyin_command, "demo", "--serve", "--data", str(home)],
+        stdout=subprocess.PIPE,
+        stderr=(home.parent / "stderr").open("w"),
         text=True,
-        timeout=900,
-    )
-    assert done.returncode == 0, done.stderr + (home / "server.log").read_text("utf-8")[-3000:]
-    return done.stdout, json.loads((home / "report.json").read_text("utf-8"))
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as process:
+        assert process.stdout is not None
+        printed = []
+        for line in process.stdout:
+            printed.append(line)
+            if line.startswith("Ctrl-C"):
+                break
+        else:
+            pytest.fail("".join(printed[-5:]) + (home.parent / "stderr").read_text("utf-8")[-3000:])
+        yield "".join(printed), json.loads((home / "report.json").read_text("utf-8"))
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
 
 
 def manifest(release):
@@ -73,6 +86,17 @@ def test_the_toolkits_folders_agree_with_the_manifest(told):
             lines = (Path(release["exports"]["kaldi"]) / split / "text").read_text("utf-8").splitlines()
             texts |= dict(line.split(" ", 1) for line in lines)
         assert texts == {row["id"]: row["text"] for row in rows}
+
+
+@pytest.mark.parametrize(("role", "stage"), [("transcriber", "first"), ("reviewer", "review")])
+def test_the_site_that_stays_up_has_work_for_each_who_follows_a_link(told, role, stage):
+    printed, _ = told
+    link = re.search(rf"^ +{role} +(http://\S+)/join/(\S+)$", printed, re.M)
+    assert link is not None
+    joined = requests.post(f"{link[1]}/api/v1/join", json={"invite": link[2]}, timeout=30).json()
+    bearer = {"Authorization": f"Bearer {joined['token']}"}
+    task = requests.post(f"{link[1]}/api/v1/assignments", json={}, headers=bearer, timeout=30)
+    assert (task.status_code, task.json()["stage"]) == (201, stage)
 
 
 def test_the_readme_shows_what_the_demonstration_prints(told, root):
