@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from protocol.errors import CodedError
+from protocol.errors import LANGUAGES, CodedError, Language, nearest_language
 
 # name: (where the click command stands, one line of help). Nothing is imported for `--help`.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ledger": ("corpus.cli:ledger", "Export and check the append-only log."),
     "doctor": ("corpus.cli:doctor", "Say what works on this machine, and what to do about the rest."),
 }
+CORPUS_LANGUAGE = {"project", "pull", "export"}  # their --language is that of the speech
 
 
 class Commands(click.Group):
@@ -99,10 +100,24 @@ def main(args: Sequence[str] | None = None) -> Any:
         return cli.main(args=args, prog_name="xiangyin")
     except CodedError as error:
         words = sys.argv[1:] if args is None else args
+        language = _language(words)
         if "--format=json" in words or "json" in words:
-            click.echo(json.dumps({"error": error.as_json()}, ensure_ascii=False))
-        click.echo(f"{error.code}: {error}", err=True)
+            click.echo(json.dumps({"error": error.as_json(language)}, ensure_ascii=False))
+        click.echo(f"{error.code}: {error.sentence(language)}", err=True)
         sys.exit(2)
+
+
+def _language(words: Sequence[str]) -> Language:
+    """What a person wants to be told in: an option, or the environment as the recorder reads it."""
+    from recorder.wording import language_of
+
+    if words and words[0] not in CORPUS_LANGUAGE:
+        for word, after in zip(words, [*words[1:], ""], strict=True):
+            name, equals, value = word.partition("=")
+            chosen = value if equals else after
+            if name in ("--language", "--lang") and chosen in LANGUAGES:
+                return nearest_language(chosen)
+    return language_of()
 
 
 if __name__ == "__main__":

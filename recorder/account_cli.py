@@ -61,6 +61,8 @@ def verify(
             print_json({"file": str(path), "good": True, "pinned": found.pinned, **row})
         else:
             key = "receipt.good" if found.pinned else "receipt.unpinned"
+            if found.decision in ("accept", "refuse"):
+                row["decision"] = say(f"decision.{found.decision}", language)
             click.echo(f"{path}: {say(key, language, **row)}")
     for one, other in checking.forks(good):
         worst = max(worst, 1)
@@ -90,10 +92,12 @@ def statement(project: str | None, language: Language, form: str) -> None:
     click.echo(say("statement.payable", language, payable_s=payable_s, terms=_terms(member)))
     for clip in account.get("clips") or ():
         reasons = "; ".join(f"{r['code']}: {r['message']}" for r in clip.get("reasons") or ())
-        state = clip.get("state", "")
-        key = f"state.{state}"
-        named = say(key, language) if state in ("accepted", "refused") else state
+        state = str(clip.get("state", ""))
+        named = say(f"state.{state}", language) if state in _STATES else state
         click.echo("  ".join(part for part in (str(clip.get("clip_id")), named, reasons) if part))
+
+
+_STATES = ("received", "accepted", "refused", "appealed", "withdrawn")
 
 
 def _terms(member: Membership) -> str:

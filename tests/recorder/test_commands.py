@@ -124,6 +124,12 @@ def test_silence_is_told_and_nothing_is_kept(run, write_sound):
     assert rows(run("status", "--format", "json")) == []
 
 
+@pytest.mark.parametrize(("words", "language"), [(("--language", "zh-Hant"), None), ((), "zh_TW.UTF-8")])
+def test_an_error_speaks_the_speakers_language(run, words, language):
+    done = run("record", "--source", "no-such.wav", "--no-screen", *words, language=language)
+    assert done.returncode == 2 and "請" in done.stderr
+
+
 def test_without_joining_nothing_is_recorded(xiangyin_command, tmp_path, write_sound, talk_samples):
     done = subprocess.run(
         [*xiangyin_command, "record", "--source", str(write_sound("a.wav", talk_samples)), "--no-screen"],
