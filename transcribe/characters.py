@@ -39,8 +39,7 @@ BULLETS = "●▪■◆◦‣⁃○★☆※►▶◇□▫"
 SPACES = "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 LINE_BREAKS = "\t\n\x0b\x0c\r\x85\u2028\u2029"
 INVISIBLE = (
-    "\u00ad\u180e\u200b\u200c\u200d\u2060\u2061\u2062\u2063\u2064"
-    "\u206a\u206b\u206c\u206d\u206e\u206f\ufeff"
+    "\u00ad\u180e\u200b\u200c\u200d\u2060\u2061\u2062\u2063\u2064\u206a\u206b\u206c\u206d\u206e\u206f\ufeff"
 )
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069"
 BIDI_OVERRIDES = "\u202d\u202e"
@@ -303,7 +302,7 @@ def _latin_kind(char: str, category: str) -> int:
     kind = Kind.LATIN | Kind.ACCENT
     if is_latin(char):
         return kind | (Kind.LOOK_ALIKE if char == "\u0131" else 0)
-    if "\uff21" <= char <= "\uff5a" or "\ufb00" <= char <= "\ufb06" or char in "ĳĲŉǆǅǄǉǈǇǌǋǊǳǲǱ":
+    if "\uff21" <= char <= "\uff5a" or "\ufb00" <= char <= "\ufb06":
         return kind | Kind.WIDE_LATIN
     if category == "Nl":
         return Kind.OTHER_NUMBER

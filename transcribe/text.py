@@ -132,7 +132,7 @@ def _folded(text: str) -> str:
         {
             ord(char): unicodedata.normalize("NFKC", char)
             for char in set(text)
-            if "\uff21" <= char <= "\uff5a" or "\u2e80" <= char <= "\u2fdf" or "\ufb00" <= char <= "\ufb06"
+            if "\uff21" <= char <= "\uff5a" or "\u2f00" <= char <= "\u2fd5" or "\ufb00" <= char <= "\ufb06"
         }
     )
 

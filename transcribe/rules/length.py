@@ -121,7 +121,8 @@ def density_of_marks(text: str, orth: Orthography) -> Iterable[Hit]:
     marks = orth.marks
     count = text.count(marks[0]) + text.count(marks[1]) + text.count(marks[2]) + text.count(marks[3])
     fewest = len(text) // 2 if orth.han else text.count(" ") + 1  # syllables, about
-    if count * 2 <= fewest and count * SPARSE_FROM >= len(text):
+    most = len(text) if orth.han else len(text) // 2
+    if count * 2 <= fewest and count * SPARSE_FROM >= most:
         return
     spoken = texts.syllables(text, orth)
     if (spoken >= SPARSE_FROM and count * SPARSE_FROM < spoken) or (

@@ -42,7 +42,7 @@ def look_alike(text: str, orth: Orthography) -> Iterable[Hit]:
         if _in_bopomofo(text, at):
             continue  # C011
         plain = unicodedata.normalize("NFKC", char)
-        if "\u2e80" <= char <= "\u2fdf" and characters.is_han(plain):
+        if "\u2f00" <= char <= "\u2fd5" and characters.is_han(plain):
             yield mend(at, at + 1, plain)
         elif char in characters.IDENTICAL_TO_HAN:
             yield ask(at, at + 1, characters.IDENTICAL_TO_HAN[char], *([""] if char == "丶" else []))
@@ -203,5 +203,5 @@ def mark_without_letter(text: str, orth: Orthography) -> Iterable[Hit]:
     for match in _MARKS.finditer(text):
         start, end = match.span()
         on_letter = start > 0 and kinds[text[start - 1]] & Kind.LATIN
-        if not on_letter or end - start >= _MANY_MARKS:
+        if not on_letter or end - start >= _MANY_MARKS or max(match[0]) > "\u036f":
             yield Hit(start, end)
