@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -181,7 +182,9 @@ def test_a_take_by_keys_on_the_real_screen(spool, meta, everyday, start):
                     break
         return app, shown
 
-    app, shown = asyncio.run(play())
+    # A thread of its own: the browser tests leave their event loop running in this one.
+    with ThreadPoolExecutor(1) as thread:
+        app, shown = thread.submit(asyncio.run, play()).result()
     assert "會被退回" in shown and "speech.none" in shown
     (take,) = spool.takes()
     assert app.kept == [take] and take.meta.prompt_id == "p1"
