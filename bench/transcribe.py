@@ -120,7 +120,8 @@ def start_up() -> None:
             took.append(1000 * (time.perf_counter() - start))
     took = sorted(took[1:])  # the first run compiles
     print(
-        f"\nstart-up of xiangyin lint: {took[0]:.0f} ms at best, {statistics.median(took):.0f} ms in the middle"
+        f"\nstart-up of xiangyin lint: {took[0]:.0f} ms at best, "
+        f"{statistics.median(took):.0f} ms in the middle"
     )
 
 
