@@ -357,6 +357,29 @@ class _Step(NamedTuple):
     clip_rules: tuple[tuple[Rule, ClipCheck], ...]
 
 
+class _Plan(NamedTuple):
+    """All that must be asked of a text with certain kinds of characters."""
+
+    steps: tuple[_Step, ...]
+    checks: tuple[TextCheck, ...]
+    gates: tuple[tuple[Gate, frozenset[str]], ...]
+    clip_rules: tuple[tuple[Rule, ClipCheck], ...]
+
+    def is_quiet(self, text: str, orth: Orthography, clip: Clip) -> bool:
+        """Whether no rule has anything to say: most texts, so nothing is collected."""
+        for check_text in self.checks:
+            for _ in check_text(text, orth):
+                return False
+        for gate, codes in self.gates:
+            if not codes.isdisjoint(gate(text, orth)):
+                return False
+        for each, check_clip in self.clip_rules:
+            if clip is not NO_CLIP or not each.needs_clip:
+                for _ in check_clip(text, orth, clip):
+                    return False
+        return True
+
+
 def _step(stage: Stage, rules: list[Rule]) -> _Step:
     gates: dict[Gate, dict[str, tuple[Rule, TextCheck]]] = {}
     for each in rules:
@@ -370,15 +393,21 @@ def _step(stage: Stage, rules: list[Rule]) -> _Step:
     )
 
 
-def _plan(orth: Orthography, mask: int) -> tuple[_Step, ...]:
-    """The rules to run on a text whose kinds are `mask`, stage by stage."""
-    plan = orth.plans.get(mask)
+def _plan(orth: Orthography, mask: int) -> _Plan:
+    """The rules to run on a text whose kinds are `mask`."""
+    plan: _Plan | None = orth.plans.get(mask)
     if plan is None:
         stages: dict[Stage, list[Rule]] = {}
         for found in catalogue().values():
             if found.on & mask and found.applies(orth) and orth.severities.get(found.code) != "off":
                 stages.setdefault(found.stage, []).append(found)
-        plan = tuple(_step(stage, stages[stage]) for stage in sorted(stages))
+        steps = tuple(_step(stage, stages[stage]) for stage in sorted(stages))
+        plan = _Plan(
+            steps,
+            tuple(check for step in steps for _, check in step.rules),
+            tuple((gate, frozenset(gated)) for step in steps for gate, gated in step.gated),
+            tuple(pair for step in steps for pair in step.clip_rules),
+        )
         orth.plans[mask] = plan
     return plan
 
@@ -403,6 +432,8 @@ def _examine(text: str, orth: Orthography, clip: Clip) -> _Examination | None:
     """Work on a text until nothing changes; None if nothing was found at all."""
     kinds = orth.kinds
     mask = kinds.mask(text)
+    if _plan(orth, mask).is_quiet(text, orth, clip):
+        return None
     work: _Examination | None = None
     for _ in range(ROUNDS):
         edited = False
@@ -412,7 +443,7 @@ def _examine(text: str, orth: Orthography, clip: Clip) -> _Examination | None:
         again = True
         while again:
             again = False
-            for step in _plan(orth, mask):
+            for step in _plan(orth, mask).steps:
                 number = step.stage
                 if number < stage:
                     continue

@@ -406,6 +406,13 @@ _HOKKIEN_WORDS = frozenset(
     ]
 )
 _ANY_DIGIT = Lazy(f"[{_D}]")
+
+
+def _count(text: str, wanted: frozenset[str]) -> int:
+    spaced = text.casefold().replace("-", " ").replace(",", " ")
+    return sum(map(wanted.__contains__, spaced.split()))
+
+
 _COUNTING = "一二三四五六七八九"
 
 
@@ -425,6 +432,6 @@ def personal_data(text: str, orth: Orthography) -> Iterable[Hit]:
         if len(digits) == len(match[0]) or digits != _COUNTING[: len(digits)]:
             yield Hit(*match.span())
     digit_words = _HOKKIEN_WORDS if orth.hokkien else _ENGLISH_WORDS
-    if not orth.han and sum(map(digit_words.__contains__, _WORD_ENDS.split(text.casefold()))) > 7:
+    if not orth.han and _count(text, digit_words) > 7:
         pattern = _HOKKIEN_DIGITS if orth.hokkien else _ENGLISH_DIGITS
         yield from (Hit(start, end) for start, end in _spans(pattern, text))
