@@ -35,6 +35,8 @@ class LiveTuning:
     """Every number of the live detector. Lengths are in frames of 10 ms unless they say otherwise."""
 
     memory_s: float = 6.0  # longer than anybody speaks without a gap in each band
+    believed_s: float = 30.0  # how long one breath of speech is believed before it may be noise
+    steady_spread_db: float = 0.4  # a known room that swings less is believed for as long
     least_memory_s: float = 0.25
     quantile: float = 0.25  # a hole shorter than this share of the memory is not noticed
     clip_db: float = 18.0  # one band alone must not decide
@@ -123,6 +125,7 @@ class _Floor:
         self._count = 0
         self._part: list[Floats] = []
         self._learned_spread_db = 0.0
+        self._steady = False
         self.bands_db = np.zeros(frames.BANDS)
         self.usual_db = 0.0
         self.spread_db = k.least_spread_db
@@ -146,10 +149,17 @@ class _Floor:
         excess = self.excess_db(10.0 * np.log10(bands))[_LAG : len(bands) - _LAG]
         if excess.size:
             self._learned_spread_db = float(excess.std())
+            self._steady = self._learned_spread_db <= self._k.steady_spread_db
             self._follow()
 
-    def hear(self, bands: Floats) -> None:
-        """Take the next frames, whether or not somebody speaks in them."""
+    def hear(self, bands: Floats, *, speaking: bool) -> None:
+        """Take the next frames, whether or not somebody speaks in them.
+
+        In a known room that is steady nothing is learned while somebody is `speaking`: a story told without a
+        pause must not become the floor. A room that swings has to be followed.
+        """
+        if self._steady and speaking:
+            return
         self._part.extend(bands)
         full = len(self._part) // _ROW
         if not full:
@@ -259,7 +269,8 @@ class SpeechDetector:
 
     def _look(self, bands: Floats, voiced: NDArray[np.bool_], *, ahead: int) -> None:
         """Describe what came, decide on all but the last `ahead` frames."""
-        self._floor.hear(bands)
+        open_s = 0.0 if self._start is None else (self._frame - self._start) / 100
+        self._floor.hear(bands, speaking=0.0 < open_s <= self._k.believed_s)
         self._bands_db = np.concatenate([self._bands_db, 10.0 * np.log10(bands)])
         self._voiced = np.concatenate([self._voiced, voiced])
         total = len(self._bands_db)

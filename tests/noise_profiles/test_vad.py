@@ -146,3 +146,23 @@ def test_babble_leaves_it_usable():
         heard[a:b] = True
     assert heard[~said].mean() < 0.25
     assert heard[said].mean() > 0.7
+
+
+def test_in_a_known_room_a_long_breath_of_speech_stays_one_segment():
+    """A story told without a pause must not teach the detector that speech is the noise."""
+    rate_hz = 16_000
+    at_s = np.arange(20 * rate_hz) / rate_hz
+    phase = 2 * np.pi * (150 * at_s + 3 * np.sin(2 * np.pi * 0.7 * at_s))
+    tones = sum(np.sin(n * phase) / n for n in range(1, 20))
+    voice = (0.1 * tones * (1.2 + 0.4 * np.sin(2 * np.pi * 4 * at_s))).astype(np.float32)  # never silent
+    quiet = np.zeros(2 * rate_hz, np.float32)
+    sound = signals.mix(
+        np.concatenate([quiet, voice, quiet]),
+        signals.pink_noise(24 * rate_hz, rate_hz, seed=6),
+        25.0,
+        rate_hz,
+    ).samples
+    detector = vad.SpeechDetector(rate_hz, room=sound[: 2 * rate_hz])
+    detector.feed(sound[2 * rate_hz :])
+    (segment,) = detector.finish()
+    assert segment[0] <= 0.1 * rate_hz and segment[1] >= 19.5 * rate_hz
