@@ -41,8 +41,6 @@ class Container:
         Samples of each channel.
     pcm_md5 : str or None
         FLAC's own MD5 of the decoded samples.
-    bare : bool
-        Whether the file is a FLAC that holds nothing but sound: no tags, pictures or foreign blocks.
     """
 
     kind: Literal["wav", "flac"]
@@ -51,7 +49,6 @@ class Container:
     bits: int
     samples: int
     pcm_md5: str | None
-    bare: bool
 
 
 def refuse(code: str, value: float | None = None, limit: float | None = None) -> NoReturn:
@@ -127,7 +124,7 @@ def _wav(file: BinaryIO, size_bytes: int, riff_bytes: int) -> Container:
     channels, rate_hz, bits, block_bytes = form
     if data_bytes % block_bytes:
         refuse("container.lying_size", data_bytes, data_bytes - data_bytes % block_bytes + block_bytes)
-    return Container("wav", rate_hz, channels, bits, data_bytes // block_bytes, None, bare=False)
+    return Container("wav", rate_hz, channels, bits, data_bytes // block_bytes, None)
 
 
 def _wav_format(body: bytes) -> tuple[int, int, int, int]:
@@ -150,7 +147,7 @@ def _wav_format(body: bytes) -> tuple[int, int, int, int]:
 
 
 def _flac(file: BinaryIO, size_bytes: int) -> Container:
-    at, last, bare = 4, False, True
+    at, last = 4, False
     info: bytes | None = None
     for index in range(_MOST_CHUNKS):
         file.seek(at)
@@ -162,10 +159,6 @@ def _flac(file: BinaryIO, size_bytes: int) -> Container:
             refuse("container.damaged")
         if kind == _STREAMINFO:
             info = file.read(34) if length == 34 else None
-        elif kind == _VORBIS_COMMENT:
-            bare = bare and _no_comments(file.read(length))
-        elif kind not in (_PADDING, _SEEKTABLE):
-            bare = False
         at += 4 + length
         if last:
             break
@@ -189,11 +182,4 @@ def _flac(file: BinaryIO, size_bytes: int) -> Container:
         bits=(packed >> 36 & 0x1F) + 1,
         samples=samples,
         pcm_md5=md5.hex(),
-        bare=bare,
     )
-
-
-def _no_comments(body: bytes) -> bool:
-    """Whether a VORBIS_COMMENT block names an encoder and nothing else."""
-    vendor_bytes = int.from_bytes(body[:4], "little")
-    return len(body) == 8 + vendor_bytes and body[-4:] == bytes(4)

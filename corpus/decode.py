@@ -54,13 +54,13 @@ class Sound:
     ----------
     samples : ndarray of int16 or int32, shape (n, channels)
         24-bit samples stand in the upper bits.
-    flac : bytes or None
-        The same samples as FLAC, where that was asked for.
+    flac : bytes
+        The same samples as FLAC of our own making.
     """
 
     samples: NDArray[np.int16] | NDArray[np.int32]
     pcm_md5: str
-    flac: bytes | None
+    flac: bytes
 
 
 class Decoder:
@@ -88,7 +88,7 @@ class Decoder:
         with self._lock:
             self._end()
 
-    def decode(self, file: BinaryIO, said: Container, *, encode: bool) -> Sound:
+    def decode(self, file: BinaryIO, said: Container) -> Sound:
         """Decode a file whose header was inspected, and hold it to what the header says.
 
         Raises
@@ -109,7 +109,6 @@ class Decoder:
                 "samples": said.samples,
                 "sample_rate_hz": said.sample_rate_hz,
                 "channels": said.channels,
-                "encode": encode,
                 "most_bytes": 2 * pcm_bytes + _SPARE_BYTES,
             }
             os.lseek(file.fileno(), 0, os.SEEK_SET)  # file.seek may stay within its own buffer
@@ -129,7 +128,7 @@ class Decoder:
             samples = np.frombuffer(raw, dtype="<i4" if width_bytes == 4 else "<i2").reshape(
                 count, said.channels
             )
-            coded = os.pread(flac, os.fstat(flac).st_size, 0) if encode else None
+            coded = os.pread(flac, os.fstat(flac).st_size, 0)
         return Sound(samples, str(answer["pcm_md5"]), coded)
 
     def _ask(self, job: dict[str, object], descriptors: tuple[int, int, int]) -> dict[str, object]:

@@ -106,12 +106,12 @@ def _bound(most_bytes: int) -> None:
 
 
 def decode(job: dict[str, Any], source: int, pcm: int, flac: int) -> dict[str, Any]:
-    """Decode the file at descriptor `source`: samples to `pcm`, and FLAC to `flac` where the job asks.
+    """Decode the file at descriptor `source`: samples to `pcm`, and the same as FLAC to `flac`.
 
     Parameters
     ----------
     job : dict
-        ``bits``, ``samples``, ``sample_rate_hz``, ``channels`` as the header says, ``encode``.
+        ``bits``, ``samples``, ``sample_rate_hz``, ``channels`` as the header says.
 
     Returns
     -------
@@ -131,30 +131,23 @@ def decode(job: dict[str, Any], source: int, pcm: int, flac: int) -> dict[str, A
                 subtype,
             ):
                 return {"error": "the decoder reads another format than the header says"}
-            encoder = (
-                soundfile.SoundFile(
-                    flac, "w", sound.samplerate, sound.channels, subtype, format="FLAC", closefd=False
-                )
-                if job["encode"]
-                else None
-            )
-            while count <= job["samples"]:
-                block = sound.read(
-                    min(_BLOCK_FRAMES, job["samples"] + 1 - count),
-                    dtype="int32" if wide else "int16",
-                    always_2d=True,
-                )
-                if not len(block):
-                    break
-                count += len(block)
-                raw = np.ascontiguousarray(block).astype("<i4" if wide else "<i2", copy=False)
-                # libsndfile puts 24 bits into the upper ones of 32; FLAC's MD5 is over three bytes each.
-                md5.update(raw.view(np.uint8).reshape(-1, 4)[:, 1:].tobytes() if wide else raw.tobytes())
-                _write(pcm, raw.tobytes())
-                if encoder is not None:
+            with soundfile.SoundFile(
+                flac, "w", sound.samplerate, sound.channels, subtype, format="FLAC", closefd=False
+            ) as encoder:
+                while count <= job["samples"]:
+                    block = sound.read(
+                        min(_BLOCK_FRAMES, job["samples"] + 1 - count),
+                        dtype="int32" if wide else "int16",
+                        always_2d=True,
+                    )
+                    if not len(block):
+                        break
+                    count += len(block)
+                    raw = np.ascontiguousarray(block).astype("<i4" if wide else "<i2", copy=False)
+                    # libsndfile puts 24 bits into the upper ones of 32; FLAC's MD5 is over three bytes each.
+                    md5.update(raw.view(np.uint8).reshape(-1, 4)[:, 1:].tobytes() if wide else raw.tobytes())
+                    _write(pcm, raw.tobytes())
                     encoder.write(block)
-            if encoder is not None:
-                encoder.close()
     except (soundfile.SoundFileRuntimeError, MemoryError) as error:
         return {"error": str(error) or type(error).__name__}
     return {"samples": count, "pcm_md5": md5.hexdigest()}

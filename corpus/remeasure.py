@@ -34,7 +34,7 @@ def remeasured(intake: Intake, clock_ms: Callable[[], int]) -> Iterator[dict[str
         meta, judge = ClipMeta.from_json(dict(clip.meta)), judges[clip.project_id]
         with intake.store.open(clip.sha256) as file:
             said = container.inspect(file, intake.store.size(clip.sha256), max_clip_s=1 << 30)
-            sound = intake.decoder.decode(file, said, encode=False)
+            sound = intake.decoder.decode(file, said)
         now = measure.measure(
             sound.samples,
             said.sample_rate_hz,

@@ -75,6 +75,21 @@ def test_tags_of_a_flac_file_are_not_kept(speaker, make):
     assert np.array_equal(soundfile.read(io.BytesIO(heard), dtype="int16")[0], make.samples(2))
 
 
+@pytest.mark.parametrize("hidden", ["after the last frame", "in the padding"])
+def test_bytes_hidden_in_a_flac_file_reach_nobody(speaker, make, hidden):
+    """No check hears them, so they could carry anything into a release."""
+    data, secret = make.file(make.samples(2), "FLAC"), b"not sound " * 40
+    if hidden == "in the padding":
+        streaminfo_ends = 4 + 4 + 34
+        block = bytes([1]) + len(secret).to_bytes(3, "big") + secret
+        data = data[:streaminfo_ends] + block + data[streaminfo_ends:]
+    else:
+        data += secret
+    clip = make.clip(data)
+    speaker.send(clip)
+    assert secret not in speaker.ask("GET", f"/api/v1/clips/{clip.clip_id}/audio").data
+
+
 def test_a_clip_outside_its_band_is_refused_with_figure_limit_and_receipt(speaker, make):
     found = speaker.send(make.clip(make.file(make.samples(4, snr_db=12.0))))
     assert (found["state"], found["verdict"], found["grade"]) == ("refused", "refuse", None)
