@@ -253,7 +253,7 @@ def _fill(items: Sequence[Item], groups: list[_Group], placed: dict[int, Split],
     for group in sorted(groups, key=lambda g: g.order):
         strata[group.stratum].append(group)
         cells.update(group.cells)
-    notes: list[str] = []
+    small: list[tuple[str, ...]] = []
     left: list[_Group] = []
     # What one stratum could not give, or gave too much, since speakers are whole, the next one makes up for.
     owed_ms: dict[Split, float] = {"test": 0.0, "dev": 0.0}
@@ -264,12 +264,14 @@ def _fill(items: Sequence[Item], groups: list[_Group], placed: dict[int, Split],
             quota_ms = wanted.wanted_ms(name, total_ms) * stratum_ms / max(total_ms, 1)
             owed_ms[name] += quota_ms - speech[stratum][name]
         if len(queue) + len(speakers[stratum]) < _MIN_GROUPS:
-            notes.append(f"{_named(stratum)}: fewer than {_MIN_GROUPS} independent groups, all in train")
+            small.append(stratum)
             left += queue
             continue
         for name in owed_ms:
             owed_ms[name] = _take(queue, name, owed_ms[name], have[name], cells, placed)
         left += queue
+    notes: list[str] = []
+    held_out: set[tuple[str, ...]] = set()
     enough = len(left) >= 3  # one for each split
     for name in ("test", "dev"):
         wanted_ms = wanted.wanted_ms(name, total_ms)
@@ -278,9 +280,12 @@ def _fill(items: Sequence[Item], groups: list[_Group], placed: dict[int, Split],
             if not fitting:
                 notes.append(f"{name} is empty: nothing can be held out without taking most of the speech")
                 continue
-            _take_one(left, fitting, name, wanted_ms, placed)
+            held_out.add(_take_one(left, fitting, name, wanted_ms, placed).stratum)
     for group in left:
         placed.update(dict.fromkeys(group.items, "train"))
+    for stratum in small:
+        fate = "some held out, or dev or test would be empty" if stratum in held_out else "all in train"
+        notes.append(f"{_named(stratum)}: fewer than {_MIN_GROUPS} independent groups, {fate}")
     return notes
 
 
@@ -307,11 +312,12 @@ def _take(
 
 def _take_one(
     left: list[_Group], fitting: list[_Group], name: Split, wanted_ms: float, placed: dict[int, Split]
-) -> None:
+) -> _Group:
     """Where the strata were too small, give a split that is still empty one group of the whole corpus."""
     best = min(fitting, key=lambda group: abs(group.duration_ms - wanted_ms))
     left.remove(best)
     placed.update(dict.fromkeys(best.items, name))
+    return best
 
 
 def _imbalance(

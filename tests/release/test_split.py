@@ -160,3 +160,14 @@ def test_wishes_are_read(wishes, shares, hours):
 def test_a_wish_that_makes_no_sense_is_refused(wish):
     with pytest.raises(SplitInvalid):
         plan([wish])
+
+
+def test_the_notes_say_in_which_split_a_small_stratum_went():
+    """A card that says "all in train" of a stratum that is tested on misleads whoever reads the results."""
+    items = village(3, 4, "a") + village(3, 4, "b", start=500)
+    done = assign(items, {}, Plan())
+    elsewhere = {one.stratum for one in items if done.splits[one.id] != "train"}
+    assert elsewhere, "with six speakers, dev and test can be had"
+    for stratum in ("a", "b"):
+        (note,) = [note for note in done.notes if note.startswith(f"{stratum}:")]
+        assert ("all in train" in note) == ((stratum,) not in elsewhere)
