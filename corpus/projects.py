@@ -16,9 +16,12 @@ from protocol.errors import CodedError
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
+# In the three languages of the interface, one after the other: who agrees must have read it in their own.
 DEFAULT_TERMS: Mapping[str, Any] = {
     "version": "terms-1",
     "text": (
+        "每一秒通過的錄音都會計入。退件一定說明原因，並可在 14 天內申訴。\n\n"
+        "每一秒通过的录音都会计入。退回一定说明原因，并可在 14 天内申诉。\n\n"
         "Each accepted second of sound is counted; a refusal names its reason and can be appealed within"
         " 14 days."
     ),
@@ -29,6 +32,10 @@ DEFAULT_TERMS: Mapping[str, Any] = {
 DEFAULT_CONSENT: Mapping[str, Any] = {
     "version": "consent-1",
     "text": (
+        "我同意將我的錄音，連同性別、年齡層、成長地區和母語（不含姓名），依照這裡載明的授權條款，收錄在公開發布的"
+        "語音語料庫中。我可以隨時撤回同意；撤回後，我的錄音會從語料庫和之後的版本中刪除。\n\n"
+        "我同意将我的录音，连同性别、年龄段、成长地区和母语（不含姓名），按照这里写明的许可条款，收录在公开发布的"
+        "语音语料库中。我可以随时撤回同意；撤回后，我的录音会从语料库和之后的版本中删除。\n\n"
         "I agree that my recorded voice, with my gender, age band, region and native language but without my"
         " name, is published in a speech corpus under the licence named here. I may withdraw at any time;"
         " my recordings are then erased from the corpus and from its later copies."
