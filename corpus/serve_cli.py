@@ -107,7 +107,7 @@ def _run(site: Site, listener: socket.socket, ready: Callable[[], object]) -> No
     from noise_profiles import measure
 
     site.intake.decoder.warm()
-    measure.warm()  # the first speaker must not wait for imports
+    measure.warm(live=False)  # the first speaker must not wait for imports
     settings = site.settings
     app = server.create_app(settings, site)
     serving = waitress.create_server(

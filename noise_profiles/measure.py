@@ -296,12 +296,14 @@ def room_tone(samples: object, sample_rate_hz: int) -> RoomTone:
     return RoomTone(noise_dbfs, noise_dba_fs, x.shape[0] / rate_hz, METHOD)
 
 
-def warm() -> None:
+def warm(*, live: bool = True) -> None:
     """Load and run everything that judges a clip once, so that nobody waits for it later.
 
+    `live` adds the meter that a microphone needs and a server does not; its filters take a second to load.
     Safe to call from a thread. It leaves librosa alone, which only `spectrum` needs and which takes seconds.
     """
     hiss = np.random.default_rng(0).standard_normal(48_000).astype(np.float32) * np.float32(0.01)
     for rate_hz in (16_000, 44_100):
         measure(hiss, rate_hz)
-    levels.LevelMeter(16_000).feed(hiss[:320])
+    if live:
+        levels.LevelMeter(16_000).feed(hiss[:320])
