@@ -74,7 +74,7 @@ def create(
     load(orthography)
     if profile_id not in profile.load():
         raise ValueInvalid(field="profile", problem="need one of " + ", ".join(profile.load()))
-    site = open_data(data)
+    site = open_data(data, new=True)
     new = projects.Project(
         id=slug,
         title=title,

@@ -25,6 +25,12 @@ class FileUnreadable(CodedError):
     code: ClassVar[str] = "FILE_UNREADABLE"
 
 
+class DataFolderMissing(CodedError):
+    """The folder holds no data of a server."""
+
+    code: ClassVar[str] = "DATA_FOLDER_MISSING"
+
+
 def data_option(command: Command) -> Command:
     """``--data DIR``."""
     return click.option(
@@ -47,12 +53,21 @@ def tell(form: str, row: Mapping[str, Any], text: str) -> None:
     click.echo(json.dumps(row, ensure_ascii=False) if form == "json" else text)
 
 
-def open_data(data: Path | None) -> Site:
-    """The data folder's parts, as the server opens them."""
+def open_data(data: Path | None, *, new: bool = False) -> Site:
+    """The data folder's parts, as the server opens them; a folder is begun only where it may be `new`.
+
+    Raises
+    ------
+    DataFolderMissing
+        If nothing was ever kept there: a misspelt ``--data`` must not leave a second, empty corpus.
+    """
     import server
     from corpus.settings import load
 
-    return server.open_site(load(os.environ, data))
+    settings = load(os.environ, data)
+    if not new and not settings.keys.is_dir():
+        raise DataFolderMissing(folder=str(settings.data))
+    return server.open_site(settings)
 
 
 def read_text(path: Path) -> str:

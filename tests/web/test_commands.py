@@ -62,6 +62,20 @@ def test_a_project_is_made_once_shown_and_filled_with_prompts(run, tmp_path):
 
 
 @pytest.mark.parametrize(
+    "words",
+    [("project", "show", "street"), ("invite", "street", "--role", "speaker"), ("fsck",)],
+    ids=lambda words: words[0],
+)
+def test_a_misspelt_folder_is_named_and_not_begun(run, tmp_path, words):
+    """A second, empty corpus beside the real one would look like lost data."""
+    nowhere = tmp_path / "nowhere"
+    with pytest.raises(CodedError) as caught:
+        run(*words, data=nowhere)
+    assert caught.value.code == "DATA_FOLDER_MISSING" and str(nowhere) in str(caught.value)
+    assert not nowhere.exists()
+
+
+@pytest.mark.parametrize(
     ("words", "code"),
     [
         (("project", "show", "none"), "PROJECT_UNKNOWN"),
