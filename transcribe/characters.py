@@ -39,7 +39,7 @@ BULLETS = "●▪■◆◦‣⁃○★☆※►▶◇□▫"
 SPACES = "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 LINE_BREAKS = "\t\n\x0b\x0c\r\x85\u2028\u2029"
 INVISIBLE = (
-    "\u00ad\u180e\u200b\u200c\u200d\u2060\u2061\u2062\u2063\u2064\u206a\u206b\u206c\u206d\u206e\u206f\ufeff"
+    "\u00ad\u034f\u180e\u200b\u200c\u200d\u2060\u2061\u2062\u2063\u2064\u206a\u206b\u206c\u206d\u206e\u206f\ufeff"
 )
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069"
 BIDI_OVERRIDES = "\u202d\u202e"
@@ -48,6 +48,7 @@ REPEAT_SIGNS = "々〻ゝゞヽヾ〱〲〳〴〵"
 ZEROS = "○◯Ｏ"
 BOXES = "□■▢☐〓◻◼▯▮"
 MUSIC = "♪♫♬♩♭♮♯"
+KEYCAP = "\u20e3"  # makes an emoji of the digit before it
 DIGIT_WORDS = "零〇一二三四五六七八九"
 NUMBER_WORDS = DIGIT_WORDS + "兩两十百千萬万億亿廿卅半幾几"
 # What the second bytes of UTF-8 become when they are read as Windows-1252 or Latin-1.
@@ -278,9 +279,9 @@ def base_kind(char: str) -> int:
         return kind | Kind.SELECTOR
     if kind & (Kind.INVISIBLE | Kind.BIDI | Kind.LINE_BREAK | Kind.SPACE | Kind.OTHER_SPACE):
         return kind
-    if category == "Cc" or char in "\ufffd\u034f" or 0xFFF9 <= point <= 0xFFFB or 0xE0000 <= point <= 0xE007F:
+    if category == "Cc" or char == "\ufffd" or 0xFFF9 <= point <= 0xFFFB or 0xE0000 <= point <= 0xE007F:
         return kind | int(Kind.BROKEN if char == "\ufffd" else Kind.CONTROL)
-    if emoji and point > 0xFF and not kind & (Kind.MARK_FORM | Kind.TILDE | Kind.MIDDLE_DOT):
+    if char == KEYCAP or emoji and point > 0xFF and not kind & (Kind.MARK_FORM | Kind.TILDE | Kind.MIDDLE_DOT):
         return kind | Kind.EMOJI
     if (script == "Han" and category == "Lo") or char == "〇":
         return kind | Kind.HAN

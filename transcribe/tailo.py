@@ -36,7 +36,7 @@ GENERAL_FINALS = words(
 DIALECT_FINALS = words(
     """
     er erh erm ere ereh  ir irh irp irt irk irm irn irng irinn
-    ee eeh uee ueeh  or orh ior iorh  eng  ie  uang  oi oih
+    ee eeh uee  or orh ior iorh  eng  ie  uang  oi oih
     """
 )
 FINALS = GENERAL_FINALS | DIALECT_FINALS

@@ -214,10 +214,23 @@ def mojibake(text: str, orth: Orthography) -> Iterable[Hit]:
     """
     for match in _MOJIBAKE.finditer(text) if not text.isascii() else ():
         recovered = _recovered(match[0])
-        if recovered and any(characters.is_han(char) for char in recovered):
+        if recovered and any(_was_written(char, match[0]) for char in recovered):
             yield ask(*match.span(), recovered)
     for match in _LOST.finditer(text) if "锟" in text or "烫" in text or "屯" in text else ():
         yield Hit(*match.span())
+
+
+def _was_written(char: str, piece: str) -> bool:
+    """Whether a recovered character is one that a transcript has, so that the recovery is no accident.
+
+    A letter before a curly quote (``ó”``) makes no valid UTF-8; two Latin-1 signs may.
+    """
+    if characters.is_han(char) or char in characters.FULL_MARKS or "\u3001" <= char <= "\u300f":
+        return True
+    if "\u2010" <= char <= "\u2026":
+        return True
+    latin = characters.is_latin(char) or "\u0300" <= char <= "\u036f"
+    return latin and not set(piece) & set(_CP1252)
 
 
 def _recovered(piece: str) -> str | None:

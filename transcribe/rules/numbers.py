@@ -159,6 +159,7 @@ _UNIT_ENGLISH = Lazy(
     "(?<![A-Za-z])(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|sixty|"
     f"seventy|eighty|ninety|hundred|thousand|million|half) ((?:{_UNIT_LETTERS}))(?![A-Za-z'])"
 )
+_TONE = Lazy("[0-9\u0300-\u030d]")  # after it a letter is a syllable: Gua2 m7, keoi5 m4
 _UNIT_SIGN = Lazy("[℃℉°˚′″‴㎀-㏟㌀-㍗㋌-㋏]+[CFcf]?(?![A-Za-z])")
 
 
@@ -178,7 +179,8 @@ def unit_sign(text: str, orth: Orthography) -> Iterable[Hit]:
     lettered = orth.han or _ANY_DIGIT.search(text) is not None
     for pattern in (_UNIT, _UNIT_SIGN) if lettered else (_UNIT_SIGN,):
         for start, end in _spans(pattern, text):
-            yield ask(start, end, *_unit_words(text[start:end], orth))
+            if orth.romanisation == "none" or not _TONE.match(text, end):
+                yield ask(start, end, *_unit_words(text[start:end], orth))
     if orth.romanisation == "none" and not orth.han and not _UNIT_SET.isdisjoint(_WORD_ENDS.split(text)):
         for match in _UNIT_ENGLISH.finditer(text):
             yield Hit(*match.span(1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
@@ -83,10 +84,12 @@ def parts(text: str, orth: Orthography) -> tuple[tuple[Part, ...], frozenset[str
     for match in _TOKEN.finditer(text):
         token = match[0]
         if mixed and not _MARKED.search(token):
+            if "'" in token and _APOSTROPHE_INSIDE.search(token):
+                notes.add("R008")
             continue
         if words and (token in words or token.casefold() in words):
             continue
-        if token[-1].isdigit() and _is_code(token):
+        if token[-1].isdigit() and _is_code(token, mixed):
             continue  # such as H5N1 or LINE2: its digits are numbers
         read, noted = _word(token, poj, eng)
         notes |= noted
@@ -97,9 +100,17 @@ def parts(text: str, orth: Orthography) -> tuple[tuple[Part, ...], frozenset[str
     return tuple(found), frozenset(notes)
 
 
-def _is_code(token: str) -> bool:
-    """Whether the digits of a token are no tones: two of them, or capitals before."""
-    return token[-2:-1].isdigit() or (token[:-1].isupper() and len(token) > 2)
+def _is_code(token: str, mixed: bool) -> bool:
+    """Whether the digits of a token are no tones: two of them, or capitals before one.
+
+    Capitals with a tone number on every syllable (``TAI5-UAN5``) are Hokkien. In mixed writing a
+    single capital with a number is a size or a place (``A4``).
+    """
+    if token[-2:-1].isdigit():
+        return True
+    if not token[:-1].isupper() or (len(token) == 2 and not mixed):
+        return False
+    return "-" not in token or not all(piece[-1:].isdigit() for piece in token.split("-") if piece)
 
 
 def notes_of(text: str, orth: Orthography) -> frozenset[str]:
@@ -132,7 +143,8 @@ def _is_eng(part: Part, orth: Orthography) -> bool:
     reading = part.reading
     if reading is None or orth.romanisation != "tailo" or "R005" not in reading.notes:
         return False
-    return reading.syllable.final == "ing" and not part.text.casefold().startswith("ch")
+    letters = unicodedata.normalize("NFD", part.text).casefold()
+    return reading.syllable.final == "ing" and "e" in letters  # not ching, of mixed letters
 
 
 _ON = Kind.LATIN | Kind.ACCENT
@@ -268,7 +280,7 @@ def o_dot(text: str, orth: Orthography) -> Iterable[Hit]:
 @rule(
     "R008",
     stage=Stage.SYLLABLES,
-    on=Kind.FOREIGN | Kind.APOSTROPHE | Kind.SYMBOL,
+    on=Kind.FOREIGN | Kind.APOSTROPHE | Kind.SYMBOL | Kind.OPERATOR,
     fix="mixed",
     applies=hokkien,
     gate=notes_of,
@@ -327,8 +339,6 @@ def two_tone_marks(text: str, orth: Orthography) -> Iterable[Hit]:
     for part, reading in _noted(text, orth, "R013"):
         kept = []
         for mark, tone in ((mark, tone) for tone, mark in tailo.MARKS.items()):
-            import unicodedata
-
             if mark in unicodedata.normalize("NFD", part.text):
                 base = reading.syllable
                 syllable = tailo.Syllable(base.onset, base.final, tone)
