@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 
 from transcribe import characters
+from transcribe import text as texts
 from transcribe.characters import Kind
 from transcribe.lint import Hit, Stage, ask, rule
 from transcribe.orthography import Orthography
@@ -159,7 +160,7 @@ _UNIT_ENGLISH = Lazy(
     "(?<![A-Za-z])(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|sixty|"
     f"seventy|eighty|ninety|hundred|thousand|million|half) ((?:{_UNIT_LETTERS}))(?![A-Za-z'])"
 )
-_TONE = Lazy("[0-9\u0300-\u030d]")  # after it a letter is a syllable: Gua2 m7, keoi5 m4
+_SYLLABLE_GOES_ON = Lazy(f"[0-9{texts.LETTERS}]")  # no unit: Gua2 m7, keoi5 m4
 _UNIT_SIGN = Lazy("[℃℉°˚′″‴㎀-㏟㌀-㍗㋌-㋏]+[CFcf]?(?![A-Za-z])")
 
 
@@ -179,7 +180,7 @@ def unit_sign(text: str, orth: Orthography) -> Iterable[Hit]:
     lettered = orth.han or _ANY_DIGIT.search(text) is not None
     for pattern in (_UNIT, _UNIT_SIGN) if lettered else (_UNIT_SIGN,):
         for start, end in _spans(pattern, text):
-            if orth.romanisation == "none" or not _TONE.match(text, end):
+            if orth.romanisation == "none" or not _SYLLABLE_GOES_ON.match(text, end):
                 yield ask(start, end, *_unit_words(text[start:end], orth))
     if orth.romanisation == "none" and not orth.han and not _UNIT_SET.isdisjoint(_WORD_ENDS.split(text)):
         for match in _UNIT_ENGLISH.finditer(text):

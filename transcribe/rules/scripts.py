@@ -16,6 +16,7 @@ from transcribe.patterns import Lazy
 _MARKUP = Lazy(
     r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});"
     r"|<[/!?]?[A-Za-z][^<>]{0,200}>"
+    r"|<!--[^<>]{0,200}-->"
     r"|\{\\[A-Za-z][^{}]{0,80}\}"
     r"|\\(?:[nrtbfav0\\](?![A-Za-z])|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|N(?![A-Za-z]))"
     r"|%[0-9A-F]{2}(?:%[0-9A-F]{2})+"
