@@ -39,7 +39,8 @@ BULLETS = "●▪■◆◦‣⁃○★☆※►▶◇□▫"
 SPACES = "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 LINE_BREAKS = "\t\n\x0b\x0c\r\x85\u2028\u2029"
 INVISIBLE = (
-    "\u00ad\u034f\u180e\u200b\u200c\u200d\u2060\u2061\u2062\u2063\u2064\u206a\u206b\u206c\u206d\u206e\u206f\ufeff"
+    "\u00ad\u034f\u180e\u200b\u200c\u200d\u2060\u2061\u2062\u2063\u2064"
+    "\u206a\u206b\u206c\u206d\u206e\u206f\ufeff"
 )
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069"
 BIDI_OVERRIDES = "\u202d\u202e"
@@ -281,7 +282,8 @@ def base_kind(char: str) -> int:
         return kind
     if category == "Cc" or char == "\ufffd" or 0xFFF9 <= point <= 0xFFFB or 0xE0000 <= point <= 0xE007F:
         return kind | int(Kind.BROKEN if char == "\ufffd" else Kind.CONTROL)
-    if char == KEYCAP or emoji and point > 0xFF and not kind & (Kind.MARK_FORM | Kind.TILDE | Kind.MIDDLE_DOT):
+    pictured = emoji and point > 0xFF and not kind & (Kind.MARK_FORM | Kind.TILDE | Kind.MIDDLE_DOT)
+    if pictured or char == KEYCAP:
         return kind | Kind.EMOJI
     if (script == "Han" and category == "Lo") or char == "〇":
         return kind | Kind.HAN

@@ -1,16 +1,4 @@
-"""Tâi-lô and Pe̍h-ōe-jī syllables: reading, checking and writing.
-
-A syllable is an onset, a final and a tone. `parse` reads one that is written
-as the orthography prescribes; `read` also accepts what people type instead
-(tone numbers, POJ letters, a raised n as a capital, a mark on the wrong
-letter) and says so, code by code. Both forms are written from the same value,
-so whatever was read can be written again without loss.
-
->>> parse("tshit").numbered()
-'tshit4'
->>> read("chhiáⁿ").syllable.marked()
-'tshiánn'
-"""
+"""Reading a syllable in any of the spellings that people type, and saying what is unusual about it."""
 
 from __future__ import annotations
 
@@ -18,97 +6,13 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
-from transcribe.patterns import words
+from transcribe.tailo.syllable import BREVE, FINALS, MARKS, ONSETS, Syllable, mark_position
 
-ONSETS = words("p ph m b t th n l k kh ng g ts tsh s j h") | {""}
-
-GENERAL_FINALS = words(
-    """
-    a ah ap at ak ann annh am an ang  ai aih ainn ainnh  au auh aunn aunnh
-    e eh enn ennh  i ih ip it ik inn innh im in ing
-    o oh  oo ooh op ok om ong onn onnh  u uh ut un
-    ia iah iap iat iak iam ian iang iann iannh  iai iaih  iau iauh iaunn iaunnh
-    io ioh  ioo iooh iok iong ionn  iu iuh iut iunn iunnh
-    ua uah uat uak uan uann uannh  ue ueh uenn uennh  ui uih uinn uinnh
-    uai uaih uainn uainnh  m mh  ng ngh
-    """
-)
-DIALECT_FINALS = words(
-    """
-    er erh erm ere ereh  ir irh irp irt irk irm irn irng irinn
-    ee eeh uee  or orh ior iorh  eng  ie  uang  oi oih
-    """
-)
-FINALS = GENERAL_FINALS | DIALECT_FINALS
-
-MARKS = {2: "\u0301", 3: "\u0300", 5: "\u0302", 6: "\u030c", 7: "\u0304", 8: "\u030d", 9: "\u030b"}
-BREVE = "\u0306"
 _TONES = {mark: tone for tone, mark in MARKS.items()} | {BREVE: 9}
 O_DOTS = frozenset("\u0358\u0307·•‧∙⋅・･˙")
 RAISED_N = frozenset("ⁿᴺ")
 VERTICAL_LINE = "\u02c8"  # typed for the eighth tone's mark
 MAX_SYLLABLE = 16  # code points when decomposed; the longest real one has 9
-
-
-@dataclass(frozen=True, slots=True)
-class Syllable:
-    """One Hokkien syllable.
-
-    Attributes
-    ----------
-    onset, final : str
-        In Tâi-lô letters, lower case; see `ONSETS` and `FINALS`.
-    tone : int
-        1 to 9, or 0 for the neutral tone when a number said so.
-    """
-
-    onset: str
-    final: str
-    tone: int
-
-    @property
-    def stopped(self) -> bool:
-        """Whether it ends in p, t, k or h."""
-        return self.final[-1] in "ptkh"
-
-    @property
-    def legal(self) -> bool:
-        """Whether onset, final and tone can stand together.
-
-        Held against 52,629 syllables of dictionary headwords without exception.
-        """
-        if self.stopped != (self.tone in (4, 8)) and self.tone != 0:
-            return False
-        nasal_vowel = "nn" in self.final
-        if self.onset in ("m", "n", "ng"):
-            if nasal_vowel or self.final in ("o", "oh"):
-                return False
-            return self.final in ("ng", "ngh") or self.final[-1] not in "mngptk"
-        return not (nasal_vowel and self.onset in ("b", "l", "g"))
-
-    def numbered(self) -> str:
-        """With a tone number: ``tai5``."""
-        return f"{self.onset}{self.final}{self.tone}"
-
-    def marked(self) -> str:
-        """With a tone mark, in NFC: ``tâi``."""
-        at = len(self.onset) + mark_position(self.final)
-        plain = self.onset + self.final
-        mark = MARKS.get(self.tone, "")
-        return unicodedata.normalize("NFC", plain[:at] + mark + plain[at:])
-
-    def poj(self) -> str:
-        """In Pe̍h-ōe-jī with a tone mark, in NFC: ``chhiáⁿ``."""
-        final = _poj_final(self.final)
-        at = _poj_mark_position(final)
-        mark = BREVE if self.tone == 9 else MARKS.get(self.tone, "")
-        onset = {"ts": "ch", "tsh": "chh"}.get(self.onset, self.onset)
-        return unicodedata.normalize("NFC", onset + final[:at] + mark + final[at:])
-
-    def poj_numbered(self) -> str:
-        """In Pe̍h-ōe-jī with a tone number: ``chhiaⁿ2``."""
-        onset = {"ts": "ch", "tsh": "chh"}.get(self.onset, self.onset)
-        return f"{onset}{_poj_final(self.final)}{self.tone}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,62 +37,16 @@ class Reading:
     case: str
     poj: bool = False
 
-    def written(self, *, poj: bool = False) -> str:
-        """The canonical spelling in the case that was typed."""
-        text = self.syllable.poj() if poj else self.syllable.marked()
+    def written(self, *, poj: bool = False, numbers: bool = False) -> str:
+        """The canonical spelling in the case that was typed, with tone marks or with numbers."""
+        syllable = self.syllable
+        if numbers:
+            text = syllable.poj_numbered() if poj else syllable.numbered()
+        else:
+            text = syllable.poj() if poj else syllable.marked()
         if self.case == "upper":
             return "".join(c if c in RAISED_N else c.upper() for c in text)
         return text[:1].upper() + text[1:] if self.case in ("capital", "mixed") else text
-
-
-def mark_position(final: str) -> int:
-    """After how many letters of a Tâi-lô final its tone mark stands."""
-    if "a" in final:
-        return final.index("a") + 1
-    if "oo" in final:
-        return final.index("oo") + 1
-    if "ere" in final:
-        return final.index("ere") + 3
-    for vowel in "eo":
-        if vowel in final:
-            return final.index(vowel) + 1
-    for pair, at in (("ui", 2), ("iu", 2), ("iri", 3), ("i", 1), ("u", 1)):
-        if pair in final:
-            return final.index(pair) + at
-    return 1  # m, ng
-
-
-def _poj_final(final: str) -> str:
-    """A Tâi-lô final in POJ letters."""
-    stem = final.replace("nn", "")
-    nasal = "ⁿ" if stem != final else ""
-    stem = stem.replace("oo", "o\u0358")
-    if nasal and stem in ("o", "oh"):
-        stem = stem.replace("o", "o\u0358")  # Tâi-lô onn has the open vowel
-    stem = stem.replace("ua", "oa").replace("ue", "oe")
-    stem = {"ing": "eng", "ik": "ek"}.get(stem, stem)
-    return stem + nasal
-
-
-def _poj_mark_position(final: str) -> int:
-    """After how many letters of a POJ final its tone mark stands (before U+0358)."""
-    letters = final.replace("\u0358", "")
-    if "\u0358" in final:
-        return final.index("\u0358")
-    vowels = [n for n, letter in enumerate(letters) if letter in "aeiou"]
-    if not vowels:
-        return 1
-    first = vowels[0]
-    if len(vowels) >= 3:
-        return letters.index("a") + 1 if "a" in letters else vowels[1] + 1
-    if len(vowels) == 2:
-        if letters[first] == "i":
-            return first + 2
-        if letters[first + 1] == "i":
-            return first + 1
-        coda = letters[first + 2 :]
-        return first + 1 if coda in ("", "ⁿ") else first + 2
-    return first + 1
 
 
 @lru_cache(maxsize=65536)
@@ -198,7 +56,8 @@ def parse(text: str) -> Syllable | None:
     Parameters
     ----------
     text : str
-        One syllable with its tone mark, in NFC; upper or lower case.
+        One syllable with its tone mark; upper or lower case, NFC or NFD. A final -eng is taken
+        for Pe̍h-ōe-jī and not parsed; `read` can take it for the dialect's final.
     """
     reading = read(text)
     if reading is None or reading.notes or not reading.syllable.legal:
