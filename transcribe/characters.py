@@ -229,7 +229,8 @@ for _chars, _kind in (
 ):
     for _char in _chars:
         SIGNS[_char] = SIGNS.get(_char, 0) | _kind
-SIGNS["○"] |= Kind.BOX
+for _char in "○◯":
+    SIGNS[_char] |= Kind.SYMBOL  # where it neither stands for zero nor hides a word
 SIGNS["〇"] |= Kind.ZERO
 SIGNS["."] |= Kind.DOT
 SIGNS["．"] |= Kind.DOT
@@ -317,7 +318,12 @@ def _other_kind(point: int, category: str, script: str) -> int:
         return Kind.OTHER_NUMBER
     if 0x32C0 <= point <= 0x32CB or 0x3358 <= point <= 0x3370 or 0x33E0 <= point <= 0x33FE:
         return Kind.OTHER_NUMBER  # telegraph symbols for months, hours and days
-    if 0x3371 <= point <= 0x33DF or 0x3300 <= point <= 0x3357 or 0x32CC <= point <= 0x32CF:
+    if (
+        0x3371 <= point <= 0x337A
+        or 0x3380 <= point <= 0x33DF
+        or 0x3300 <= point <= 0x3357
+        or 0x32CC <= point <= 0x32CF
+    ):
         return Kind.UNIT
     if category == "Sc":
         return Kind.CURRENCY

@@ -18,6 +18,9 @@ LETTERS = (
 )
 WORD = LETTERS + "ⁿᴺ"  # what a romanised syllable is typed with
 DIGITS = "0-9０-９"
+NO_MARKS = (
+    "\u034f\ufe00-\ufe0f\U000e0100-\U000e01ef"  # a joiner and variation selectors; Unicode calls them so
+)
 MAX_MARKS = 30  # Unicode's Stream-Safe limit (UAX 15); longer runs are normalised piece by piece
 
 
@@ -30,7 +33,7 @@ def han_class() -> str:
 @cache
 def mark_class() -> str:
     """Every combining mark of the vendored table, but no variation selector."""
-    return class_of(lambda category, _: category[0] == "M", skip="\u034f\ufe00-\ufe0f\U000e0100-\U000e01ef")
+    return class_of(lambda category, _: category[0] == "M", skip=NO_MARKS)
 
 
 def class_of(wanted: characters.Wanted, skip: str = "") -> str:
@@ -137,7 +140,7 @@ def _folded(text: str) -> str:
     )
 
 
-@cache
+@lru_cache(maxsize=65536)
 def _canonical(token: str, orth: Orthography) -> str:
     """A token's canonical syllable, if it is one."""
     reading = tailo.read(token, poj=orth.romanisation == "poj")
@@ -178,7 +181,7 @@ def fold(text: str, ruleset: str | Orthography) -> list[str]:
     return [_scored(token, orth) for token in _tokens().findall(_said(text, orth))]
 
 
-@cache
+@lru_cache(maxsize=65536)
 def _scored(token: str, orth: Orthography) -> str:
     if not orth.hokkien or (orth.han and token.isascii()):
         return token

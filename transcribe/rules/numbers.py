@@ -161,7 +161,7 @@ _UNIT_ENGLISH = Lazy(
     f"seventy|eighty|ninety|hundred|thousand|million|half) ((?:{_UNIT_LETTERS}))(?![A-Za-z'])"
 )
 _SYLLABLE_GOES_ON = Lazy(f"[0-9{texts.LETTERS}]")  # no unit: Gua2 m7, keoi5 m4
-_UNIT_SIGN = Lazy("[℃℉°˚′″‴㎀-㏟㌀-㍗㋌-㋏]+[CFcf]?(?![A-Za-z])")
+_UNIT_SIGN = Lazy("[℃℉°˚′″‴㍱-㍺㎀-㏟㌀-㍗㋌-㋏]+(?:[CFcf](?![A-Za-z]))?")
 
 
 @rule(
@@ -180,7 +180,7 @@ def unit_sign(text: str, orth: Orthography) -> Iterable[Hit]:
     lettered = orth.han or _ANY_DIGIT.search(text) is not None
     for pattern in (_UNIT, _UNIT_SIGN) if lettered else (_UNIT_SIGN,):
         for start, end in _spans(pattern, text):
-            if orth.romanisation == "none" or not _SYLLABLE_GOES_ON.match(text, end):
+            if pattern is _UNIT_SIGN or orth.romanisation == "none" or not _SYLLABLE_GOES_ON.match(text, end):
                 yield ask(start, end, *_unit_words(text[start:end], orth))
     if orth.romanisation == "none" and not orth.han and not _UNIT_SET.isdisjoint(_WORD_ENDS.split(text)):
         for match in _UNIT_ENGLISH.finditer(text):

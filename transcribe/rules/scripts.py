@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import cache
 
 from transcribe import characters
 from transcribe import text as texts
@@ -184,11 +185,14 @@ def markup(text: str, orth: Orthography) -> Iterable[Hit]:
             yield ask(*match.span(), "")
 
 
-# Marks of no particular script; those of a script are foreign to begin with (C011).
-_MARKS = Lazy(
-    "[\u0300-\u034e\u0350-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\u302a-\u302f\u3099\u309a"
-    "\ufe20-\ufe2f\U0001d165-\U0001d169\U0001d16d-\U0001d172]+"
-)
+@cache
+def _marks() -> re.Pattern[str]:
+    """Marks of no particular script; those of a script are foreign to begin with (C011)."""
+    shared = texts.class_of(
+        lambda category, script: category[0] == "M" and script in ("Inherited", "Common"),
+        skip=texts.NO_MARKS,
+    )
+    return re.compile(f"[{shared}]+")
 
 
 @rule("C019", stage=Stage.SCRIPTS, on=Kind.COMBINING, fix="none")
@@ -201,7 +205,7 @@ def mark_without_letter(text: str, orth: Orthography) -> Iterable[Hit]:
     Good: ``我知道。``
     """
     kinds = orth.kinds
-    for match in _MARKS.finditer(text):
+    for match in _marks().finditer(text):
         start, end = match.span()
         on_letter = start > 0 and kinds[text[start - 1]] & Kind.LATIN
         if not on_letter or end - start >= _MANY_MARKS or max(match[0]) > "\u036f":
