@@ -6,7 +6,7 @@ Run ``python -m transcribe.catalogue_page > docs/rules.md``; a test compares the
 from __future__ import annotations
 
 from protocol.errors import LANGUAGES
-from transcribe import characters, lint, orthography, pages
+from transcribe import lint, orthography, pages, unicode_table
 
 FAMILIES = "PCNSRVL"
 HEAD = """# The rules
@@ -35,7 +35,7 @@ def render() -> str:
 def _versions() -> str:
     return (
         f"Rules version `{lint.RULES_VERSION}`, {len(lint.catalogue())} rules; character tables of Unicode "
-        f"{characters.unicode_version()}.\n"
+        f"{unicode_table.unicode_version()}.\n"
     )
 
 

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 from functools import cache, lru_cache
 
-from transcribe import characters, orthography, tailo
+from transcribe import characters, orthography, tailo, unicode_table
 from transcribe.orthography import Orthography
 from transcribe.patterns import Lazy
 
@@ -36,11 +36,11 @@ def mark_class() -> str:
     return class_of(lambda category, _: category[0] == "M", skip=NO_MARKS)
 
 
-def class_of(wanted: characters.Wanted, skip: str = "") -> str:
+def class_of(wanted: unicode_table.Wanted, skip: str = "") -> str:
     """A regular expression class of all code points whose category and script are wanted."""
     skipped = re.compile(f"[{skip}]") if skip else None
     parts = []
-    for start, end in characters.runs(wanted):
+    for start, end in unicode_table.runs(wanted):
         if skipped and skipped.match(chr(start)):
             continue
         parts.append(
@@ -152,7 +152,7 @@ def _canonical(token: str, orth: Orthography) -> str:
 def _kept(text: str) -> Iterator[str]:
     """Letters, marks and numbers; apostrophes join, everything else separates."""
     for char in text:
-        if char.isalnum() or char == "\u0131" or characters.properties(char).category[0] in "LMN":
+        if char.isalnum() or char == "\u0131" or unicode_table.properties(char).category[0] in "LMN":
             yield char
         elif char not in characters.SINGLE_QUOTES:
             yield " "

@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from transcribe import characters, lint, orthography, text
+from transcribe import characters, lint, orthography, text, unicode_table
 
 
 def test_the_table_tells_its_version() -> None:
-    assert int(characters.unicode_version().split(".")[0]) >= 17
+    assert int(unicode_table.unicode_version().split(".")[0]) >= 17
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_the_twelve_unified_ideographs_stay(char: str) -> None:
 
 def test_nothing_but_ideographs_and_the_four_marks_passes_between_ideographs() -> None:
     """Whatever Unicode has, at both ends of each run of its table: it is mended or it is refused."""
-    ends = {edge for run in characters.runs(lambda *_: True) for edge in run}
+    ends = {edge for run in unicode_table.runs(lambda *_: True) for edge in run}
     for point in sorted(ends - set(range(0xD800, 0xE000))):
         char = chr(point)
         given = f"我{char}好。"
@@ -76,7 +76,7 @@ def test_the_han_class_is_small_enough_to_read() -> None:
     ],
 )
 def test_categories_and_scripts(char: str, category: str, script: str) -> None:
-    assert characters.properties(char)[:2] == (category, script)
+    assert unicode_table.properties(char)[:2] == (category, script)
 
 
 def test_linting_loads_nothing_heavy() -> None:
