@@ -16,7 +16,8 @@ ONSETS = words("b p m f d t n l g k h w z c s j ng gw kw") | {""}
 FINALS = words(
     """
     aa aai aau aam aan aang aap aat aak a ai au am an ang ap at ak e ei eu em en eng ep et ek
-    i iu im in ing ip it ik o oi ou on ong ot ok u ui un ung ut uk eoi eon eot oe oeng oet oek yu yun yut m ng
+    i iu im in ing ip it ik o oi ou om on ong op ot ok u ui um un ung up ut uk
+    eoi eon eot oe oeng oet oek yu yun yut m ng
     """
 )
 SYLLABLES = frozenset(

@@ -15,12 +15,14 @@ from transcribe.orthography import Orthography
 from transcribe.patterns import Lazy
 
 _MARKUP = Lazy(
-    r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});"
+    r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});"
+    r"|&(?:#[0-9]{2,7}|#[xX][0-9a-fA-F]{2,6}|(?:nbsp|amp|lt|gt|quot|apos)(?![A-Za-z]))"
     r"|<[/!?]?[A-Za-z][^<>]{0,200}>"
     r"|<!--[^<>]{0,200}-->"
     r"|\{\\[A-Za-z][^{}]{0,80}\}"
     r"|\\(?:[nrtbfav0\\](?![A-Za-z])|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|N(?![A-Za-z]))"
     r"|%[0-9A-F]{2}(?:%[0-9A-F]{2})+"
+    r"|(?<![0-9])%(?:20|0[9AD]|2[1-9A-F]|3[A-F])(?![0-9])"
 )
 _BOPOMOFO = Lazy("[\u02ca\u02c7\u02cb\u02d9\u02ea\u02eb\u3105-\u312f\u31a0-\u31bf]+")
 _LATIN_TWINS = {"ɑ": "a", "ɡ": "g", "ı": "i", "ɩ": "i", "ⅼ": "l", "ʟ": "l", "ǃ": "!", "ǀ": "l", "Ⅰ": "I"}
