@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,6 +77,23 @@ def test_findings_point_into_the_given_text_and_say_something(ruleset: str, give
 def test_folding_and_clip_rules_take_any_text(ruleset: str, given_text: str, seconds: float | None) -> None:
     assert all(text.fold(given_text, ruleset))
     lint.check(given_text, ruleset, speech_s=seconds, prompt=given_text)
+
+
+def test_applied_codes_come_in_one_order_whatever_the_interpreter_hashes() -> None:
+    """They are stored with a transcript, and a release is the same bytes on every machine."""
+    code = "from transcribe import lint; print(*lint.fix('Chhi\u00e1\u207f l\u00ed.', 'nan-Latn').applied)"
+    answers = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+            cwd=Path(__file__).resolve().parents[2],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in range(4)
+    }
+    assert answers == {"R005 R006\n"}
 
 
 KINDS = [
