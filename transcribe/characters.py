@@ -118,7 +118,8 @@ class Kind:
     CROSS = 1 << 52  # x and y, typed for speech that was not understood
     STOCK = 1 << 53  # occurs in subtitles' credits and in placeholders
     WORDING = 1 << 54  # begins something in one of the ruleset's word lists
-    ALWAYS = 1 << 55  # every text, the empty one too
+    HYPHEN_FORM = 1 << 55  # a hyphen other than U+002D
+    ALWAYS = 1 << 56  # every text, the empty one too
 
 
 @cache
@@ -143,6 +144,7 @@ for _chars, _kind in (
     (LONG_DASHES + SHORT_DASHES, Kind.DASH),
     (TILDES, Kind.TILDE),
     (HYPHENS, Kind.HYPHEN),
+    (HYPHENS[1:], Kind.HYPHEN_FORM),
     (QUOTES, Kind.QUOTE),
     (SINGLE_QUOTES, Kind.QUOTE | Kind.APOSTROPHE),
     ("ʼ´`ʹ′ʻ", Kind.APOSTROPHE | Kind.SYMBOL),

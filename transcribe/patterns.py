@@ -8,11 +8,41 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 
 def words(text: str) -> frozenset[str]:
     """The words of a text as a set: a list that reads as one."""
     return frozenset(text.split())
+
+
+Verdict = TypeVar("Verdict")
+_KEPT_WORDS, _KEPT_LENGTH = 65536, 40  # a language's words fit; a hostile line's do not stay
+
+
+class PerWord(dict[str, Verdict]):
+    """What a function says of each word, kept: a corpus says the same words again and again.
+
+    Parameters
+    ----------
+    judge : callable
+        Gives the verdict on a word that has not been seen.
+    """
+
+    def __init__(self, judge: Callable[[str], Verdict]) -> None:
+        super().__init__()
+        self._judge = judge
+
+    def __missing__(self, word: str) -> Verdict:
+        verdict = self._judge(word)
+        if len(word) <= _KEPT_LENGTH:
+            if len(self) >= _KEPT_WORDS:
+                self.clear()
+            self[word] = verdict
+        return verdict
+
+
+_REPEATED_CLASS = re.compile(r"(\[(?:[^\]\\]|\\.)+\])\+", re.DOTALL)
 
 
 class Lazy:
@@ -41,7 +71,10 @@ class Lazy:
         """Compile, and keep the methods on the instance, so that this runs once."""
         if name not in Lazy.__annotations__:
             raise AttributeError(name)
-        compiled = re.compile(self._source, self._flags)
+        # `re` skips fast to a class, but not to a repeated one: [a]+ is the same as [a][a]*.
+        repeated = _REPEATED_CLASS.fullmatch(self._source)
+        source = f"{repeated[1]}{repeated[1]}*" if repeated else self._source
+        compiled = re.compile(source, self._flags)
         for method in Lazy.__annotations__:
             setattr(self, method, getattr(compiled, method))
         return getattr(compiled, name)

@@ -20,7 +20,7 @@ _OVERRIDE = Lazy(f"[{characters.BIDI_OVERRIDES}]")
 _WIDE = Lazy("[\uff21-\uff3a\uff41-\uff5a\ufb00-\ufb06]+")
 _SELECTOR = Lazy("[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]+")
 _APOSTROPHE = Lazy(f"(?<=[{texts.LETTERS}])[{characters.APOSTROPHES}](?=[{texts.LETTERS}])")
-_HYPHEN = Lazy(f"(?<=[{texts.WORD}0-9])[‐‑﹣－⁃˗]+(?=[{texts.WORD}])")
+_HYPHEN = Lazy(f"(?<=[{texts.WORD}0-9])[{characters.HYPHENS[1:]}]+(?=[{texts.WORD}])")
 _LOST = Lazy("锟斤拷(?:锟斤拷)*|烫烫烫+|屯屯屯+")
 _CP1252 = "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"
 _MOJIBAKE = Lazy(f"(?:[\xc2-\xf4][\x80-\xbf{_CP1252}]{{1,3}})+")
@@ -262,7 +262,7 @@ def apostrophe_form(text: str, orth: Orthography) -> Iterable[Hit]:
             yield mend(*match.span(), "'")
 
 
-@rule("C021", stage=Stage.CHARACTERS, on=Kind.HYPHEN, fix="safe")
+@rule("C021", stage=Stage.CHARACTERS, on=Kind.HYPHEN_FORM, fix="safe")
 def hyphen_form(text: str, orth: Orthography) -> Iterable[Hit]:
     r"""The hyphen inside a word is U+002D.
 

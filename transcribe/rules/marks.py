@@ -10,14 +10,22 @@ from transcribe import text as texts
 from transcribe.characters import FULL_MARKS, HALF_MARKS, Kind
 from transcribe.lint import Hit, Stage, ask, mend, rule
 from transcribe.orthography import Orthography
+from transcribe.patterns import Lazy
 
-_RUN = {True: re.compile(f"[{FULL_MARKS}]{{2,}}"), False: re.compile(f"[{HALF_MARKS}]{{2,}}")}
-_REPEATED = {True: re.compile(f"([{FULL_MARKS}])\\1+"), False: re.compile(f"([{HALF_MARKS}])\\1+")}
+_RUN = {True: Lazy(f"[{FULL_MARKS}][{FULL_MARKS}]+"), False: Lazy(f"[{HALF_MARKS}][{HALF_MARKS}]+")}
+_REPEATED = {True: Lazy(f"([{FULL_MARKS}])\\1+"), False: Lazy(f"([{HALF_MARKS}])\\1+")}
 _LEADING = {
-    True: re.compile(f"[ {FULL_MARKS}]*[{FULL_MARKS}]"),
-    False: re.compile(f"[ {HALF_MARKS}]*[{HALF_MARKS}]"),
+    True: Lazy(f"[ {FULL_MARKS}]*[{FULL_MARKS}]"),
+    False: Lazy(f"[ {HALF_MARKS}]*[{HALF_MARKS}]"),
 }
 MAX_WITHOUT_MARK, MAX_WITHOUT_END = 60, 100  # syllables
+_BETWEEN = {
+    full: (
+        (Lazy(f"[^{re.escape(marks[1:])}]+"), MAX_WITHOUT_END),
+        (Lazy(f"[^{re.escape(marks)}]+"), MAX_WITHOUT_MARK),
+    )
+    for full, marks in ((True, FULL_MARKS), (False, HALF_MARKS))
+}
 
 
 @cache
@@ -99,10 +107,8 @@ def long_without_marks(text: str, orth: Orthography) -> Iterable[Hit]:
     """
     if len(text) <= MAX_WITHOUT_MARK:
         return
-    marks = re.escape(orth.marks)
-    ends = re.escape(orth.ends)
-    for pattern, limit in ((f"[^{ends}]+", MAX_WITHOUT_END), (f"[^{marks}]+", MAX_WITHOUT_MARK)):
-        for match in re.finditer(pattern, text):
+    for pattern, limit in _BETWEEN[orth.full] if len(text) > MAX_WITHOUT_END else _BETWEEN[orth.full][1:]:
+        for match in pattern.finditer(text):
             if match.end() - match.start() > limit and texts.syllables(match[0], orth) > limit:
                 yield Hit(*match.span())
 

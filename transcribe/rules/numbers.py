@@ -11,7 +11,7 @@ from transcribe import text as texts
 from transcribe.characters import Kind
 from transcribe.lint import Hit, Stage, ask, rule
 from transcribe.orthography import Orthography
-from transcribe.patterns import Lazy, words
+from transcribe.patterns import Lazy, PerWord, words
 from transcribe.rules import jyutping
 
 _D = "0-9０-９"
@@ -385,35 +385,17 @@ _HOKKIEN_DIGITS = Lazy(
 )
 _ENGLISH_WORDS = words("oh zero one two three four five six seven eight nine")
 _HOKKIEN_WORDS = words("khòng lîng it jī nn̄g sann sam sì sù gōo ngóo la̍k lio̍k tshit peh pat káu kiú tsi̍t")
-_HOKKIEN_WORDS = frozenset(
-    [
-        "khòng",
-        "lîng",
-        "it",
-        "jī",
-        "nn̄g",
-        "sann",
-        "sam",
-        "sì",
-        "sù",
-        "gōo",
-        "ngóo",
-        "la̍k",
-        "lio̍k",
-        "tshit",
-        "peh",
-        "pat",
-        "káu",
-        "kiú",
-        "tsi̍t",
-    ]
-)
 _ANY_DIGIT = Lazy(f"[{_D}]")
+_ANY_NUMERAL = Lazy(f"[{_D}零〇一二三四五六七八九么幺洞拐勾兩两]")
 
 
 def _count(text: str, wanted: frozenset[str]) -> int:
     spaced = text.casefold().replace("-", " ").replace(",", " ")
     return sum(map(wanted.__contains__, spaced.split()))
+
+
+_english_digits = PerWord(lambda word: _count(word, _ENGLISH_WORDS))
+_hokkien_digits = PerWord(lambda word: _count(word, _HOKKIEN_WORDS))
 
 
 _COUNTING = "一二三四五六七八九"
@@ -428,13 +410,14 @@ def personal_data(text: str, orth: Orthography) -> Iterable[Hit]:
     Good: ``電話開頭是零九一二，後面我忘記了。``
     """
     yield from (Hit(start, end) for start, end in mail_addresses(text))
-    if _ANY_DIGIT.search(text):
-        yield from (Hit(start, end) for start, end in private_numbers(text))
-    for match in _SPOKEN_DIGITS.finditer(text):
-        digits = re.sub("[，、, ]", "", match[0])
-        if len(digits) == len(match[0]) or digits != _COUNTING[: len(digits)]:
-            yield Hit(*match.span())
-    digit_words = _HOKKIEN_WORDS if orth.hokkien else _ENGLISH_WORDS
-    if not orth.han and _count(text, digit_words) > 7:
+    if _ANY_NUMERAL.search(text):
+        if _ANY_DIGIT.search(text):
+            yield from (Hit(start, end) for start, end in private_numbers(text))
+        for match in _SPOKEN_DIGITS.finditer(text):
+            digits = re.sub("[，、, ]", "", match[0])
+            if len(digits) == len(match[0]) or digits != _COUNTING[: len(digits)]:
+                yield Hit(*match.span())
+    count = _hokkien_digits if orth.hokkien else _english_digits
+    if not orth.han and sum(map(count.__getitem__, text.split(" "))) > 7:
         pattern = _HOKKIEN_DIGITS if orth.hokkien else _ENGLISH_DIGITS
         yield from (Hit(start, end) for start, end in _spans(pattern, text))

@@ -12,6 +12,7 @@ from transcribe.characters import FULL_MARKS, HALF_MARKS, Kind
 from transcribe.lint import Hit, Stage, ask, mend, rule
 from transcribe.orthography import Orthography
 from transcribe.patterns import Lazy
+from transcribe.rules.syllables import DANGLING
 
 _L = texts.LETTERS
 _FORMS = Lazy(f"[{''.join(characters.MARK_FORMS)}]+")
@@ -187,6 +188,7 @@ def ellipsis(text: str, orth: Orthography) -> Iterable[Hit]:
 
 
 _DASHES = Lazy(f"[{characters.LONG_DASHES}{characters.TILDES}–－‒‐‑﹣⁃˗-]+")
+_UNLIKE_HYPHEN = Lazy(f"[{characters.LONG_DASHES}{characters.TILDES}–－‒‐‑﹣⁃˗]")
 _HYPHEN_LIKE = frozenset("-–－‒‐‑﹣⁃˗")
 _WORDLY = Lazy(f"[{texts.WORD}0-9]")
 _LETTER = Lazy(f"[{texts.LETTERS}]")
@@ -201,6 +203,9 @@ def dash_or_tilde(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``好可愛喔～！``
     Good: ``好可愛喔！``
     """
+    joined = (orth.hokkien or "--" not in text) and not DANGLING.search(text)
+    if joined and not _UNLIKE_HYPHEN.search(text):
+        return  # each hyphen stands inside a word
     for match in _DASHES.finditer(text):
         start, end = match.span()
         sign = match[0]

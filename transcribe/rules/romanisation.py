@@ -11,7 +11,7 @@ from transcribe.characters import Kind
 from transcribe.lint import Hit, Stage, ask, mend, rule
 from transcribe.orthography import Orthography
 from transcribe.patterns import Lazy
-from transcribe.rules.syllables import hokkien, parts
+from transcribe.rules.syllables import DANGLING, hokkien, parts
 
 _W = f"[{texts.WORD}0-9]"
 _NEUTRAL = Lazy(f"(?<={_W})( *)--( *)(?={_W})")
@@ -81,7 +81,7 @@ def hyphen_spacing(text: str, orth: Orthography) -> Iterable[Hit]:
             yield ask(start, end, "-", orth.comma + " ", " ")
         else:
             yield mend(start, end, "-")
-    for match in _HYPHENS.finditer(text):
+    for match in _HYPHENS.finditer(text) if DANGLING.search(text) else ():
         start, end = match.span()
         if start and _WORDLY.match(text, start - 1) and _WORDLY.match(text, end):
             continue

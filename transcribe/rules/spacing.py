@@ -17,8 +17,9 @@ _BREAKS = Lazy(f"[{characters.LINE_BREAKS}]+")
 _ODD = Lazy(f"[{characters.SPACES}]")
 _SEVERAL = Lazy(" {2,}")
 _BEFORE_MARK = Lazy(f"(?<! ) +(?=[{FULL_MARKS}{HALF_MARKS}])")
+_SPACED_MARK = Lazy(f" [{FULL_MARKS}{HALF_MARKS}]")
 _AFTER_FULL = Lazy(f"(?<=[{FULL_MARKS}]) +")
-_UNSPACED = Lazy(f"(?<=[{HALF_MARKS}])(?=[{texts.LETTERS}])")
+_UNSPACED = Lazy(f"[{HALF_MARKS}](?=[{texts.LETTERS}])")
 
 
 @cache
@@ -76,7 +77,7 @@ def several_spaces(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``Guá  lâi.``
     Good: ``Guá lâi.``
     """
-    for match in _SEVERAL.finditer(text):
+    for match in _SEVERAL.finditer(text) if "  " in text else ():
         yield mend(*match.span(), " ")
 
 
@@ -108,7 +109,7 @@ def space_beside_mark(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``我很累 。``
     Good: ``我很累。``
     """
-    for match in _BEFORE_MARK.finditer(text):
+    for match in _BEFORE_MARK.finditer(text) if _SPACED_MARK.search(text) else ():
         yield mend(*match.span(), "")
     if orth.full:
         for match in _AFTER_FULL.finditer(text):
@@ -125,7 +126,7 @@ def no_space_after_half_width_mark(text: str, orth: Orthography) -> Iterable[Hit
     Good: ``Hó, lâi.``
     """
     for match in _UNSPACED.finditer(text):
-        yield mend(*match.span(), " ")
+        yield mend(match.end(), match.end(), " ")
 
 
 @rule("S007", stage=Stage.CODE_POINTS, on=Kind.OTHER_SPACE, fix="safe")

@@ -12,13 +12,15 @@ from transcribe import text as texts
 from transcribe.characters import Kind
 from transcribe.lint import Hit, Stage, ask, mend, rule
 from transcribe.orthography import Orthography
-from transcribe.patterns import Lazy
+from transcribe.patterns import Lazy, PerWord
 
 _BODY = f"{texts.WORD}·•‧∙⋅・･˙ˈ"
 _TOKEN = Lazy(f"[{texts.WORD}][{_BODY}0-9]*(?:['-]+[{texts.WORD}][{_BODY}0-9]*)*")
 _PART = Lazy(f"[{_BODY}]+[0-9]?")
 _APOSTROPHE_INSIDE = Lazy(f"(?<![{texts.WORD}])([{texts.WORD}]+)['|]([hptk])(?![{texts.WORD}])")
 _RUN_TOGETHER = Lazy(f"[0-9][{texts.WORD}]")
+# A hyphen with no letter or digit on one side of its run; most stand between two.
+DANGLING = Lazy(f"-(?:(?<![{texts.WORD}0-9-]-)|(?![{texts.WORD}0-9-]))")
 _MARKED = Lazy("[^A-Za-z'-]")
 
 
@@ -69,6 +71,15 @@ def _run_together(token: str, poj: bool) -> tuple[tuple[Part, ...], frozenset[st
     return (), frozenset()
 
 
+_NO_NOTES: frozenset[str] = frozenset()
+
+
+@lru_cache(maxsize=32)
+def _notes_by_word(orth: Orthography) -> PerWord[frozenset[str]]:
+    """Notes on what stands between two spaces, which no syllable goes across."""
+    return PerWord(lambda word: _parts(word, orth)[1])
+
+
 @lru_cache(maxsize=4)
 def parts(text: str, orth: Orthography) -> tuple[tuple[Part, ...], frozenset[str]]:
     """The syllables to check in a text, and all notes on their spelling.
@@ -76,6 +87,10 @@ def parts(text: str, orth: Orthography) -> tuple[tuple[Part, ...], frozenset[str
     In mixed writing a plain Latin word may be English, so only words that carry
     a tone mark or number are taken for Hokkien.
     """
+    return _parts(text, orth)
+
+
+def _parts(text: str, orth: Orthography) -> tuple[tuple[Part, ...], frozenset[str]]:
     found: list[Part] = []
     notes: set[str] = set()
     poj = orth.romanisation == "poj"
@@ -115,7 +130,11 @@ def _is_code(token: str, mixed: bool) -> bool:
 
 def notes_of(text: str, orth: Orthography) -> frozenset[str]:
     """Codes of the rules that have something to say about a text's syllables."""
-    return parts(text, orth)[1]
+    found = _NO_NOTES
+    for notes in map(_notes_by_word(orth).__getitem__, text.split(" ")):
+        if notes:
+            found |= notes
+    return found
 
 
 def _noted(text: str, orth: Orthography, note: str) -> Iterator[tuple[Part, tailo.Reading]]:

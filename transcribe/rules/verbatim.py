@@ -122,6 +122,7 @@ def _is_phrase(label: str, orth: Orthography) -> bool:
     return any(char in _PHRASE for char in label)
 
 
+_HYPHEN_LAST = Lazy("-(?=[\\s，。？！,.?!]|$)")
 _CUT_WORD = Lazy(f"{_LETTER}-(?=[\\s，。？！,.?!]|$)")
 
 
@@ -139,7 +140,7 @@ def cut_off_word(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``我覺-覺得不好。``
     Good: ``我覺，覺得不好。``
     """
-    for match in _CUT_WORD.finditer(text):
+    for match in _CUT_WORD.finditer(text) if _HYPHEN_LAST.search(text) else ():
         if text[match.start() - 1 : match.start()] != "-":
             yield ask(match.start() + 1, match.end(), orth.comma, "")
     if orth.han:
