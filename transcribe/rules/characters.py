@@ -19,7 +19,9 @@ _BIDI = Lazy(f"[{characters.BIDI}{characters.BIDI_OVERRIDES}]+")
 _OVERRIDE = Lazy(f"[{characters.BIDI_OVERRIDES}]")
 _WIDE = Lazy("[\uff21-\uff3a\uff41-\uff5a\ufb00-\ufb06]+")
 _SELECTOR = Lazy("[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]+")
-_APOSTROPHE = Lazy(f"(?<=[{texts.LETTERS}])[{characters.APOSTROPHES}](?=[{texts.LETTERS}])")
+_APOSTROPHE = Lazy(
+    f"[{characters.APOSTROPHES}](?<=[{texts.LETTERS}][{characters.APOSTROPHES}])(?=[{texts.LETTERS}])"
+)
 _HYPHEN = Lazy(f"(?<=[{texts.WORD}0-9])[{characters.HYPHENS[1:]}]+(?=[{texts.WORD}])")
 _LOST = Lazy("锟斤拷(?:锟斤拷)*|烫烫烫+|屯屯屯+")
 _CP1252 = "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"

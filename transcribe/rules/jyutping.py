@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
+from transcribe import characters
 from transcribe import text as texts
 from transcribe.characters import Kind
 from transcribe.lint import Hit, Stage, ask, mend, rule
 from transcribe.orthography import Orthography
-from transcribe.patterns import Lazy, words
+from transcribe.patterns import Lazy, PerWord, words
 
 ONSETS = words("b p m f d t n l g k h w z c s j ng gw kw") | {""}
 FINALS = words(
@@ -38,7 +39,6 @@ def is_syllable(text: str) -> bool:
     return text[-1:] in tuple("123456") and text[:-1].casefold() in SYLLABLES
 
 
-@lru_cache(maxsize=4)
 def tone_places(text: str) -> frozenset[int]:
     """Places of digits that are the tone of a valid syllable."""
     places = set()
@@ -52,7 +52,44 @@ def tone_places(text: str) -> frozenset[int]:
     return frozenset(places)
 
 
-@rule("R030", stage=Stage.SYLLABLES, on=Kind.LATIN, fix="ask", applies=jyutping)
+def _has_number(word: str) -> bool:
+    tones = tone_places(word)
+    return any(
+        (char.isdigit() and at not in tones) or char in characters.NUMBER_WORDS
+        for at, char in enumerate(word)
+    )
+
+
+_HAS_NUMBER = PerWord(_has_number)
+
+
+def only_tones(text: str, orth: Orthography) -> bool:
+    """Whether every digit of a Jyutping text is the tone of a valid syllable: then it has no number."""
+    return orth.romanisation == "jyutping" and not any(map(_HAS_NUMBER.__getitem__, text.split(" ")))
+
+
+_NO_NOTES: frozenset[str] = frozenset()
+
+
+@lru_cache(maxsize=32)
+def _notes_by_word(orth: Orthography) -> PerWord[frozenset[str]]:
+    def notes(word: str) -> frozenset[str]:
+        found = {"R030": not_jyutping(word, orth), "R031": no_tone(word, orth)}
+        return frozenset(code for code, hits in found.items() if any(True for _ in hits))
+
+    return PerWord(notes)
+
+
+def _notes_of(text: str, orth: Orthography) -> frozenset[str]:
+    """Codes of the rules that have something to say about a text's syllables."""
+    found = _NO_NOTES
+    for notes in map(_notes_by_word(orth).__getitem__, text.split(" ")):
+        if notes:
+            found |= notes
+    return found
+
+
+@rule("R030", stage=Stage.SYLLABLES, on=Kind.LATIN, fix="ask", applies=jyutping, gate=_notes_of)
 def not_jyutping(text: str, orth: Orthography) -> Iterable[Hit]:
     """Every syllable is in the Jyutping inventory, or the word is on the project's list.
 
@@ -67,7 +104,7 @@ def not_jyutping(text: str, orth: Orthography) -> Iterable[Hit]:
             yield Hit(*match.span())
 
 
-@rule("R031", stage=Stage.SYLLABLES, on=Kind.LATIN, fix="ask", applies=jyutping)
+@rule("R031", stage=Stage.SYLLABLES, on=Kind.LATIN, fix="ask", applies=jyutping, gate=_notes_of)
 def no_tone(text: str, orth: Orthography) -> Iterable[Hit]:
     """Every syllable has its tone number, 1 to 6.
 

@@ -109,8 +109,10 @@ def long_without_marks(text: str, orth: Orthography) -> Iterable[Hit]:
         return
     for pattern, limit in _BETWEEN[orth.full] if len(text) > MAX_WITHOUT_END else _BETWEEN[orth.full][1:]:
         for match in pattern.finditer(text):
-            if match.end() - match.start() > limit and texts.syllables(match[0], orth) > limit:
-                yield Hit(*match.span())
+            start, end = match.span()
+            few = end - start <= limit or (end - start < 2 * limit and text.isascii())  # no two vowels alone
+            if not few and texts.syllables(match[0], orth) > limit:
+                yield Hit(start, end)
 
 
 @rule("P019", stage=Stage.EVENTS, on=Kind.ALWAYS, fix="none")

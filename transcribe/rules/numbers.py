@@ -40,6 +40,8 @@ def digit(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``我家在3樓。``
     Good: ``我家在三樓。``
     """
+    if jyutping.only_tones(text, orth):
+        return
     tones = jyutping.tone_places(text) if orth.romanisation == "jyutping" else frozenset()
     for start, end in _spans(_ASCII, text):
         if start not in tones:
@@ -155,13 +157,14 @@ _UNIT_LETTERS = (
 )
 _UNIT_SET = frozenset(_UNIT_LETTERS.split("|"))
 _WORD_ENDS = Lazy("[ ,.?!-]+")
+_has_unit = PerWord(lambda word: not _UNIT_SET.isdisjoint(_WORD_ENDS.split(word)))
 _UNIT = Lazy(f"(?<=[{_D}{_WORDS}多]) ?(?:{_UNIT_LETTERS})(?![A-Za-z])")
 _UNIT_ENGLISH = Lazy(
     "(?<![A-Za-z])(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|sixty|"
     f"seventy|eighty|ninety|hundred|thousand|million|half) ((?:{_UNIT_LETTERS}))(?![A-Za-z'])"
 )
 _SYLLABLE_GOES_ON = Lazy(f"[0-9{texts.LETTERS}]")  # no unit: Gua2 m7, keoi5 m4
-_UNIT_SIGN = Lazy("[℃℉°˚′″‴㍱-㍺㎀-㏟㌀-㍗㋌-㋏]+(?:[CFcf](?![A-Za-z]))?")
+_UNIT_SIGN = Lazy("[℃℉°˚′″‴㍱-㍺㎀-㏟㌀-㍗㋌-㋏][℃℉°˚′″‴㍱-㍺㎀-㏟㌀-㍗㋌-㋏]*(?:[CFcf](?![A-Za-z]))?")
 
 
 @rule(
@@ -177,12 +180,12 @@ def unit_sign(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``跑了五km。``
     Good: ``跑了五公里。``
     """
-    lettered = orth.han or _ANY_DIGIT.search(text) is not None
+    lettered = orth.han or (_ANY_DIGIT.search(text) is not None and not jyutping.only_tones(text, orth))
     for pattern in (_UNIT, _UNIT_SIGN) if lettered else (_UNIT_SIGN,):
         for start, end in _spans(pattern, text):
             if pattern is _UNIT_SIGN or orth.romanisation == "none" or not _SYLLABLE_GOES_ON.match(text, end):
                 yield ask(start, end, *_unit_words(text[start:end], orth))
-    if orth.romanisation == "none" and not orth.han and not _UNIT_SET.isdisjoint(_WORD_ENDS.split(text)):
+    if orth.romanisation == "none" and not orth.han and any(map(_has_unit.__getitem__, text.split(" "))):
         for match in _UNIT_ENGLISH.finditer(text):
             yield Hit(*match.span(1))
 
@@ -225,7 +228,8 @@ def date_or_clock(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``現在10:30了。``
     Good: ``現在十點半了。``
     """
-    yield from (Hit(start, end) for start, end in _spans(_clock(), text))
+    if not jyutping.only_tones(text, orth):
+        yield from (Hit(start, end) for start, end in _spans(_clock(), text))
 
 
 _PRIVATE_NUMBER = Lazy(
@@ -254,7 +258,8 @@ def private_number(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``電話是0912-345-678。``
     Good: the segment is set aside
     """
-    yield from (Hit(start, end) for start, end in private_numbers(text))
+    if not jyutping.only_tones(text, orth):
+        yield from (Hit(start, end) for start, end in private_numbers(text))
 
 
 _MAIL = Lazy(r"[A-Za-z0-9._%+-]{1,64}[@＠][A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+")
@@ -332,7 +337,7 @@ def separator_in_number(text: str, orth: Orthography) -> Iterable[Hit]:
     Good: ``三點五公斤就好。``
     """
     simplified = orth.variety == "simplified"
-    for start, end in _spans(_SEPARATOR, text):
+    for start, end in _spans(_SEPARATOR, text) if not jyutping.only_tones(text, orth) else ():
         sign = text[start:end].strip()
         words = (
             ("点" if simplified else "點",)
@@ -411,7 +416,7 @@ def personal_data(text: str, orth: Orthography) -> Iterable[Hit]:
     """
     yield from (Hit(start, end) for start, end in mail_addresses(text))
     if _ANY_NUMERAL.search(text):
-        if _ANY_DIGIT.search(text):
+        if not jyutping.only_tones(text, orth) and _ANY_DIGIT.search(text):
             yield from (Hit(start, end) for start, end in private_numbers(text))
         for match in _SPOKEN_DIGITS.finditer(text):
             digits = re.sub("[，、, ]", "", match[0])

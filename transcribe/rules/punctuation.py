@@ -255,7 +255,7 @@ def _dash(text: str, match: re.Match[str], orth: Orthography) -> Hit:
 
 _QUOTES = Lazy(f"[{re.escape(characters.QUOTES)}]+")
 _CURLY_PAIR = Lazy(f"(?<![{_L}])[‘‚‛]([^‘’‚‛]{{0,200}})’(?![{_L}])")
-_ANY_SINGLE = Lazy("[‘’‚‛'＇]")
+_LOOSE_SINGLE = Lazy(f"[‘’‚‛'＇](?:(?<![{_L}][‘’‚‛'＇])|(?![{_L}]))")
 _SINGLE = Lazy(f"(?<![{_L}])[‘’‚‛'＇]|[‘’‚‛'＇](?![{_L}])")
 
 
@@ -271,10 +271,7 @@ def quotation_mark(text: str, orth: Orthography) -> Iterable[Hit]:
         start, end = match.span()
         joins = _is(_WORDLY, text, start - 1) and _is(_WORDLY, text, end)
         yield mend(start, end, " " if joins else "")
-    if not any(
-        not (_is(_LETTER, text, each.start() - 1) and _is(_LETTER, text, each.end()))
-        for each in _ANY_SINGLE.finditer(text)
-    ):
+    if not _LOOSE_SINGLE.search(text):
         return
     paired: set[int] = set()
     for match in _CURLY_PAIR.finditer(text):

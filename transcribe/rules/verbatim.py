@@ -172,6 +172,8 @@ def many_equal_characters(text: str, orth: Orthography) -> Iterable[Hit]:
             yield hit._replace(severity="warning" if few else None)
 
 
+_REPEAT_SIGN = Lazy(f"[{characters.REPEAT_SIGNS}]")
+_TIMES_SIGN = Lazy("[xX×✕＊*]")
 _TIMES = Lazy(r"(?<=\w) ?[xX×✕＊*] ?(?:\d+|[一二三四五六七八九十]+)(?![A-Za-z])")
 
 
@@ -183,10 +185,10 @@ def repetition_sign(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``大家都說好々。``
     Good: ``大家都說好好。``
     """
-    for at, char in enumerate(text):
-        if char in characters.REPEAT_SIGNS:
-            yield ask(at, at + 1, *([text[at - 1]] if at else []))
-    for match in _TIMES.finditer(text):
+    for match in _REPEAT_SIGN.finditer(text):
+        at = match.start()
+        yield ask(at, at + 1, *([text[at - 1]] if at else []))
+    for match in _TIMES.finditer(text) if _TIMES_SIGN.search(text) else ():
         if not text[match.start() - 1].isascii():
             yield Hit(*match.span())
 

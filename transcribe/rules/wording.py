@@ -9,6 +9,7 @@ from functools import lru_cache
 from transcribe.characters import FULL_MARKS, HALF_MARKS, Kind
 from transcribe.lint import Hit, Stage, ask, rule
 from transcribe.orthography import Orthography
+from transcribe.patterns import PerWord
 
 _MARKS = f" {FULL_MARKS}{HALF_MARKS}、；："
 
@@ -33,6 +34,14 @@ def _patterns(
     )
 
 
+@lru_cache(maxsize=32)
+def _fillers_by_word(orth: Orthography) -> PerWord[bool]:
+    """Whether a word is on the list; a list with a space in it is asked about the whole text."""
+    pattern = _patterns(orth)[0]
+    spaced = any(" " in word for word in orth.homophones)
+    return PerWord(lambda word: spaced or (pattern is not None and pattern.search(word) is not None))
+
+
 def _any(words: Iterable[str]) -> str | None:
     longest_first = sorted(words, key=lambda word: (-len(word), word))
     return "|".join(map(re.escape, longest_first)) or None
@@ -47,6 +56,8 @@ def filler_off_the_list(text: str, orth: Orthography) -> Iterable[Hit]:
     Good: ``嗯，我知道。``
     """
     pattern = _patterns(orth)[0]
+    if not orth.han and not any(map(_fillers_by_word(orth).__getitem__, text.split(" "))):
+        return
     for match in pattern.finditer(text) if pattern else ():
         right = orth.homophones.get(match[0]) or orth.homophones[match[0].casefold()]
         yield ask(*match.span(), right.capitalize() if match[0][0].isupper() else right)
