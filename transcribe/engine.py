@@ -161,27 +161,29 @@ class Examination:
 
 def examine(text: str, orth: Orthography, clip: Clip) -> Examination | None:
     """Work on a text until nothing changes; None if nothing was found at all."""
-    mask = orth.kinds.mask(text)
-    if plan_for(orth, mask).is_quiet(text, orth, clip):
+    first = plan_for(orth, orth.kinds.mask(text)).first(text, orth, clip)
+    if first is None:
         return None
     work = Examination(text)
     for _ in range(ROUNDS):
         work.late = {}
-        if not _pass(work, orth, clip):
+        if first is None or not _pass(work, orth, clip, first):
             work.settled = True
             break
+        text = work.draft.text
+        first = plan_for(orth, orth.kinds.mask(text)).first(text, orth, clip)
     return work
 
 
-def _pass(work: Examination, orth: Orthography, clip: Clip) -> bool:
-    """Run all stages once, each again while it changes the text; say whether anything changed."""
+def _pass(work: Examination, orth: Orthography, clip: Clip, first: Stage) -> bool:
+    """Run the stages from `first`, each again while it changes the text; say whether anything changed."""
     text = work.draft.text
-    mask = orth.kinds.mask(text)
-    stage, repeated = -1, 0
+    plan = plan_for(orth, orth.kinds.mask(text))
+    stage, repeated = int(first), 0
     edited = again = False
     while True:
         again = False
-        for step in plan_for(orth, mask).steps:
+        for step in plan.steps:
             number = step.stage
             if number < stage:
                 continue
@@ -190,7 +192,7 @@ def _pass(work: Examination, orth: Orthography, clip: Clip) -> bool:
             hits = step.hits(text, orth, clip)
             if hits and work.take(hits, orth, number):
                 text = work.draft.text
-                mask = orth.kinds.mask(text)
+                plan = plan_for(orth, orth.kinds.mask(text))
                 stage = number if repeated < STEPS else number + 1
                 edited = again = True
                 break

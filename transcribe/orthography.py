@@ -12,8 +12,9 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, reduce
 from importlib import resources
+from operator import or_
 from pathlib import Path
 from typing import Any
 
@@ -202,10 +203,7 @@ class Kinds(dict[str, int]):
 
     def mask(self, text: str) -> int:
         """All kinds that occur in `text`."""
-        found = Kind.ALWAYS
-        for char in set(text):
-            found |= self[char]
-        return found
+        return reduce(or_, map(self.__getitem__, set(text)), Kind.ALWAYS)
 
 
 _TYPES: dict[str, Any] = {f.name: f for f in fields(Orthography)}

@@ -45,22 +45,35 @@ class Plan(NamedTuple):
 
     steps: tuple[Step, ...]
     checks: tuple[TextCheck, ...]
-    gates: tuple[tuple[Gate, frozenset[str]], ...]
+    stages: tuple[Stage, ...]  # of the checks
+    gates: tuple[tuple[Stage, Gate, frozenset[str]], ...]
     clip_rules: tuple[tuple[Rule, ClipCheck], ...]
 
-    def is_quiet(self, text: str, orth: Orthography, clip: Clip) -> bool:
-        """Whether no rule has anything to say: most texts, so nothing is collected."""
-        for check_text in self.checks:
+    def first(self, text: str, orth: Orthography, clip: Clip) -> Stage | None:
+        """The first stage at which a rule has something to say.
+
+        None for most texts, so nothing is collected here.
+        """
+        found = None
+        for at, check_text in enumerate(self.checks):
             for _ in check_text(text, orth):
-                return False
-        for gate, codes in self.gates:
+                found = self.stages[at]
+                break
+            else:
+                continue
+            break
+        for stage, gate, codes in self.gates:
+            if found is not None and found <= stage:
+                break
             if not codes.isdisjoint(gate(text, orth)):
-                return False
+                return stage
+        if found is not None:
+            return found
         for each, check_clip in self.clip_rules:
             if clip is not NO_CLIP or not each.needs_clip:
                 for _ in check_clip(text, orth, clip):
-                    return False
-        return True
+                    return each.stage
+        return None
 
 
 def _step(stage: Stage, rules: list[Rule]) -> Step:
@@ -88,7 +101,8 @@ def plan_for(orth: Orthography, mask: int) -> Plan:
         plan = Plan(
             steps,
             tuple(check for step in steps for _, check in step.rules),
-            tuple((gate, frozenset(gated)) for step in steps for gate, gated in step.gated),
+            tuple(step.stage for step in steps for _ in step.rules),
+            tuple((step.stage, gate, frozenset(gated)) for step in steps for gate, gated in step.gated),
             tuple(pair for step in steps for pair in step.clip_rules),
         )
         orth.plans[mask] = plan

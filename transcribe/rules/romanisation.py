@@ -11,7 +11,7 @@ from transcribe.characters import Kind
 from transcribe.lint import Hit, Stage, ask, mend, rule
 from transcribe.orthography import Orthography
 from transcribe.patterns import Lazy
-from transcribe.rules.syllables import DANGLING, hokkien, parts
+from transcribe.rules.syllables import DANGLING, hokkien, toneless
 
 _W = f"[{texts.WORD}0-9]"
 _NEUTRAL = Lazy(f"(?<={_W})( *)--( *)(?={_W})")
@@ -111,8 +111,5 @@ def tones_left_out(text: str, orth: Orthography) -> Iterable[Hit]:
     """
     if orth.romanisation == "tailo" and not text.isascii():
         return  # there is a mark
-    found, _ = parts(text, orth)
-    if len(found) >= MIN_UNTONED and all(
-        part.reading is not None and part.reading.syllable.tone in (1, 4) for part in found
-    ):
+    if toneless(text, orth) >= MIN_UNTONED:
         yield Hit(0, len(text))

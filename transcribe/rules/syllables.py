@@ -82,15 +82,18 @@ def _notes_by_word(orth: Orthography) -> PerWord[frozenset[str]]:
 
 @lru_cache(maxsize=4)
 def parts(text: str, orth: Orthography) -> tuple[tuple[Part, ...], frozenset[str]]:
-    """The syllables to check in a text, and all notes on their spelling.
+    """The syllables of the words whose spelling something is to be said about, and all notes on it.
 
     In mixed writing a plain Latin word may be English, so only words that carry
     a tone mark or number are taken for Hokkien.
     """
-    return _parts(text, orth)
+    return _parts(text, orth, noted=True)
 
 
-def _parts(text: str, orth: Orthography) -> tuple[tuple[Part, ...], frozenset[str]]:
+def _parts(
+    text: str, orth: Orthography, *, noted: bool = False
+) -> tuple[tuple[Part, ...], frozenset[str]]:
+    """The syllables of all words, or of those that have a note."""
     found: list[Part] = []
     notes: set[str] = set()
     poj = orth.romanisation == "poj"
@@ -106,8 +109,10 @@ def _parts(text: str, orth: Orthography) -> tuple[tuple[Part, ...], frozenset[st
             continue
         if token[-1].isdigit() and _is_code(token, mixed):
             continue  # such as H5N1 or LINE2: its digits are numbers
-        read, noted = _word(token, poj, eng)
-        notes |= noted
+        read, own = _word(token, poj, eng)
+        if noted and not own:
+            continue
+        notes |= own
         at = match.start()
         found += [Part(at + part.start, at + part.end, part.text, part.reading, token) for part in read]
     if tailo.VERTICAL_LINE in text or "|" in text:
@@ -126,6 +131,23 @@ def _is_code(token: str, mixed: bool) -> bool:
     if not token[:-1].isupper() or (len(token) == 2 and not mixed):
         return False
     return "-" not in token or not all(piece[-1:].isdigit() for piece in token.split("-") if piece)
+
+
+@lru_cache(maxsize=32)
+def _tone_by_word(orth: Orthography) -> PerWord[bool]:
+    """Whether a tone is written somewhere in a word, or something that is no syllable."""
+    return PerWord(
+        lambda word: any(
+            part.reading is None or part.reading.syllable.tone not in (1, 4) for part in _parts(word, orth)[0]
+        )
+    )
+
+
+def toneless(text: str, orth: Orthography) -> int:
+    """How many syllables a text has if none of them carries a tone, else 0."""
+    if any(map(_tone_by_word(orth).__getitem__, text.split(" "))):
+        return 0
+    return len(_parts(text, orth)[0])
 
 
 def notes_of(text: str, orth: Orthography) -> frozenset[str]:
