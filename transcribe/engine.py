@@ -15,7 +15,7 @@ from typing import NamedTuple
 from transcribe.draft import Draft, Edit
 from transcribe.findings import Clip, Event, Finding, Hit, Severity
 from transcribe.orthography import Orthography
-from transcribe.plan import plan_for
+from transcribe.plan import Plan, plan_for
 from transcribe.registry import Rule, Stage
 
 ROUNDS = 6  # whole passes before a text counts as unmendable
@@ -161,24 +161,28 @@ class Examination:
 
 def examine(text: str, orth: Orthography, clip: Clip) -> Examination | None:
     """Work on a text until nothing changes; None if nothing was found at all."""
-    first = plan_for(orth, orth.kinds.mask(text)).first(text, orth, clip)
+    plan = plan_for(orth, orth.kinds.mask(text))
+    first = plan.first(text, orth, clip)
     if first is None:
         return None
     work = Examination(text)
     for _ in range(ROUNDS):
         work.late = {}
-        if first is None or not _pass(work, orth, clip, first):
+        mended = None if first is None else _pass(work, orth, clip, plan, first)
+        if mended is None:
             work.settled = True
             break
-        text = work.draft.text
-        first = plan_for(orth, orth.kinds.mask(text)).first(text, orth, clip)
+        plan = mended
+        first = plan.first(work.draft.text, orth, clip)
     return work
 
 
-def _pass(work: Examination, orth: Orthography, clip: Clip, first: Stage) -> bool:
-    """Run the stages from `first`, each again while it changes the text; say whether anything changed."""
+def _pass(work: Examination, orth: Orthography, clip: Clip, plan: Plan, first: Stage) -> Plan | None:
+    """Run the stages from `first`, each again while it changes the text.
+
+    Returns the plan for the mended text, or None if nothing changed.
+    """
     text = work.draft.text
-    plan = plan_for(orth, orth.kinds.mask(text))
     stage, repeated = int(first), 0
     edited = again = False
     while True:
@@ -197,4 +201,4 @@ def _pass(work: Examination, orth: Orthography, clip: Clip, first: Stage) -> boo
                 edited = again = True
                 break
         if not again:
-            return edited
+            return plan if edited else None

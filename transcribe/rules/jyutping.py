@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from transcribe import characters
@@ -63,6 +63,16 @@ def _has_number(word: str) -> bool:
 _HAS_NUMBER = PerWord(_has_number)
 
 
+def words_with_numbers(text: str) -> Iterator[tuple[int, str]]:
+    """Words in which something is a number and no tone, with their places."""
+    at = 0
+    for word in text.split(" "):
+        if _HAS_NUMBER[word]:
+            yield at, word
+        at += len(word) + 1
+
+
+@lru_cache(maxsize=4)
 def only_tones(text: str, orth: Orthography) -> bool:
     """Whether every digit of a Jyutping text is the tone of a valid syllable: then it has no number."""
     return orth.romanisation == "jyutping" and not any(map(_HAS_NUMBER.__getitem__, text.split(" ")))

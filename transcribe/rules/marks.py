@@ -33,7 +33,16 @@ def _speech() -> re.Pattern[str]:
     return re.compile(f"[{texts.han_class()}{texts.LETTERS}]")
 
 
-@rule("P006", stage=Stage.RUNS, on=Kind.MARK, fix="safe")
+_NONE: frozenset[str] = frozenset()
+_RUNS = frozenset({"P006", "P007", "P008"})
+
+
+def _runs(text: str, orth: Orthography) -> frozenset[str]:
+    """The rules about runs, if marks stand side by side or first."""
+    return _RUNS if _RUN[orth.full].search(text) or text[0] in orth.marks or text[0] == " " else _NONE
+
+
+@rule("P006", stage=Stage.RUNS, on=Kind.MARK, fix="safe", gate=_runs)
 def repeated_mark(text: str, orth: Orthography) -> Iterable[Hit]:
     """Each mark once.
 
@@ -45,7 +54,7 @@ def repeated_mark(text: str, orth: Orthography) -> Iterable[Hit]:
         yield mend(*match.span(), match[1])
 
 
-@rule("P007", stage=Stage.RUNS, on=Kind.MARK, fix="safe")
+@rule("P007", stage=Stage.RUNS, on=Kind.MARK, fix="safe", gate=_runs)
 def mixed_run(text: str, orth: Orthography) -> Iterable[Hit]:
     """One mark at a place: the question wins, then the exclamation, then the stop.
 
@@ -60,7 +69,7 @@ def mixed_run(text: str, orth: Orthography) -> Iterable[Hit]:
             )
 
 
-@rule("P008", stage=Stage.RUNS, on=Kind.MARK, fix="safe")
+@rule("P008", stage=Stage.RUNS, on=Kind.MARK, fix="safe", gate=_runs)
 def leading_mark(text: str, orth: Orthography) -> Iterable[Hit]:
     """An utterance does not begin with a mark.
 

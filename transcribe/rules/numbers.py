@@ -40,12 +40,12 @@ def digit(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``我家在3樓。``
     Good: ``我家在三樓。``
     """
-    if jyutping.only_tones(text, orth):
-        return
-    tones = jyutping.tone_places(text) if orth.romanisation == "jyutping" else frozenset()
-    for start, end in _spans(_ASCII, text):
-        if start not in tones:
-            yield ask(start, end, *_readings(text[start:end], orth))
+    tonal = orth.romanisation == "jyutping"
+    for at, piece in jyutping.words_with_numbers(text) if tonal else ((0, text),):
+        tones = jyutping.tone_places(piece) if tonal else ()
+        for start, end in _spans(_ASCII, piece):
+            if start not in tones:
+                yield ask(at + start, at + end, *_readings(piece[start:end], orth))
 
 
 def _readings(number: str, orth: Orthography) -> Iterable[str]:
@@ -159,6 +159,7 @@ _UNIT_SET = frozenset(_UNIT_LETTERS.split("|"))
 _WORD_ENDS = Lazy("[ ,.?!-]+")
 _has_unit = PerWord(lambda word: not _UNIT_SET.isdisjoint(_WORD_ENDS.split(word)))
 _UNIT = Lazy(f"(?<=[{_D}{_WORDS}多]) ?(?:{_UNIT_LETTERS})(?![A-Za-z])")
+_DIGIT_OR_UNIT = Lazy(f"[{_D}℃℉°˚′″‴㎀-㏟㌀-㍗㋌-㋏]")
 _UNIT_ENGLISH = Lazy(
     "(?<![A-Za-z])(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|sixty|"
     f"seventy|eighty|ninety|hundred|thousand|million|half) ((?:{_UNIT_LETTERS}))(?![A-Za-z'])"
@@ -180,6 +181,8 @@ def unit_sign(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``跑了五km。``
     Good: ``跑了五公里。``
     """
+    if not orth.han and orth.romanisation != "none" and not _DIGIT_OR_UNIT.search(text):
+        return
     lettered = orth.han or (_ANY_DIGIT.search(text) is not None and not jyutping.only_tones(text, orth))
     for pattern in (_UNIT, _UNIT_SIGN) if lettered else (_UNIT_SIGN,):
         for start, end in _spans(pattern, text):
@@ -291,6 +294,7 @@ def address(text: str, orth: Orthography) -> Iterable[Hit]:
 _OPERATORS = "+＋−±×÷=＝≠≈≤≥√∞∑∫≒≡﹢﹦"
 _OPERATOR = Lazy(f"[{_OPERATORS}]+|(?<={_NUMBER}) ?[<>＜＞*＊/／^] ?(?={_NUMBER})")
 _SIGNS_OF_ARITHMETIC = Lazy(f"[{_OPERATORS}<>＜＞*＊/／^]")
+_SIGN_OR_DIGIT = Lazy(f"[{_OPERATORS}<>＜＞*＊/／^{_D}]")
 _MINUS = Lazy(
     f"(?<![A-Za-z{_D}{_WORDS}-])[-－](?=[{_D}])|(?:^|(?<=[是到約约為为])|(?<=[，。？！ ]))[-－](?=[{_WORDS}])"
 )
@@ -304,6 +308,8 @@ def operator(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``一＋一等於二。``
     Good: ``一加一等於二。``
     """
+    if not orth.han and not _SIGN_OR_DIGIT.search(text):
+        return
     arithmetic = _SIGNS_OF_ARITHMETIC.search(text) is not None
     for start, end in _spans(_OPERATOR, text) if arithmetic else ():
         yield ask(start, end, *_OPERATOR_WORDS.get(text[start:end].strip(), ()) if orth.han else ())

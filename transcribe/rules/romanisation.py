@@ -42,7 +42,7 @@ def neutral_tone_mark(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``Guá khì --ah.``
     Good: ``Guá khì--ah.``
     """
-    for match in _NEUTRAL.finditer(text) if "--" in text else ():
+    for match in _NEUTRAL.finditer(text) if " --" in text or "-- " in text else ():
         before, after = match.groups()
         if not before and not after:
             continue

@@ -188,13 +188,18 @@ def markup(text: str, orth: Orthography) -> Iterable[Hit]:
 
 
 @cache
-def _marks() -> re.Pattern[str]:
-    """Marks of no particular script; those of a script are foreign to begin with (C011)."""
+def _marks() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Marks of no particular script, in runs, and one that is not among few on a Latin letter.
+
+    Those of a script are foreign to begin with (C011).
+    """
     shared = texts.class_of(
         lambda category, script: category[0] == "M" and script in ("Inherited", "Common"),
         skip=texts.NO_MARKS,
     )
-    return re.compile(f"[{shared}]+")
+    low = "\u0300-\u034e\u0350-\u036f"  # those that stand on Latin letters
+    odd = f"[{shared}](?:(?<![{texts.LETTERS}][{low}])|[{shared}]{{3}})"
+    return re.compile(f"[{shared}]+"), re.compile(odd)
 
 
 @rule("C019", stage=Stage.SCRIPTS, on=Kind.COMBINING, fix="none")
@@ -207,7 +212,8 @@ def mark_without_letter(text: str, orth: Orthography) -> Iterable[Hit]:
     Good: ``我知道。``
     """
     kinds = orth.kinds
-    for match in _marks().finditer(text):
+    runs, odd = _marks()
+    for match in runs.finditer(text) if odd.search(text) else ():
         start, end = match.span()
         on_letter = start > 0 and kinds[text[start - 1]] & Kind.LATIN
         if not on_letter or end - start >= _MANY_MARKS or max(match[0]) > "\u036f":

@@ -90,9 +90,7 @@ def parts(text: str, orth: Orthography) -> tuple[tuple[Part, ...], frozenset[str
     return _parts(text, orth, noted=True)
 
 
-def _parts(
-    text: str, orth: Orthography, *, noted: bool = False
-) -> tuple[tuple[Part, ...], frozenset[str]]:
+def _parts(text: str, orth: Orthography, *, noted: bool = False) -> tuple[tuple[Part, ...], frozenset[str]]:
     """The syllables of all words, or of those that have a note."""
     found: list[Part] = []
     notes: set[str] = set()
