@@ -7,12 +7,10 @@ table a code, in the three interface languages; parameters stand in braces.
 
 from __future__ import annotations
 
-import string
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
 Language = Literal["en", "zh-Hant", "zh-Hans"]
@@ -39,6 +37,8 @@ class Entry:
 
     def parameters(self) -> frozenset[str]:
         """Names of the parameters that the English sentence uses."""
+        import string
+
         return frozenset(
             name for _, name, _, _ in string.Formatter().parse(self.sentences["en"]) if name is not None
         )
@@ -53,11 +53,10 @@ def catalogue() -> Mapping[str, Entry]:
     ValueError
         If a code stands in two files or lacks a language.
     """
+    import tomllib  # a command that goes well needs no sentence of an error
+
     entries: dict[str, Entry] = {}
-    folder = resources.files("protocol") / "catalogue"
-    for path in sorted(folder.iterdir(), key=lambda p: p.name):
-        if not path.name.endswith(".toml"):
-            continue
+    for path in sorted((Path(__file__).parent / "catalogue").glob("*.toml")):
         for code, table in tomllib.loads(path.read_text(encoding="utf-8")).items():
             if code in entries:
                 raise ValueError(f"{code} stands twice in the catalogue, again in {path.name}")
@@ -81,6 +80,8 @@ def sentence(code: str, language: Language = "en", **parameters: object) -> str:
 
 def fill(code: str, language: Language, parameters: Mapping[str, object]) -> str:
     """As `sentence`, for parameters that are a mapping already."""
+    import string
+
     text = catalogue()[code].sentences[language]
     return string.Formatter().vformat(text, (), _Lenient(parameters))
 

@@ -6,9 +6,8 @@ import json
 import unicodedata
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
 
-from transcribe.unicode_table import properties
+from transcribe.unicode_table import DATA, properties
 
 FULL_MARKS = "，。？！"
 HALF_MARKS = ",.?!"
@@ -125,8 +124,7 @@ class Kind:
 @cache
 def varieties() -> tuple[Mapping[str, str], Mapping[str, str]]:
     """Characters of simplified script only, and of traditional only, with counterparts."""
-    path = resources.files("transcribe") / "data" / "varieties.json"
-    raw = json.loads(path.read_text(encoding="utf-8"))
+    raw = json.loads((DATA / "varieties.json").read_text(encoding="utf-8"))
     return raw["simplified_only"], raw["traditional_only"]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,6 +132,8 @@ class _Linter:
 
 def _codes(values: tuple[str, ...]) -> list[str]:
     """Codes and families from repeated or comma-separated options."""
+    if not values:
+        return []
     known = engine.catalogue()
     found = [code for value in values for code in value.replace(",", " ").upper().split()]
     for code in found:
@@ -219,6 +220,8 @@ def _run(path: str, orth: Orthography, options: dict[str, Any]) -> _Linter:
 
 def _fix_in_place(path: Path, stream: BinaryIO, linter: _Linter, jsonl: bool | None) -> None:
     """Write the mended lines beside the file and rename: it is never half written."""
+    import tempfile  # slow to load, and most runs write nothing
+
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     beside = Path(name)
     try:

@@ -13,7 +13,6 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache, cached_property, reduce
-from importlib import resources
 from operator import or_
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from transcribe import characters
 from transcribe.characters import FULL_MARKS, HALF_MARKS, Kind
 
 SEVERITIES = ("error", "warning", "off")
+_FOLDER = Path(__file__).parent / "orthographies"
 _CODE = re.compile(r"[PCNSRVL]\d{3}")
 
 
@@ -297,9 +297,7 @@ def _check_severities(severities: object, text: str, source: str) -> None:
 
 def names() -> tuple[str, ...]:
     """Names of the built-in rulesets."""
-    folder = resources.files("transcribe") / "orthographies"
-    found = (path.name.removesuffix(".toml") for path in folder.iterdir() if path.name.endswith(".toml"))
-    return tuple(sorted(name for name in found if not name.startswith("_")))
+    return tuple(sorted(path.stem for path in _FOLDER.glob("[!_]*.toml")))
 
 
 @cache
@@ -314,8 +312,7 @@ def load(ruleset_id: str) -> Orthography:
     known = names()
     if ruleset_id not in (*known, "_common", "_han"):
         raise RulesetUnknown(ruleset=ruleset_id, known=", ".join(known))
-    path = resources.files("transcribe") / "orthographies" / f"{ruleset_id}.toml"
-    return parse(path.read_text(encoding="utf-8"), f"{ruleset_id}.toml")
+    return parse((_FOLDER / f"{ruleset_id}.toml").read_text(encoding="utf-8"), f"{ruleset_id}.toml")
 
 
 def read(path: Path) -> Orthography:

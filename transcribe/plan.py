@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from transcribe.findings import NO_CLIP, Clip, Hit
 from transcribe.orthography import Orthography
-from transcribe.registry import ClipCheck, Gate, Rule, Stage, TextCheck, catalogue
+from transcribe.registry import ClipCheck, Gate, Rule, Stage, TextCheck, text_rules
 
 
 class Step(NamedTuple):
@@ -94,7 +94,7 @@ def plan_for(orth: Orthography, mask: int) -> Plan:
     plan: Plan | None = orth.plans.get(mask)
     if plan is None:
         stages: dict[Stage, list[Rule]] = {}
-        for found in catalogue().values():
+        for found in text_rules():
             if found.on & mask and found.applies(orth) and orth.severities.get(found.code) != "off":
                 stages.setdefault(found.stage, []).append(found)
         steps = tuple(_step(stage, stages[stage]) for stage in sorted(stages))

@@ -135,6 +135,13 @@ def _add(new: Rule) -> None:
     RULES[new.code] = new
 
 
+def text_rules() -> list[Rule]:
+    """The rules that read one text, in the order of their codes."""
+    import transcribe.rules  # noqa: F401 - importing registers them
+
+    return [RULES[code] for code in sorted(RULES) if RULES[code].check or RULES[code].clip_check]
+
+
 def catalogue() -> Mapping[str, Rule]:
     """Every rule by code, in order."""
     import transcribe.consistency

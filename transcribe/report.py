@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from protocol.errors import CodedError, Language
-from transcribe import lint, pages
+from transcribe import lint
 from transcribe.lines import Line
 from transcribe.sentences import visible
 
@@ -75,5 +75,7 @@ def as_diff(path: str, line: Line, fixed: str) -> str:
 
 def statistics(counts: Counter[str], language: Language) -> str:
     """How often each rule spoke, the most frequent first."""
+    from transcribe import pages
+
     rows = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return "\n".join(f"{count:8}  {code}  {pages.title(code, language)}" for code, count in rows)

@@ -5,10 +5,22 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from protocol.errors import LANGUAGES, Language
+
+# One file for each family of codes, so that a finding's sentence is had by reading one.
+FILES = {
+    "C": "characters",
+    "L": "length",
+    "N": "numbers",
+    "P": "punctuation",
+    "R": "romanisation",
+    "S": "spacing",
+    "V": "verbatim",
+}
+_FOLDER = Path(__file__).parent / "sentences"
 
 
 @cache
@@ -18,24 +30,25 @@ def entries() -> Mapping[str, Mapping[str, Any]]:
     Raises
     ------
     ValueError
-        If a code lacks a language.
+        If a code lacks a language, or stands in another family's file.
     """
-    found: dict[str, Mapping[str, Any]] = {}
-    folder = resources.files("transcribe") / "sentences"
-    for path in sorted(folder.iterdir(), key=lambda p: p.name):
-        if not path.name.endswith(".toml"):
-            continue
-        for code, table in tomllib.loads(path.read_text(encoding="utf-8")).items():
-            missing = [language for language in LANGUAGES if not table.get(language)]
-            if missing or code in found:
-                raise ValueError(f"{code} in {path.name} stands twice or lacks {', '.join(missing)}")
-            found[code] = table
+    return {code: table for family in FILES for code, table in _family(family).items()}
+
+
+@cache
+def _family(letter: str) -> Mapping[str, Mapping[str, Any]]:
+    path = _FOLDER / f"{FILES[letter]}.toml"
+    found: Mapping[str, Mapping[str, Any]] = tomllib.loads(path.read_text(encoding="utf-8"))
+    for code, table in found.items():
+        missing = [language for language in LANGUAGES if not table.get(language)]
+        if missing or code[0] != letter:
+            raise ValueError(f"{code} in {path.name} is of another family or lacks {', '.join(missing)}")
     return found
 
 
 def message(code: str, language: Language, found: str) -> str:
     """The sentence of a finding, quoting what was found where the sentence does."""
-    table = entries().get(code)
+    table = _family(code[0]).get(code) if code[:1] in FILES else None
     if table is None:
         return code
     sentence: str = table[language]

@@ -11,8 +11,10 @@ import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import NamedTuple
+
+DATA = Path(__file__).parent / "data"  # not importlib.resources: importing that costs more than a lint
 
 
 class Property(NamedTuple):
@@ -34,8 +36,7 @@ class _Table(NamedTuple):
 
 @cache
 def _table() -> _Table:
-    path = resources.files("transcribe") / "data" / "characters.json"
-    raw = json.loads(path.read_text(encoding="utf-8"))
+    raw = json.loads((DATA / "characters.json").read_text(encoding="utf-8"))
     names = [tuple(name.split(" ", 1)) for name in raw["names"]]
     emoji = [edge for run in raw["emoji"] for edge in run]
     return _Table(raw["unicode"], raw["source"], names, raw["starts"], raw["labels"], emoji)
