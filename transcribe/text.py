@@ -92,12 +92,13 @@ def is_lifted(tag: str, text: str, orth: Orthography) -> bool:
     content = tag[1:-1].strip()
     if tag[0] not in "[<{" or not content or content[0] == "/" or label_of(content) not in orth.events:
         return False
-    return tag[0] != "<" or "</" not in text or content not in _closed(text)
+    return tag[0] != "<" or content not in _closed(text)
 
 
 @lru_cache(maxsize=4)
 def _closed(text: str) -> frozenset[str]:
-    return frozenset(match[1] for match in _CLOSING.finditer(text))
+    """Names of the tags that a text closes; found once a text, not once a tag."""
+    return frozenset(match[1] for match in _CLOSING.finditer(text)) if "</" in text else frozenset()
 
 
 def spoken(text: str, ruleset: str | Orthography) -> str:
