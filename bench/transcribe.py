@@ -34,7 +34,8 @@ sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != HERE]  # 
 lint = importlib.import_module("transcribe.lint")
 texts = importlib.import_module("transcribe.text")
 agreement = importlib.import_module("transcribe.agreement")
-PHRASES: dict[str, list[str]] = tomllib.loads((HERE / "transcribe_phrases.toml").read_text(encoding="utf-8"))
+TEXTS = tomllib.loads((HERE / "transcribe.toml").read_text(encoding="utf-8"))
+PHRASES: dict[str, list[str]] = TEXTS["phrases"]
 CASES = HERE.parent / "tests" / "transcribe" / "cases"
 ENGINES = ("zh-Hant", "nan-Hant", "nan-Latn", "yue-Latn", "en")  # one for each set of rules
 HALF_WIDTH = ("en", "nan-Latn", "nan-Latn-pehoeji", "yue-Latn")
@@ -63,7 +64,7 @@ def clean(ruleset: str, count: int, seed: int) -> list[str]:
 
 def _inserted(*signs: str) -> Breach:
     def breach(text: str, rng: random.Random) -> str:
-        at = rng.randrange(1, len(text))
+        at = rng.randrange(1, len(text) + 1)
         return text[:at] + rng.choice(signs) + text[at:]
 
     return breach
@@ -186,94 +187,6 @@ def start_up() -> None:
 
 # -- long lines --------------------------------------------------------------------------------
 
-# What lines are made of: each sign alone, and what trips careless expressions.
-LONG = (
-    "我",
-    "我 ",
-    "，",
-    "。",
-    "？！",
-    ",",
-    ".",
-    "...",
-    "…",
-    "-",
-    "--",
-    "- ",
-    "—",
-    "～",
-    "「」",
-    "(",
-    "（）",
-    "[",
-    "<",
-    "</",
-    "<b>",
-    "[noise]",
-    "<noise></noise>",
-    "'",
-    "a'",
-    "‘",
-    "*",
-    "□",
-    "xx",
-    "1",
-    "1-",
-    "1:",
-    "1.",
-    "a.",
-    "www.",
-    "a@",
-    "&",
-    "&#",
-    "\\",
-    "%2",
-    "$",
-    "=",
-    "一",
-    "一，",
-    "三x",
-    "甲：",
-    "A: ",
-    "A ",
-    "a",
-    "a ",
-    "one ",
-    "khòng ",
-    "tai5",
-    "tai5 ",
-    "tâi--",
-    "o·",
-    "\u0301",
-    "a\u0301\u0323",
-    "我\u0301",
-    "Ã¦",
-    "\u200b",
-    "\t",
-    " ",
-    "\u3000",
-    "\ue701",
-    "\ufffd",
-    "👍",
-    "⿰亻",
-    "ㄅ",
-    "の",
-    "们",
-    "恩，",
-    "um ",
-    "他",
-    "ktv ",
-    "々",
-    "①",
-    "五km",
-    "♪",
-    "字幕",
-    "覺-覺",
-    "tsiaˈh",
-    "|",
-    "XX",
-)
-
 
 def linear(rulesets: Sequence[str], length: int) -> None:
     """Cost of a line four times as long: 4 where it is proportional, 16 where it is the square."""
@@ -283,13 +196,12 @@ def linear(rulesets: Sequence[str], length: int) -> None:
         "fold": texts.fold,
         "spoken": texts.spoken,
     }
-    print(
-        f"\n{f'{length:,} code points, then x4':26}{'worst ratio':>13}{'for':>18}{'us/code point':>15}{'for':>18}"
-    )
+    head = f"{length:,} code points, then x4"
+    print(f"\n{head:28}{'worst ratio':>13}{'for':>18}{'us/code point':>15}{'for':>18}")
     for name, job in jobs.items():
         for ruleset in rulesets:
             ratios, costs = [], []
-            for piece in LONG:
+            for piece in TEXTS["long"]:
                 took = []
                 for size in (length, 4 * length):
                     line = (piece * size)[:size]
@@ -298,7 +210,7 @@ def linear(rulesets: Sequence[str], length: int) -> None:
                     ratios.append((took[1] / took[0], piece))
                 costs.append((1e6 * took[1] / (4 * length), piece))
             (ratio, slow), (cost, dear) = max(ratios, default=(0.0, "")), max(costs)
-            print(f"{name + ' ' + ruleset:26}{ratio:13.1f}{slow!a:>18}{cost:15.1f}{dear!a:>18}")
+            print(f"{name + ' ' + ruleset:28}{ratio:13.1f}{slow!a:>18}{cost:15.1f}{dear!a:>18}")
 
 
 # -- peers -------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ _MARKUP = Lazy(
     r"|%[0-9A-F]{2}(?:%[0-9A-F]{2})+"
     r"|(?<![0-9])%(?:20|0[9AD]|2[1-9A-F]|3[A-F])(?![0-9])"
 )
-_BOPOMOFO = Lazy("[\u02ca\u02c7\u02cb\u02d9\u02ea\u02eb\u3105-\u312f\u31a0-\u31bf]+")
+_BOPOMOFO = Lazy("[\u02ca\u02c7\u02cb\u02d9\u02ea\u02eb\u3105-\u312f\u31a0-\u31bf]")
 _LATIN_TWINS = {"ɑ": "a", "ɡ": "g", "ı": "i", "ɩ": "i", "ⅼ": "l", "ʟ": "l", "ǃ": "!", "ǀ": "l", "Ⅰ": "I"}
 _MANY_MARKS = 4  # on one letter: more is decoration
 
