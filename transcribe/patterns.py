@@ -15,6 +15,15 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+def table(rows: str) -> dict[str, tuple[str, ...]]:
+    """Keys to alternatives, a row each: ``key key: one | another``."""
+    found: dict[str, tuple[str, ...]] = {}
+    for row in filter(str.strip, rows.splitlines()):
+        keys, _, alternatives = row.partition(": ")
+        found.update(dict.fromkeys(keys.split(), tuple(each.strip() for each in alternatives.split("|"))))
+    return found
+
+
 class Lazy:
     """A regular expression; its methods are those of `re.Pattern`.
 
