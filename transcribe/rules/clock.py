@@ -53,11 +53,11 @@ def _said(found: str, orth: Orthography) -> Iterator[str]:
         elif orth.romanisation == "none" and not second:
             left, right = (readings.quantity(each, orth, counted=False) for each in (hour, minute))
             yield f"{left} to {right}"
-    elif hours := _HOUR.fullmatch(figures):
+    elif (hours := _HOUR.fullmatch(figures)) and int(hours[2]) <= _HOURS:
         yield from _times(int(hours[2]), 0, None, hours[1] or hours[3], orth)
     elif date := _DATE.fullmatch(figures):
         yield from _dates(date[1], date[2], date[3] or "", orth)
-    elif orth.han:
+    elif orth.han and figures == ":":
         yield from (readings.local("點", orth), "比")
 
 

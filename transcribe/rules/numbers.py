@@ -13,6 +13,11 @@ from transcribe.patterns import Lazy
 from transcribe.rules import jyutping, readings
 
 _ASCII = Lazy("[0-9]+")
+# A number with thousands commas or decimals is one piece, unless it is part of a date or an address.
+_FIGURES = Lazy(
+    "(?<![0-9./:,，])[0-9]{1,3}(?:[,，][0-9]{3})+(?:[.][0-9]+)?(?![0-9]|[.,，/:-][0-9])"
+    "|(?<![0-9./:,，])[0-9]+[.][0-9]+(?![0-9]|[./:-][0-9])|[0-9]+"
+)
 _WIDE = Lazy("[０-９]+")
 _ORDINAL_END = Lazy("(?:st|nd|rd|th)(?![A-Za-z])", 2)
 _DECADE_END = Lazy("'?s(?![A-Za-z])")
@@ -27,8 +32,9 @@ def digit(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``我家在3樓。``
     Good: ``我家在三樓。``
     """
-    tones = jyutping.tone_places(text) if orth.romanisation == "jyutping" else frozenset()
-    for match in _ASCII.finditer(text):
+    romanised = orth.romanisation == "jyutping"
+    tones = jyutping.tone_places(text) if romanised else frozenset()
+    for match in (_ASCII if romanised else _FIGURES).finditer(text):
         start, end = match.span()
         if start not in tones:
             yield _digits(text, start, end, match[0], orth)
@@ -50,12 +56,15 @@ def _digits(text: str, start: int, end: int, number: str, orth: Orthography) -> 
     """Ask for digits; an English ordinal or decade is one piece with its ending."""
     if not orth.han and orth.romanisation == "none":
         ordinal, decade = _ORDINAL_END.match(text, end), _DECADE_END.match(text, end)
-        words = readings.english_ordinal(number) if ordinal else ""
+        words = readings.english_ordinal(number) if ordinal and number.isdigit() else ""
         if decade:
-            words = readings.english_decade(number)
+            words = readings.english_decade(number) if len(number) < 5 else ""
         ending = ordinal or decade
         if words and ending:
             return ask(start, ending.end(), words)
+    if not number.isdigit():
+        said = readings.quantity(number, orth)
+        return ask(start, end, *([said] if said else []))
     before, after = text[max(0, start - _AROUND) : start], text[end : end + _AROUND]
     return ask(start, end, *readings.readings(number, orth, before, after))
 

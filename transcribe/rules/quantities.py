@@ -53,7 +53,7 @@ def _percentages(number: str, sign: str, before: str, orth: Orthography) -> Iter
             yield readings.local(f"萬分之{said}", orth)
         elif said:
             yield f"{'千' if sign == '‰' else '百'}分之{said}"
-            if sign != "‰" and orth.language.endswith("TW"):
+            if sign != "‰" and orth.language.endswith("TW") and readings.language(orth) != "hak":
                 yield f"{said}趴"
     elif orth.romanisation == "none":
         name = "per thousand" if sign == "‰" else "percent"

@@ -18,6 +18,7 @@ FIGURE = f"[{D}]{{1,24}}(?:[,，][{D}]{{3}}){{0,6}}(?:[.．][{D}]{{1,12}})?"
 WORDED = f"[{characters.NUMBER_WORDS}點点]{{1,24}}"
 
 _PLAIN = str.maketrans("０１２３４５６７８９，．", "0123456789,.")
+_LONGEST = 24  # digits that are read at all
 _LONGEST_VALUE = 9  # digits; longer numbers are read one by one
 _HAN_DIGITS = "零一二三四五六七八九"
 _HUNDRED, _TENS = 100, 10
@@ -39,7 +40,7 @@ def local(text: str, orth: Orthography) -> str:
 
 
 _TO_SIMPLIFIED = str.maketrans(
-    "兩萬億點號塊時鐘達攝釐負減於週歐鎊幣圓", "两万亿点号块时钟达摄厘负减于周欧镑币圆"
+    "兩萬億點號塊時鐘攝釐負減於歐鎊幣圓錢銖韓華貝茲約", "两万亿点号块时钟摄厘负减于欧镑币圆钱铢韩华贝兹约"
 )
 
 
@@ -86,6 +87,8 @@ def quantity(figure: str, orth: Orthography, *, counted: bool = True) -> str:
     number = plain(figure)
     if not number.isascii():
         return figure.strip()
+    if len(number) > _LONGEST:
+        return ""
     whole, _, decimals = number.partition(".")
     if decimals:
         point = {"en": "point", "tailo": "tiám", "poj": "tiám", "jyutping": "dim2"}.get(
@@ -121,6 +124,8 @@ def readings(number: str, orth: Orthography, before: str = "", after: str = "") 
     before, after : str
         What stands around it: 年 asks for digits one by one, a measure word for 兩.
     """
+    if len(number) > _LONGEST:
+        return ()
     whole, digits = value(number, orth), one_by_one(number, orth)
     if number == "2":
         one, other = counted_two(orth), digits
@@ -140,6 +145,8 @@ def readings(number: str, orth: Orthography, before: str = "", after: str = "") 
         found = [digits, whole]
     else:
         found = [whole, digits]
+    if len(number) == 2 and not orth.han and whole:
+        found = [whole]
     return tuple(dict.fromkeys(each for each in found if each))[:3]
 
 

@@ -47,12 +47,15 @@ def unit_sign(text: str, orth: Orthography) -> Iterable[Hit]:
     figures = _ANY_DIGIT.search(text) is not None
     for pattern in (_UNIT, _UNIT_SIGN) if orth.han or figures else (_UNIT_SIGN,):
         for match in pattern.finditer(text):
+            if not orth.han and _DECADE.fullmatch(match[0]):
+                continue
             yield ask(*match.span(), *_measured(match[0], orth))
     if orth.romanisation == "none" and not orth.han and not _UNIT_SET.isdisjoint(_WORD_ENDS.split(text)):
         for match in _ENGLISH_UNIT.finditer(text):
             yield ask(*match.span(1), *_ENGLISH_UNITS.get(match[1], ()))
 
 
+_DECADE = Lazy("[0-9]{3}0s")  # 1990s
 _LEADING_FIGURE = Lazy(f"([-−－]?) ?((?:{_FIGURE})?)(.*)")
 
 
@@ -73,6 +76,9 @@ def _measured(found: str, orth: Orthography) -> Iterator[str]:
     if minus:
         number = f"零下{number}" if orth.han else f"minus {number}"
     for name in names:
+        if number and name == "攝氏度":
+            yield f"攝氏{number}度"
+            continue
         yield f"{number}{name}" if orth.han else f"{number} {name}".strip()
 
 
