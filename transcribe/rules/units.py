@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from transcribe import characters
+from transcribe import text as texts
 from transcribe.characters import Kind
 from transcribe.lint import Hit, Stage, ask, rule
 from transcribe.orthography import Orthography
@@ -32,7 +33,8 @@ _ENGLISH_UNIT = Lazy(
     re.IGNORECASE,
 )
 _UNIT_SIGN = Lazy(
-    f"(?:(?:(?<!{_NUMBER})[-−－] ?)?(?<![{_D}]){_FIGURE} ?)?[℃℉°˚′″‴㎀-㏟㌀-㍗㋌-㋏]+[CFcf]?(?![A-Za-z])"
+    f"(?:(?:(?<!{_NUMBER})[-−－] ?)?(?<![{_D}]){_FIGURE} ?)?"
+    "[℃℉°˚′″‴㍱-㍺㎀-㏟㌀-㍗㋌-㋏]+(?:[CFcf](?![A-Za-z]))?"
 )
 
 
@@ -47,14 +49,20 @@ def unit_sign(text: str, orth: Orthography) -> Iterable[Hit]:
     figures = _ANY_DIGIT.search(text) is not None
     for pattern in (_UNIT, _UNIT_SIGN) if orth.han or figures else (_UNIT_SIGN,):
         for match in pattern.finditer(text):
-            if not orth.han and _DECADE.fullmatch(match[0]):
-                continue
-            yield ask(*match.span(), *_measured(match[0], orth))
+            decade = not orth.han and _DECADE.fullmatch(match[0])
+            toned = (
+                pattern is _UNIT
+                and orth.romanisation != "none"
+                and _SYLLABLE_GOES_ON.match(text, match.end())
+            )
+            if not decade and not toned:
+                yield ask(*match.span(), *_measured(match[0], orth))
     if orth.romanisation == "none" and not orth.han and not _UNIT_SET.isdisjoint(_WORD_ENDS.split(text)):
         for match in _ENGLISH_UNIT.finditer(text):
             yield ask(*match.span(1), *_ENGLISH_UNITS.get(match[1], ()))
 
 
+_SYLLABLE_GOES_ON = Lazy(f"[0-9{texts.LETTERS}]")  # no unit: Gua2 m7, keoi5 m4
 _DECADE = Lazy("[0-9]{3}0s")  # 1990s
 _LEADING_FIGURE = Lazy(f"([-−－]?) ?((?:{_FIGURE})?)(.*)")
 
