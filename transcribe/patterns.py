@@ -16,6 +16,15 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+def table(rows: str) -> dict[str, tuple[str, ...]]:
+    """Keys to alternatives, a row each: ``key key: one | another``."""
+    found: dict[str, tuple[str, ...]] = {}
+    for row in filter(str.strip, rows.splitlines()):
+        keys, _, alternatives = row.partition(": ")
+        found.update(dict.fromkeys(keys.split(), tuple(each.strip() for each in alternatives.split("|"))))
+    return found
+
+
 Verdict = TypeVar("Verdict")
 _KEPT_WORDS, _KEPT_LENGTH = 65536, 40  # a language's words fit; a hostile line's do not stay
 

@@ -13,6 +13,7 @@ from transcribe.characters import Kind
 from transcribe.lint import Hit, Stage, ask, mend, rule
 from transcribe.orthography import Orthography
 from transcribe.patterns import Lazy
+from transcribe.rules import apostrophes
 
 _INVISIBLE = Lazy(f"[{characters.INVISIBLE}]+")
 _BIDI = Lazy(f"[{characters.BIDI}{characters.BIDI_OVERRIDES}]+")
@@ -262,6 +263,9 @@ def apostrophe_form(text: str, orth: Orthography) -> Iterable[Hit]:
     for match in _APOSTROPHE.finditer(text):
         if match[0] != "'":
             yield mend(*match.span(), "'")
+    for at in apostrophes.at_the_edge(text):
+        if text[at] != "'":
+            yield mend(at, at + 1, "'")
 
 
 @rule("C021", stage=Stage.CHARACTERS, on=Kind.HYPHEN_FORM, fix="safe")

@@ -90,7 +90,7 @@ def no_end_mark(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``我來``
     Good: ``我來。``
     """
-    if text and text[-1] not in orth.marks and _speech().search(text):
+    if text and (text[-1] not in orth.marks or text.endswith(("...", "。。。"))) and _speech().search(text):
         yield Hit(len(text), len(text), orth.ends[0], False, tuple(orth.ends))
 
 

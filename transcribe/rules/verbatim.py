@@ -75,8 +75,9 @@ def missing_speech(text: str, orth: Orthography) -> Iterable[Hit]:
 # A short phrase before a colon that has one of these is the beginning of a sentence, not a name.
 _PHRASE = frozenset(
     "說讲講説说道叫喊是想寫写唱話话曰有了的嗎吗呢啊吧我你妳他她它佢伊咱阮恁們们這这那就都也很不沒没對对好會会要可能在跟給给把被讓让和與与或但所以因為为如果例比像結结總总而"
-    "首先最後后另外還还注意重點点論论原來来其實实反正換换意思問题題因果係唔嘅咗講佮愛爱"
+    "第首先最後后另外還还注意重點点論论原來来其實实反正換换意思問题題因果係唔嘅咗講佮愛爱"
 )
+_FIGURE = Lazy("[0-9零〇一二三四五六七八九十]")
 _LABEL_LATIN = Lazy(r"(?:(?:[A-Z][\w.'-]{0,40}|\d{1,9}) ){0,2}(?:[A-Z][\w.'-]{0,40}|\d{1,9}) ?[:：](?!\d)")
 
 
@@ -100,6 +101,8 @@ def speaker_label(text: str, orth: Orthography) -> Iterable[Hit]:
         if match is None or _is_phrase(match[0].rstrip(":： "), orth):
             continue
         end = match.end()
+        if _FIGURE.match(text, end) and _FIGURE.match(match[0], end - start - 2):
+            continue  # a time or a score (N007)
         while text[end : end + 1] == " ":
             end += 1
         yield ask(start, end, "")
