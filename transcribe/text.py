@@ -70,8 +70,8 @@ def nfc(text: str) -> str:
 
 # -- the spoken string -------------------------------------------------------------------------
 
-_TAG = Lazy(r"[\[<{] *([^\[\]<>{}]{1,30}?) *[\]>}]")
-_CLOSING = Lazy(r"</ *([^<>]{1,30}?) *>")
+_TAG = Lazy(r"[\[<{]([^\[\]<>{}]{1,40})[\]>}]")
+_CLOSING = Lazy(r"</([^<>]{1,40})>")
 _DROPPED = dict.fromkeys(
     map(ord, characters.INVISIBLE + characters.BIDI + characters.BIDI_OVERRIDES + "\u180b\u180c\u180d\u180f")
 )
@@ -92,12 +92,19 @@ def is_lifted(tag: str, text: str, orth: Orthography) -> bool:
     content = tag[1:-1].strip()
     if tag[0] not in "[<{" or not content or content[0] == "/" or label_of(content) not in orth.events:
         return False
-    return tag[0] != "<" or "</" not in text or content not in _closed(text)
+    return tag[0] != "<" or content not in _closed(text)
 
 
 @lru_cache(maxsize=4)
 def _closed(text: str) -> frozenset[str]:
-    return frozenset(match[1] for match in _CLOSING.finditer(text))
+    return frozenset(match[1].strip() for match in _CLOSING.finditer(text))
+
+
+def _without_tags(text: str, orth: Orthography) -> str:
+    """The text with a space in place of every known event tag."""
+    if "[" not in text and "<" not in text and "{" not in text:
+        return text
+    return _TAG.sub(lambda tag: " " if is_lifted(tag[0], text, orth) else tag[0], text)
 
 
 def spoken(text: str, ruleset: str | Orthography) -> str:
@@ -113,9 +120,7 @@ def spoken(text: str, ruleset: str | Orthography) -> str:
 
 def _said(text: str, orth: Orthography) -> str:
     """The spoken string with its word boundaries left as spaces."""
-    if "[" in text or "<" in text or "{" in text:
-        whole = text
-        text = _TAG.sub(lambda tag: " " if is_lifted(tag[0], whole, orth) else tag[0], text)
+    text = _without_tags(text, orth)
     if not text.isascii():
         text = text.translate(_DROPPED)
         for old, new in orth.private_use.items():
@@ -198,11 +203,15 @@ def _countable() -> re.Pattern[str]:
 
 
 def syllables(text: str, orth: Orthography) -> int:
-    """How many syllables a text has: Han characters, romanised syllables, vowel groups."""
+    """How many syllables a text has: Han characters, romanised syllables, vowel groups.
+
+    Capitals without a vowel (KTV) are said letter by letter; known event tags are not said.
+    """
     count = 0
-    for token in _countable().findall(text):
+    for token in _countable().findall(_without_tags(text, orth)):
         if len(token) == 1 or orth.romanisation != "none":
             count += 1
-        else:
-            count += max(1, len(_VOWELS.findall(token)))
+            continue
+        groups = len(_VOWELS.findall(token))
+        count += groups or (len(token) if token.isupper() else 1)
     return count

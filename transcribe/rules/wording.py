@@ -3,39 +3,59 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
 from transcribe.characters import FULL_MARKS, HALF_MARKS, Kind
 from transcribe.lint import Hit, Stage, ask, rule
-from transcribe.orthography import Orthography
+from transcribe.orthography import Orthography, any_of
 
 _MARKS = f" {FULL_MARKS}{HALF_MARKS}、；："
 
 
+class _Shielded(NamedTuple):
+    """A list of words, alone and with the glossary's terms that contain one of them and so cover it."""
+
+    words: re.Pattern[str]
+    with_terms: re.Pattern[str]
+    right: Mapping[str, str]
+
+
+class _Lists(NamedTuple):
+    """What is looked for under one ruleset; None where there is nothing to look for."""
+
+    fillers: re.Pattern[str] | None
+    spellings: _Shielded | None
+    standard: _Shielded | None
+
+
 @lru_cache(maxsize=32)
-def _patterns(
-    orth: Orthography,
-) -> tuple[re.Pattern[str] | None, re.Pattern[str] | None, re.Pattern[str] | None]:
-    """Patterns of fillers, spellings and standard words."""
-    words = _any(orth.homophones)
-    if words is None:
-        fillers = None
-    elif orth.han:
-        fillers = re.compile(f"(?:^|(?<=[{_MARKS}]))(?:{words})(?=[{_MARKS}]|$)")
-    else:
-        fillers = re.compile(f"(?<![\\w'-])(?:{words})(?![\\w'-])", re.IGNORECASE)
-    spellings, standard = _any(orth.spellings), _any(orth.standard_words)
-    return (
-        fillers,
-        re.compile(spellings) if spellings else None,
-        re.compile(standard) if standard else None,
-    )
+def _lists(orth: Orthography) -> _Lists:
+    fillers = None
+    if orth.homophones:
+        words = any_of(orth.homophones)
+        fillers = (
+            re.compile(f"(?:^|(?<=[{_MARKS}])){words}(?=[{_MARKS}]|$)")
+            if orth.han
+            else re.compile(f"(?<![\\w'-]){words}(?![\\w'-])", re.IGNORECASE)
+        )
+    return _Lists(fillers, _shielded(orth.spellings, orth), _shielded(orth.standard_words, orth))
 
 
-def _any(words: Iterable[str]) -> str | None:
-    longest_first = sorted(words, key=lambda word: (-len(word), word))
-    return "|".join(map(re.escape, longest_first)) or None
+def _shielded(right: Mapping[str, str], orth: Orthography) -> _Shielded | None:
+    if not right:
+        return None
+    terms = {term for term in orth.glossary if any(word in term for word in right)}
+    return _Shielded(re.compile(any_of(right)), re.compile(any_of({*right, *terms})), right)
+
+
+def _against(text: str, listed: _Shielded | None, orth: Orthography) -> Iterator[Hit]:
+    if listed is None or not listed.words.search(text):
+        return
+    for match in listed.with_terms.finditer(text):
+        if match[0] not in orth.glossary:
+            yield ask(*match.span(), listed.right[match[0]])
 
 
 @rule("V007", stage=Stage.WORDS, on=Kind.WORDING, fix="ask")
@@ -46,8 +66,10 @@ def filler_off_the_list(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``恩，我知道。``
     Good: ``嗯，我知道。``
     """
-    pattern = _patterns(orth)[0]
+    pattern = _lists(orth).fillers
     for match in pattern.finditer(text) if pattern else ():
+        if match[0] in orth.glossary or (match[0].isupper() and len(match[0]) > 1):
+            continue  # ER is a place
         right = orth.homophones.get(match[0]) or orth.homophones[match[0].casefold()]
         yield ask(*match.span(), right.capitalize() if match[0][0].isupper() else right)
 
@@ -60,9 +82,7 @@ def variant_against_the_list(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``我地走先。`` (yue-Hant)
     Good: ``我哋走先。``
     """
-    pattern = _patterns(orth)[1]
-    for match in pattern.finditer(text) if pattern else ():
-        yield ask(*match.span(), orth.spellings[match[0]])
+    return _against(text, _lists(orth).spellings, orth)
 
 
 @rule("V014", stage=Stage.WORDS, on=Kind.WORDING, fix="ask", severity="warning")
@@ -74,6 +94,4 @@ def standard_word_in_dialect(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``睇這部戲。`` (yue-Hant)
     Good: ``睇呢部戲。``
     """
-    pattern = _patterns(orth)[2]
-    for match in pattern.finditer(text) if pattern else ():
-        yield ask(*match.span(), orth.standard_words[match[0]])
+    return _against(text, _lists(orth).standard, orth)
