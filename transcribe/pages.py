@@ -46,7 +46,11 @@ REMEDIES: Mapping[str, Mapping[Language, str]] = {
         "zh-Hant": "確定時自動修正，否則由人決定",
         "zh-Hans": "确定时自动修正，否则由人决定",
     },
-    "none": {"en": "none, listen again", "zh-Hant": "無法自動修正，請重聽", "zh-Hans": "无法自动修正，请重听"},
+    "none": {
+        "en": "none, listen again",
+        "zh-Hant": "無法自動修正，請重聽",
+        "zh-Hans": "无法自动修正，请重听",
+    },
 }
 
 
