@@ -237,8 +237,9 @@ def rules(code: str | None, style: str, language: Language) -> None:
 @click.argument("second", metavar="B")
 @RULESET
 @click.option("--each", is_flag=True, help="A line for every utterance, too.")
+@click.option("--fold-fillers", "fillers", is_flag=True, help="Count all fillers of the ruleset as one word.")
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def agreement(first: str, second: str, ruleset: str, each: bool, style: str) -> None:
+def agreement(first: str, second: str, ruleset: str, each: bool, fillers: bool, style: str) -> None:
     """Compare two transcript files; A is the reference.
 
     Utterances are paired by id in JSONL and by line in text. Rates are counted on folded
@@ -247,7 +248,9 @@ def agreement(first: str, second: str, ruleset: str, each: bool, style: str) -> 
     from transcribe import comparison, report
 
     orth = _ruleset(ruleset)
-    compared = comparison.compare(_utterances(first), _utterances(second), orth, (first, second))
+    compared = comparison.compare(
+        _utterances(first), _utterances(second), orth, (first, second), fillers=fillers
+    )
     for row in compared.rows if each else ():
         click.echo(report.as_json(row.as_json()) if style == "json" else row.as_text())
     click.echo(report.as_json(compared.as_json()) if style == "json" else compared.as_text())

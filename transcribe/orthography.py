@@ -19,6 +19,8 @@ from protocol.errors import CodedError
 from transcribe import characters
 from transcribe.characters import FULL_MARKS, HALF_MARKS, Kind
 
+_PHRASE_ENDS = f" {FULL_MARKS}{HALF_MARKS}、；："
+
 
 class RulesetUnknown(CodedError):
     """No ruleset has that name."""
@@ -166,6 +168,21 @@ class Orthography:
         )
 
     @cached_property
+    def filler_pattern(self) -> re.Pattern[str]:
+        """Finds miswritten fillers: a homophone as a phrase of its own, in Latin text as a word."""
+        if not self.homophones:
+            return re.compile("(?!)")
+        words = any_of(self.homophones)
+        if self.han:
+            return re.compile(f"(?:^|(?<=[{_PHRASE_ENDS}])){words}(?=[{_PHRASE_ENDS}]|$)")
+        return re.compile(f"(?<![\\w'-]){words}(?![\\w'-])", re.IGNORECASE)
+
+    def listed_filler(self, homophone: str) -> str:
+        """How the list writes a filler that `filler_pattern` found."""
+        right = self.homophones.get(homophone) or self.homophones[homophone.casefold()]
+        return right.capitalize() if homophone[0].isupper() else right
+
+    @cached_property
     def wording(self) -> frozenset[str]:
         """First characters of everything in the word lists."""
         lists: Iterable[str] = (*self.homophones, *self.spellings, *self.standard_words)
@@ -193,10 +210,8 @@ def any_of(words: Iterable[str]) -> str:
     It looks at a place only if one of the words begins there.
     """
     longest_first = sorted(words, key=lambda word: (-len(word), word))
-    firsts = "".join(
-        sorted({re.escape(form) for word in words for form in (word[0].lower(), word[0].upper())})
-    )
-    return f"(?=[{firsts}])(?:{'|'.join(map(re.escape, longest_first))})"
+    firsts = {re.escape(form) for word in longest_first for form in (word[0].lower(), word[0].upper())}
+    return f"(?=[{''.join(sorted(firsts))}])(?:{'|'.join(map(re.escape, longest_first))})"
 
 
 class Kinds(dict[str, int]):

@@ -171,11 +171,24 @@ def _tokens() -> re.Pattern[str]:
     return re.compile(f"[{han_class()}]|[{WORD}0-9]+|[^\\s]")
 
 
-def fold(text: str, ruleset: str | Orthography) -> list[str]:
+FILLER = "<filler>"
+
+
+def fold(text: str, ruleset: str | Orthography, *, fillers: bool = False) -> list[str]:
     """Tokens for scoring: one per Han character, romanised syllable or other word.
 
     Marks, spaces, case, hyphens and spelling variants of one syllable do not count, so
     the same Tâi-lô sentence in NFC and NFD, or with tone numbers, has the same tokens.
+
+    Parameters
+    ----------
+    text : str
+        One utterance.
+    ruleset : str or Orthography
+        Name of a built-in ruleset, or one that was loaded.
+    fillers : bool
+        Whether all the ruleset's fillers count as one word, and their homophones with them:
+        who hears an 嗯 where another hears a 呃 has heard the same hesitation.
 
     Returns
     -------
@@ -183,7 +196,29 @@ def fold(text: str, ruleset: str | Orthography) -> list[str]:
         Hokkien syllables carry their tone as a number (``tai5``).
     """
     orth = orthography.load(ruleset) if isinstance(ruleset, str) else ruleset
-    return [_scored(token, orth) for token in _tokens().findall(_said(text, orth))]
+    if fillers and orth.homophones:
+        text = nfc(text)
+        text = orth.filler_pattern.sub(lambda own: orth.listed_filler(own[0]), text)
+    tokens = [_scored(token, orth) for token in _tokens().findall(_said(text, orth))]
+    return _with_one_filler(tokens, orth) if fillers else tokens
+
+
+def _with_one_filler(tokens: list[str], orth: Orthography) -> list[str]:
+    """Tokens with every filler replaced by one and the same; some have two tokens, such as 伊讲."""
+    listed = _filler_tokens(orth)
+    longest = max(map(len, listed), default=0)
+    found: list[str] = []
+    at = 0
+    while at < len(tokens):
+        size = next((n for n in range(longest, 0, -1) if tuple(tokens[at : at + n]) in listed), 0)
+        found.append(FILLER if size else tokens[at])
+        at += size or 1
+    return found
+
+
+@lru_cache(maxsize=32)
+def _filler_tokens(orth: Orthography) -> frozenset[tuple[str, ...]]:
+    return frozenset(tuple(fold(filler, orth)) for filler in orth.fillers)
 
 
 @lru_cache(maxsize=65536)

@@ -7,11 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from transcribe.characters import FULL_MARKS, HALF_MARKS, Kind
+from transcribe.characters import Kind
 from transcribe.lint import Hit, Stage, ask, rule
 from transcribe.orthography import Orthography, any_of
-
-_MARKS = f" {FULL_MARKS}{HALF_MARKS}、；："
 
 
 class _Shielded(NamedTuple):
@@ -22,25 +20,10 @@ class _Shielded(NamedTuple):
     right: Mapping[str, str]
 
 
-class _Lists(NamedTuple):
-    """What is looked for under one ruleset; None where there is nothing to look for."""
-
-    fillers: re.Pattern[str] | None
-    spellings: _Shielded | None
-    standard: _Shielded | None
-
-
-@lru_cache(maxsize=32)
-def _lists(orth: Orthography) -> _Lists:
-    fillers = None
-    if orth.homophones:
-        words = any_of(orth.homophones)
-        fillers = (
-            re.compile(f"(?:^|(?<=[{_MARKS}])){words}(?=[{_MARKS}]|$)")
-            if orth.han
-            else re.compile(f"(?<![\\w'-]){words}(?![\\w'-])", re.IGNORECASE)
-        )
-    return _Lists(fillers, _shielded(orth.spellings, orth), _shielded(orth.standard_words, orth))
+@lru_cache(maxsize=64)
+def _lists(orth: Orthography) -> tuple[_Shielded | None, _Shielded | None]:
+    """Spellings and standard words."""
+    return _shielded(orth.spellings, orth), _shielded(orth.standard_words, orth)
 
 
 def _shielded(right: Mapping[str, str], orth: Orthography) -> _Shielded | None:
@@ -66,12 +49,10 @@ def filler_off_the_list(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``恩，我知道。``
     Good: ``嗯，我知道。``
     """
-    pattern = _lists(orth).fillers
-    for match in pattern.finditer(text) if pattern else ():
+    for match in orth.filler_pattern.finditer(text):
         if match[0] in orth.glossary or (match[0].isupper() and len(match[0]) > 1):
             continue  # ER is a place
-        right = orth.homophones.get(match[0]) or orth.homophones[match[0].casefold()]
-        yield ask(*match.span(), right.capitalize() if match[0][0].isupper() else right)
+        yield ask(*match.span(), orth.listed_filler(match[0]))
 
 
 @rule("C014", stage=Stage.WORDS, on=Kind.WORDING, fix="ask", severity="warning")
@@ -82,7 +63,7 @@ def variant_against_the_list(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``我地走先。`` (yue-Hant)
     Good: ``我哋走先。``
     """
-    return _against(text, _lists(orth).spellings, orth)
+    return _against(text, _lists(orth)[0], orth)
 
 
 @rule("V014", stage=Stage.WORDS, on=Kind.WORDING, fix="ask", severity="warning")
@@ -94,4 +75,4 @@ def standard_word_in_dialect(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``睇這部戲。`` (yue-Hant)
     Good: ``睇呢部戲。``
     """
-    return _against(text, _lists(orth).standard, orth)
+    return _against(text, _lists(orth)[1], orth)
