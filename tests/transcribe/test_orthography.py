@@ -99,7 +99,10 @@ def test_selecting_and_ignoring_narrow_a_ruleset() -> None:
         ('words = ["a", ""]\n', "line 3: words has an item"),
         ('[severities]\nP001 = "off"\nP777 = "off"\n', "line 5: severities: there is no rule P777"),
         ('severities = { P001 = "off", P00 = "off" }\n', "line 3: severities: there is no rule P00"),
-        ('[homophones]\n"恩" = "嗯"\n"厄" = 3\n', "line 5: homophones has a value of the wrong type for '厄'"),
+        (
+            '[homophones]\n"恩" = "嗯"\n"厄" = 3\n',
+            "line 5: homophones has a value of the wrong type for '厄'",
+        ),
         ('scripts = ["Han",\n"Greek"]\n', "line 4: scripts is one of Han, Latin"),
         ('zero = "yes"\n', "line 3: zero has a value of the wrong type"),
         ("version = 2\n", "line 3: version has a value of the wrong type"),
@@ -127,7 +130,7 @@ def test_a_file_extends_another_beside_it_but_never_itself(tmp_path: Path) -> No
 
 def test_a_file_from_notepad_is_read_and_foreign_bytes_are_refused_with_their_line(tmp_path: Path) -> None:
     path = tmp_path / "own.toml"
-    path.write_bytes(b"\xef\xbb\xbf" + 'id = "own"\r\nextends = "zh-Hant"\r\n'.encode())
+    path.write_bytes(b"\xef\xbb\xbf" + b'id = "own"\r\nextends = "zh-Hant"\r\n')
     assert orthography.read(path).id == "own"
     path.write_bytes(b'id = "own"\n# \xff\n')
     with pytest.raises(orthography.RulesetInvalid, match="line 2: the bytes are not UTF-8"):
