@@ -139,7 +139,10 @@ def repetition_sign(text: str, orth: Orthography) -> Iterable[Hit]:
         if char in characters.REPEAT_SIGNS:
             yield ask(at, at + 1, *([text[at - 1]] if at else []))
     for match in _TIMES.finditer(text):
-        glued = match[0][0] not in "(（[" and text[match.start() - 1].isascii()
+        before = text[max(0, match.start() - 1) : match.start()]
+        if before in characters.NUMBER_WORDS and before:
+            continue  # N009: a product
+        glued = match[0][0] not in "(（[" and before.isascii()
         if not glued or (match[0][0] == " " and match[0][2] != " "):  # no x3, but not Model X 3
             yield Hit(*match.span())
 
@@ -182,7 +185,19 @@ _DASHED = Lazy(
 )
 
 
-@rule("V012", stage=Stage.NUMBERS, on=Kind.MASK | Kind.CROSS | Kind.HYPHEN, fix="none")
+# Swear words with a sign for their vowel.
+_SIGNED = Lazy(
+    "(?<![A-Za-z])(?:f|sh|b|d|c|a)[!！@#$%&]{1,3}(?:ck|t|tch|nt|s|ss|hole)(?:ing|ed|er|s|y)?(?![A-Za-z])",
+    re.I,
+)
+
+
+@rule(
+    "V012",
+    stage=Stage.NUMBERS,
+    on=Kind.MASK | Kind.CROSS | Kind.HYPHEN | Kind.SYMBOL | Kind.OTHER_MARK | Kind.CURRENCY,
+    fix="none",
+)
 def masked_word(text: str, orth: Orthography) -> Iterable[Hit]:
     """No masked words.
 
@@ -199,6 +214,8 @@ def masked_word(text: str, orth: Orthography) -> Iterable[Hit]:
         ):
             continue  # N012, or a list bullet
         yield Hit(start, end)
+    for match in _SIGNED.finditer(text):
+        yield Hit(*match.span())
     if not orth.hokkien and "--" in text:
         for match in _DASHED.finditer(text):
             yield Hit(*match.span())
@@ -232,6 +249,7 @@ def subtitle_residue(text: str, orth: Orthography) -> Iterable[Hit]:
         yield Hit(*match.span(), severity="warning")
 
 
+_STATUS = Lazy("[語语]音|人[聲声]|[轉转][寫写]|音[檔档頻频]|[錄录]音|文字")
 _OPENING = frozenset("(（[【<{「*-")
 
 
@@ -249,5 +267,5 @@ def placeholder_text(text: str, orth: Orthography) -> Iterable[Hit]:
     bracketed = text.strip(" .。")[:1] in _OPENING
     if not bare or bare not in orth.placeholders or (len(bare) == 1 and not bracketed):
         return
-    if bracketed or text.strip()[-1] not in orth.ends:
-        yield Hit(0, len(text))  # 「無。」 is an answer
+    if bracketed or text.strip()[-1] not in orth.ends or _STATUS.search(bare):
+        yield Hit(0, len(text))  # 「無。」 is an answer, 「無語音。」 is none
