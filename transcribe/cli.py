@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import Any
 
 import click
 
 from protocol.errors import LANGUAGES, CodedError, Language
-from transcribe import lines, orthography
+from transcribe import files, lines, orthography
 from transcribe import lint as engine
 from transcribe.orthography import Orthography
-
-
-class FileUnreadable(CodedError):
-    """A file cannot be opened."""
-
-    code = "FILE_UNREADABLE"
-
 
 LANGUAGE = click.option(
     "--lang",
@@ -44,30 +35,17 @@ def _ruleset(name: str) -> Orthography:
     return orthography.load(name)
 
 
-@contextlib.contextmanager
-def _opened(path: str) -> Iterator[BinaryIO]:
-    if path == "-":
-        yield sys.stdin.buffer
-        return
-    with contextlib.ExitStack() as stack:
-        try:
-            stream = stack.enter_context(Path(path).open("rb"))
-        except OSError as error:
-            raise FileUnreadable(file=path, problem=error.strerror or str(error)) from error
-        yield stream
-
-
 class _Linter:
     """One run over one file: counts, prints, and writes the mended lines somewhere."""
 
     def __init__(self, path: str, orth: Orthography, options: dict[str, Any]) -> None:
-        self.path = "<stdin>" if path == "-" else path
+        self.path = "<stdin>" if path == files.STDIN else path
         self.orth = orth
         self.style: str = options["style"]
         self.language: Language = options["language"]
         self.diff: bool = options["diff"]
         self.fix: bool = options["fix"] and not options["diff"]
-        self.report_to_stderr = self.fix and path == "-" and self.style != "json"
+        self.report_to_stderr = self.fix and path == files.STDIN and self.style != "json"
         self.codes: Counter[str] = Counter()
         self.utterances = self.mended = self.refused = self.unreadable = self.changed = 0
 
@@ -93,7 +71,11 @@ class _Linter:
         if self.style == "json":
             self.say(report.as_json(self._json(line, fixed)))
         elif self.diff:
-            self.say(report.as_diff(self.path, line, fixed.text) if changed else "")
+            if changed:
+                after = line.rewritten(fixed.text, _events(fixed))
+                hunk = report.as_diff(self.path, line, after, first=self.mended == 1)
+                sys.stdout.buffer.write(hunk)
+                sys.stdout.buffer.flush()
         elif fixed.findings:
             shown = [each for each in fixed.findings if not (self.fix and each.safe and fixed.clean)]
             write = report.as_github if self.style == "github" else report.as_text
@@ -101,7 +83,7 @@ class _Linter:
         if not (self.fix and changed):
             return line.raw
         self.changed += 1
-        return line.rewritten(fixed.text, [{"label": event.label, "at": event.at} for event in fixed.events])
+        return line.rewritten(fixed.text, _events(fixed))
 
     def _json(self, line: lines.Line, fixed: engine.Fixed) -> dict[str, object]:
         return engine.as_json(line.text, fixed, id=line.id, language=self.language)
@@ -130,6 +112,10 @@ class _Linter:
         return int(bool(self.refused or self.unreadable or (self.mended and not self.fix)))
 
 
+def _events(fixed: engine.Fixed) -> list[dict[str, object]]:
+    return [{"label": event.label, "at": event.at} for event in fixed.events]
+
+
 def _codes(values: tuple[str, ...]) -> list[str]:
     """Codes and families from repeated or comma-separated options."""
     if not values:
@@ -148,7 +134,7 @@ def _codes(values: tuple[str, ...]) -> list[str]:
 @click.argument("paths", nargs=-1, metavar="[PATH|-]...")
 @RULESET
 @click.option("--fix", is_flag=True, help="Apply the safe fixes: in place, or from stdin to stdout.")
-@click.option("--diff", is_flag=True, help="Show what --fix would change, and change nothing.")
+@click.option("--diff", is_flag=True, help="Show what --fix would change as a patch, and change nothing.")
 @click.option(
     "--format",
     "style",
@@ -173,16 +159,17 @@ def _codes(values: tuple[str, ...]) -> list[str]:
 def lint(ctx: click.Context, /, paths: tuple[str, ...], ruleset: str, **options: Any) -> None:
     """Check transcripts against the rules.
 
+    A folder stands for the .txt, .jsonl and .ndjson files in it; no path, or -, for standard input.
     Every breach is shown with its place and what to do. A safe fix never changes a
     spoken word; an utterance with an open question is left exactly as it is.
     """
     orth = _ruleset(ruleset).with_rules(_codes(options["select"]), _codes(options["ignore"]))
     codes: Counter[str] = Counter()
     status = 0
-    for path in paths or ("-",):
+    for path in files.expanded(paths or (files.STDIN,)):
         try:
             linter = _run(path, orth, options)
-        except FileUnreadable as error:
+        except (files.FileUnreadable, files.FileUnwritable) as error:
             if len(paths) == 1:
                 raise
             click.echo(f"{error.code}: {error}", err=True)
@@ -204,37 +191,22 @@ def _run(path: str, orth: Orthography, options: dict[str, Any]) -> _Linter:
     jsonl = {"text": False, "jsonl": True}.get(options["kind"])
     if jsonl is None and path.endswith(lines.JSONL_SUFFIXES):
         jsonl = True
-    with _opened(path) as stream:
-        if linter.fix and path != "-":
-            _fix_in_place(Path(path), stream, linter, jsonl)
+    with files.opened(path) as stream:
+        if linter.fix and path != files.STDIN:
+            with files.replacing(path) as replacement:
+                for line in lines.read(stream, jsonl=jsonl):
+                    replacement.write(linter.line(line))
+                replacement.wanted = bool(linter.changed)
         else:
             for line in lines.read(stream, jsonl=jsonl):
                 raw = linter.line(line)
                 if linter.report_to_stderr:
                     sys.stdout.buffer.write(raw)
+                    sys.stdout.buffer.flush()
             sys.stdout.flush()
     if linter.style == "text" and sys.stderr.isatty():
         click.echo(linter.summary(), err=True)
     return linter
-
-
-def _fix_in_place(path: Path, stream: BinaryIO, linter: _Linter, jsonl: bool | None) -> None:
-    """Write the mended lines beside the file and rename: it is never half written."""
-    import tempfile  # slow to load, and most runs write nothing
-
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    beside = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as out:
-            for line in lines.read(stream, jsonl=jsonl):
-                out.write(linter.line(line))
-            out.flush()
-            os.fsync(out.fileno())
-        if linter.changed:
-            beside.chmod(path.stat().st_mode & 0o7777)
-            beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 @click.command(epilog="Example:  xiangyin rules P011 --lang zh-Hant")
@@ -267,8 +239,9 @@ def rules(code: str | None, style: str, language: Language) -> None:
 @click.argument("second", metavar="B")
 @RULESET
 @click.option("--each", is_flag=True, help="A line for every utterance, too.")
+@click.option("--fold-fillers", "fillers", is_flag=True, help="Count all fillers of the ruleset as one word.")
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def agreement(first: str, second: str, ruleset: str, each: bool, style: str) -> None:
+def agreement(first: str, second: str, ruleset: str, each: bool, fillers: bool, style: str) -> None:
     """Compare two transcript files; A is the reference.
 
     Utterances are paired by id in JSONL and by line in text. Rates are counted on folded
@@ -277,7 +250,9 @@ def agreement(first: str, second: str, ruleset: str, each: bool, style: str) -> 
     from transcribe import comparison, report
 
     orth = _ruleset(ruleset)
-    compared = comparison.compare(_utterances(first), _utterances(second), orth, (first, second))
+    compared = comparison.compare(
+        _utterances(first), _utterances(second), orth, (first, second), fillers=fillers
+    )
     for row in compared.rows if each else ():
         click.echo(report.as_json(row.as_json()) if style == "json" else row.as_text())
     click.echo(report.as_json(compared.as_json()) if style == "json" else compared.as_text())
@@ -286,10 +261,8 @@ def agreement(first: str, second: str, ruleset: str, each: bool, style: str) -> 
 def _utterances(path: str) -> dict[object, str]:
     """Texts by id; a line that cannot be read ends the comparison."""
     found: dict[object, str] = {}
-    with _opened(path) as stream:
-        for line in lines.read(
-            cast("IO[bytes]", stream), jsonl=True if path.endswith(lines.JSONL_SUFFIXES) else None
-        ):
+    with files.opened(path) as stream:
+        for line in lines.read(stream, jsonl=True if path.endswith(lines.JSONL_SUFFIXES) else None):
             if line.error is not None:
                 raise line.error
             key = line.id if isinstance(line.id, str | int) else line.number

@@ -74,16 +74,23 @@ class Comparison:
             (
                 f"utterances            {len(self.rows)}, {same} identical",
                 f"mixed error rate      {self.mixed.rate:.2%} of {self.mixed.reference} tokens",
-                f"without tones         {self.toneless.rate:.2%}",
+                f"syllable error rate   {self.toned.rate:.2%}, without tones {self.toneless.rate:.2%}",
                 f"punctuation F1        {marks}",
             )
         )
 
 
 def compare(
-    first: Mapping[object, str], second: Mapping[object, str], orth: Orthography, names: tuple[str, str]
+    first: Mapping[object, str],
+    second: Mapping[object, str],
+    orth: Orthography,
+    names: tuple[str, str],
+    *,
+    fillers: bool = False,
 ) -> Comparison:
     """Compare texts with the same ids; the first are the reference.
+
+    With `fillers` all fillers count as one word; see `transcribe.text.fold`.
 
     Raises
     ------
@@ -95,17 +102,16 @@ def compare(
         raise TranscriptsUnpaired(
             first=names[0], second=names[1], problem=f"{len(lone)} stand in one only, the first is {lone[0]}"
         )
-    rows = tuple(Row(key, agreement.mixed_errors(a, second[key], orth)) for key, a in first.items())
+    pairs = [(key, a, second[key]) for key, a in first.items()]
+    rows = tuple(Row(key, agreement.mixed_errors(a, b, orth, fillers=fillers)) for key, a, b in pairs)
     marks = {mark: MarkCounts() for mark in orth.marks}
-    for key, a in first.items():
-        for mark, counts in agreement.punctuation(a, second[key], orth).items():
+    for _, a, b in pairs:
+        for mark, counts in agreement.punctuation(a, b, orth).items():
             marks[mark] += counts
-    return Comparison(
-        rows,
-        agreement.total(row.counts for row in rows),
-        agreement.total(agreement.syllable_errors(a, second[key], orth) for key, a in first.items()),
+    toned, toneless = (
         agreement.total(
-            agreement.syllable_errors(a, second[key], orth, tone=False) for key, a in first.items()
-        ),
-        marks,
+            agreement.syllable_errors(a, b, orth, tone=tone, fillers=fillers) for _, a, b in pairs
+        )
+        for tone in (True, False)
     )
+    return Comparison(rows, agreement.total(row.counts for row in rows), toned, toneless, marks)

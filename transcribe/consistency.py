@@ -46,8 +46,9 @@ def rhotic(text: str, other: str) -> list[Finding]:
     Bad: ``那`` where the second transcript has ``那儿``
     Good: ``那儿`` in both
     """
-    strip = str.maketrans("", "", RHOTIC)
-    if text.translate(strip) != other.translate(strip) or text == other:
+    one, two = (texts.fold(each, "zh-Hans") for each in (text, other))
+    plain_one, plain_two = ([token for token in tokens if token not in RHOTIC] for tokens in (one, two))
+    if plain_one != plain_two or one == two:
         return []
     return [_whole("V017", text, "warning")]
 
@@ -65,7 +66,7 @@ def majority(texts_of_project: Iterable[str], variants: Iterable[tuple[str, str]
     """
     pairs = tuple(variants)
     counts: Counter[str] = Counter()
-    words = re.compile("|".join(re.escape(word) for pair in pairs for word in pair) or "(?!)")
+    words = re.compile(orthography.any_of(word for pair in pairs for word in pair) if pairs else "(?!)")
     for text in texts_of_project:
         counts.update(words.findall(text))
     return {

@@ -68,8 +68,17 @@ class Line:
             return text.encode("utf-8") + ending
         record = {**self.record, "text": text}
         if events:
-            record["events"] = [*self.record.get("events", []), *events]
-        return json.dumps(record, ensure_ascii=False).encode("utf-8") + ending
+            record["events"] = [*(self.record.get("events") or ()), *events]
+        return self._as_it_was_written(record).encode("utf-8") + ending
+
+    def _as_it_was_written(self, record: dict[str, Any]) -> str:
+        """JSON with the spaces and escapes that the line has, so that a diff shows only what changed."""
+        compact = b'": ' not in self.raw
+        written = json.dumps(record, ensure_ascii=False, separators=(",", ":") if compact else None)
+        escaped = b"\\u" in self.raw and self.raw.isascii()
+        if escaped or any("\ud800" <= char <= "\udfff" for char in written):
+            return json.dumps(record, separators=(",", ":") if compact else None)
+        return written
 
 
 def read(stream: Iterable[bytes], *, jsonl: bool | None = None) -> Iterator[Line]:
@@ -108,6 +117,9 @@ def _from_json(number: int, raw: bytes, text: str) -> Line:
         record = json.loads(text.lstrip("\ufeff"))
     except RecursionError:
         return Line(number, raw, number, error=LineNotJson(line=number, problem="nested too deeply"))
+    except json.JSONDecodeError as error:
+        what = f"{error.msg} at column {error.colno}" if text.strip() else "it is blank"
+        return Line(number, raw, number, error=LineNotJson(line=number, problem=what))
     except ValueError as error:
         return Line(number, raw, number, error=LineNotJson(line=number, problem=str(error)))
     if not isinstance(record, dict):
@@ -120,5 +132,8 @@ def _from_json(number: int, raw: bytes, text: str) -> Line:
     good = speech_s is None or (isinstance(speech_s, int | float) and not isinstance(speech_s, bool))
     if not good or (isinstance(speech_s, float) and not math.isfinite(speech_s)):
         problem = LineFieldInvalid(line=number, field="speech_s", wanted="a number of seconds")
+        return Line(number, raw, name, record=record, error=problem)
+    if not isinstance(record.get("events"), list | None):
+        problem = LineFieldInvalid(line=number, field="events", wanted="a list")
         return Line(number, raw, name, record=record, error=problem)
     return Line(number, raw, name, record["text"], speech_s, record)

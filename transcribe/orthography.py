@@ -1,17 +1,15 @@
 """A ruleset: what one orthography allows, as data.
 
 The built-in ones stand in ``orthographies/*.toml``. A project extends one by a
-file of its own (``extends = "nan-Hant"`` plus words, acronyms, fillers,
-severities...), without code. A file with a mistake in it is refused with the
-place of the mistake.
+file of its own (``extends = "nan-Hant"`` plus words, acronyms, a glossary,
+fillers, severities...), without code; see `transcribe.ruleset_file`.
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, reduce
 from operator import or_
 from pathlib import Path
@@ -21,9 +19,8 @@ from protocol.errors import CodedError
 from transcribe import characters
 from transcribe.characters import FULL_MARKS, HALF_MARKS, Kind
 
-SEVERITIES = ("error", "warning", "off")
 _FOLDER = Path(__file__).parent / "orthographies"
-_CODE = re.compile(r"[PCNSRVL]\d{3}")
+_PHRASE_ENDS = f" {FULL_MARKS}{HALF_MARKS}、；："
 
 
 class RulesetUnknown(CodedError):
@@ -65,6 +62,8 @@ class Orthography:
     speakers, placeholders : who a label names (V003), and texts that stand for no transcript (V016).
     words : Latin words that need not be syllables (R001).
     acronyms : how acronyms are written (L003).
+    glossary : terms that stand as they are: no rule about words or about the variety of Chinese
+        script speaks of them (V007, V014, C013, C014, L003), and their Latin words are words.
     spellings : variant: preferred, a warning (C014).
     standard_words : word of the standard language: dialect word (V014).
     hijacked, private_use : old fonts' characters (C015, C006).
@@ -92,6 +91,7 @@ class Orthography:
     placeholders: frozenset[str] = frozenset()
     words: frozenset[str] = frozenset()
     acronyms: tuple[str, ...] = ()
+    glossary: frozenset[str] = frozenset()
     spellings: Mapping[str, str] = field(default_factory=dict)
     standard_words: Mapping[str, str] = field(default_factory=dict)
     hijacked: Mapping[str, str] = field(default_factory=dict)
@@ -157,6 +157,33 @@ class Orthography:
         return {word.casefold(): word for word in self.acronyms}
 
     @cached_property
+    def glossary_pattern(self) -> re.Pattern[str] | None:
+        """Finds the glossary's terms, the longest first."""
+        return re.compile(any_of(self.glossary)) if self.glossary else None
+
+    def in_glossary(self, text: str, start: int, end: int) -> bool:
+        """Whether a piece of a text lies in a term of the glossary."""
+        pattern = self.glossary_pattern
+        return pattern is not None and any(
+            term.start() <= start and end <= term.end() for term in pattern.finditer(text)
+        )
+
+    @cached_property
+    def filler_pattern(self) -> re.Pattern[str]:
+        """Finds miswritten fillers: a homophone as a phrase of its own, in Latin text as a word."""
+        if not self.homophones:
+            return re.compile("(?!)")
+        words = any_of(self.homophones)
+        if self.han:
+            return re.compile(f"(?:^|(?<=[{_PHRASE_ENDS}])){words}(?=[{_PHRASE_ENDS}]|$)")
+        return re.compile(f"(?<![\\w'-]){words}(?![\\w'-])", re.IGNORECASE)
+
+    def listed_filler(self, homophone: str) -> str:
+        """How the list writes a filler that `filler_pattern` found."""
+        right = self.homophones.get(homophone) or self.homophones[homophone.casefold()]
+        return right.capitalize() if homophone[0].isupper() else right
+
+    @cached_property
     def wording(self) -> frozenset[str]:
         """First characters of everything in the word lists."""
         lists: Iterable[str] = (*self.homophones, *self.spellings, *self.standard_words)
@@ -176,6 +203,16 @@ class Orthography:
             if not chosen or (ignore and code.startswith(ignore)):
                 severities[code] = "off"
         return replace(self, severities=severities)
+
+
+def any_of(words: Iterable[str]) -> str:
+    """A regular expression that finds any of some words, the longest first.
+
+    It looks at a place only if one of the words begins there.
+    """
+    longest_first = sorted(words, key=lambda word: (-len(word), word))
+    firsts = {re.escape(form) for word in longest_first for form in (word[0].lower(), word[0].upper())}
+    return f"(?=[{''.join(sorted(firsts))}])(?:{'|'.join(map(re.escape, longest_first))})"
 
 
 class Kinds(dict[str, int]):
@@ -206,95 +243,6 @@ class Kinds(dict[str, int]):
         return reduce(or_, map(self.__getitem__, set(text)), Kind.ALWAYS)
 
 
-_TYPES: dict[str, Any] = {f.name: f for f in fields(Orthography)}
-
-
-def _coerced(name: str, value: object, source: str) -> object:
-    """A TOML value in the type of the field, or a refusal that says what is wrong."""
-    default = _TYPES[name].default
-    if default is not None and isinstance(default, bool | str):
-        good = isinstance(value, type(default))
-    elif isinstance(default, frozenset | tuple):
-        good = isinstance(value, list) and all(isinstance(item, str) for item in value)
-        if good and isinstance(value, list):
-            value = frozenset(value) if isinstance(default, frozenset) else tuple(value)
-    elif name == "id":
-        good = isinstance(value, str)
-    else:
-        good = isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
-    if not good:
-        raise RulesetInvalid(file=source, problem=f"{name} has a value of the wrong type")
-    return value
-
-
-_CHOICES: Mapping[str, tuple[str, ...]] = {
-    "variety": ("traditional", "simplified", "any"),
-    "width": ("full", "half"),
-    "boundary": ("one", "none"),
-    "romanisation": ("none", "tailo", "poj", "jyutping"),
-}
-
-
-def parse(text: str, source: str) -> Orthography:
-    """Build a ruleset from TOML.
-
-    Raises
-    ------
-    RulesetInvalid
-        With the file and the line or the key that is wrong.
-    """
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RulesetInvalid(file=source, problem=str(error)) from error
-    parent = table.pop("extends", None)
-    if parent is not None and not isinstance(parent, str):
-        raise RulesetInvalid(file=source, problem="extends names one ruleset")
-    for name, value in table.items():
-        if name not in _TYPES:
-            raise RulesetInvalid(file=source, problem=f"{_line_of(name, text)}unknown key {name!r}")
-        if name in _CHOICES and value not in _CHOICES[name]:
-            choices = ", ".join(_CHOICES[name])
-            raise RulesetInvalid(file=source, problem=f"{_line_of(name, text)}{name} is one of {choices}")
-    values: dict[str, Any] = {name: _coerced(name, value, source) for name, value in table.items()}
-    _check_severities(values.get("severities", {}), text, source)
-    if "id" not in values:
-        raise RulesetInvalid(file=source, problem="id is missing")
-    if parent is None:
-        return Orthography(**values)
-    base = load(parent)
-    merged: dict[str, Any] = {
-        name: value if name == "scripts" else _merged(getattr(base, name), value)
-        for name, value in values.items()
-    }
-    return replace(base, **merged)
-
-
-def _merged(old: object, new: object) -> object:
-    """Lists and tables grow; single values are replaced."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        return {**old, **new}
-    if isinstance(old, frozenset) and isinstance(new, frozenset):
-        return old | new
-    if isinstance(old, tuple) and isinstance(new, tuple):
-        return tuple(dict.fromkeys((*old, *new)))
-    return new
-
-
-def _line_of(key: str, text: str) -> str:
-    for number, line in enumerate(text.splitlines(), start=1):
-        if re.match(rf"\s*\[?\s*\"?{re.escape(key)}\b", line):
-            return f"line {number}: "
-    return ""
-
-
-def _check_severities(severities: object, text: str, source: str) -> None:
-    for code, severity in severities.items() if isinstance(severities, Mapping) else ():
-        if not _CODE.fullmatch(code) or severity not in SEVERITIES:
-            problem = f"{_line_of(code, text)}severity of {code!r} is one of {', '.join(SEVERITIES)}"
-            raise RulesetInvalid(file=source, problem=problem)
-
-
 def names() -> tuple[str, ...]:
     """Names of the built-in rulesets."""
     return tuple(sorted(path.stem for path in _FOLDER.glob("[!_]*.toml")))
@@ -309,16 +257,26 @@ def load(ruleset_id: str) -> Orthography:
     RulesetUnknown
         Which lists the names there are.
     """
+    from transcribe import ruleset_file
+
     known = names()
     if ruleset_id not in (*known, "_common", "_han"):
         raise RulesetUnknown(ruleset=ruleset_id, known=", ".join(known))
-    return parse((_FOLDER / f"{ruleset_id}.toml").read_text(encoding="utf-8"), f"{ruleset_id}.toml")
+
+    return ruleset_file.parse(
+        (_FOLDER / f"{ruleset_id}.toml").read_text(encoding="utf-8"), f"{ruleset_id}.toml"
+    )
+
+
+def parse(text: str, source: str) -> Orthography:
+    """Build a ruleset from TOML; see `transcribe.ruleset_file.parse`."""
+    from transcribe import ruleset_file
+
+    return ruleset_file.parse(text, source)
 
 
 def read(path: Path) -> Orthography:
-    """A project's ruleset from its file."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RulesetInvalid(file=str(path), problem=str(error)) from error
-    return parse(text, str(path))
+    """A project's ruleset from its file; see `transcribe.ruleset_file.read`."""
+    from transcribe import ruleset_file
+
+    return ruleset_file.read(path)

@@ -20,17 +20,17 @@ FAMILY_TITLES: Mapping[str, Mapping[Language, str]] = {
     "C": {"en": "Characters", "zh-Hant": "字元", "zh-Hans": "字符"},
     "N": {"en": "Numbers", "zh-Hant": "數字", "zh-Hans": "数字"},
     "S": {"en": "Spacing", "zh-Hant": "空格", "zh-Hans": "空格"},
-    "R": {"en": "Romanisation", "zh-Hant": "拼音", "zh-Hans": "拼音"},
-    "V": {"en": "Verbatim", "zh-Hant": "逐字", "zh-Hans": "逐字"},
-    "L": {"en": "Length and consistency", "zh-Hant": "長度與一致", "zh-Hans": "长度与一致"},
+    "R": {"en": "Romanisation", "zh-Hant": "羅馬字", "zh-Hans": "罗马字"},
+    "V": {"en": "Verbatim", "zh-Hant": "逐字轉寫", "zh-Hans": "逐字转写"},
+    "L": {"en": "Length and consistency", "zh-Hant": "長度與一致性", "zh-Hans": "长度与一致性"},
 }
 LABELS: Mapping[str, Mapping[Language, str]] = {
-    "why": {"en": "Why", "zh-Hant": "為什麼", "zh-Hans": "为什么"},
+    "why": {"en": "Why", "zh-Hant": "原因", "zh-Hans": "原因"},
     "bad": {"en": "Bad", "zh-Hant": "錯誤寫法", "zh-Hans": "错误写法"},
     "good": {"en": "Good", "zh-Hant": "正確寫法", "zh-Hans": "正确写法"},
     "fix": {"en": "Fix", "zh-Hant": "修正", "zh-Hans": "修正"},
-    "severity": {"en": "Severity", "zh-Hant": "程度", "zh-Hans": "程度"},
-    "shown": {"en": "What the transcriber reads", "zh-Hant": "轉寫者看到的話", "zh-Hans": "转写者看到的话"},
+    "severity": {"en": "Severity", "zh-Hant": "嚴重程度", "zh-Hans": "严重程度"},
+    "shown": {"en": "What the transcriber reads", "zh-Hant": "轉寫者會看到", "zh-Hans": "转写者会看到"},
     "error": {"en": "error", "zh-Hant": "錯誤", "zh-Hans": "错误"},
     "warning": {"en": "warning", "zh-Hant": "提醒", "zh-Hans": "提醒"},
 }
@@ -46,7 +46,11 @@ REMEDIES: Mapping[str, Mapping[Language, str]] = {
         "zh-Hant": "確定時自動修正，否則由人決定",
         "zh-Hans": "确定时自动修正，否则由人决定",
     },
-    "none": {"en": "none, listen again", "zh-Hant": "無法修正，請重聽", "zh-Hans": "无法修正，请重听"},
+    "none": {
+        "en": "none, listen again",
+        "zh-Hant": "無法自動修正，請重聽",
+        "zh-Hans": "无法自动修正，请重听",
+    },
 }
 
 

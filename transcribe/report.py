@@ -11,8 +11,6 @@ from transcribe import lint
 from transcribe.lines import Line
 from transcribe.sentences import visible
 
-SHOWN = 60  # characters of an utterance in a diff heading
-
 
 def as_text(path: str, line: Line, findings: Iterable[lint.Finding], language: Language) -> str:
     """``path:line:column: CODE sentence``, a line a finding."""
@@ -68,9 +66,28 @@ def _encodable(text: str) -> bool:
     return True
 
 
-def as_diff(path: str, line: Line, fixed: str) -> str:
-    """One utterance before and after, as a unified diff shows a line."""
-    return f"@@ {path}:{line.number} @@\n-{visible(line.text)}\n+{visible(fixed)}"
+def as_diff(path: str, line: Line, after: bytes, *, first: bool) -> bytes:
+    """One changed line as a hunk of a unified diff without context, which `patch` and `git apply` take.
+
+    Parameters
+    ----------
+    path : str
+        The file, for the two heading lines.
+    line : Line
+        The line as it stands.
+    after : bytes
+        The line as it would stand, with its end.
+    first : bool
+        Whether it is the file's first hunk and needs the headings.
+    """
+    name = path.encode("utf-8", "surrogateescape")
+    heading = b"--- " + name + b"\n+++ " + name + b"\n" if first else b""
+    at = f"@@ -{line.number} +{line.number} @@\n".encode()
+    return heading + at + _diff_line(b"-", line.raw) + _diff_line(b"+", after)
+
+
+def _diff_line(sign: bytes, raw: bytes) -> bytes:
+    return sign + raw + (b"" if raw.endswith(b"\n") else b"\n\\ No newline at end of file\n")
 
 
 def statistics(counts: Counter[str], language: Language) -> str:

@@ -70,8 +70,8 @@ def nfc(text: str) -> str:
 
 # -- the spoken string -------------------------------------------------------------------------
 
-_TAG = Lazy(r"[\[<{] *([^\[\]<>{}]{1,30}?) *[\]>}]")
-_CLOSING = Lazy(r"</ *([^<>]{1,30}?) *>")
+_TAG = Lazy(r"[\[<{]([^\[\]<>{}]{1,40})[\]>}]")
+_CLOSING = Lazy(r"</([^<>]{1,40})>")
 _DROPPED = dict.fromkeys(
     map(ord, characters.INVISIBLE + characters.BIDI + characters.BIDI_OVERRIDES + "\u180b\u180c\u180d\u180f")
 )
@@ -98,7 +98,14 @@ def is_lifted(tag: str, text: str, orth: Orthography) -> bool:
 @lru_cache(maxsize=4)
 def _closed(text: str) -> frozenset[str]:
     """Names of the tags that a text closes; found once a text, not once a tag."""
-    return frozenset(match[1] for match in _CLOSING.finditer(text)) if "</" in text else frozenset()
+    return frozenset(match[1].strip() for match in _CLOSING.finditer(text)) if "</" in text else frozenset()
+
+
+def _without_tags(text: str, orth: Orthography) -> str:
+    """The text with a space in place of every known event tag."""
+    if "[" not in text and "<" not in text and "{" not in text:
+        return text
+    return _TAG.sub(lambda tag: " " if is_lifted(tag[0], text, orth) else tag[0], text)
 
 
 def spoken(text: str, ruleset: str | Orthography) -> str:
@@ -114,9 +121,7 @@ def spoken(text: str, ruleset: str | Orthography) -> str:
 
 def _said(text: str, orth: Orthography) -> str:
     """The spoken string with its word boundaries left as spaces."""
-    if "[" in text or "<" in text or "{" in text:
-        whole = text
-        text = _TAG.sub(lambda tag: " " if is_lifted(tag[0], whole, orth) else tag[0], text)
+    text = _without_tags(text, orth)
     if not text.isascii():
         text = text.translate(_DROPPED)
         for old, new in orth.private_use.items():
@@ -167,11 +172,24 @@ def _tokens() -> re.Pattern[str]:
     return re.compile(f"[{han_class()}]|[{WORD}0-9]+|[^\\s]")
 
 
-def fold(text: str, ruleset: str | Orthography) -> list[str]:
+FILLER = "<filler>"
+
+
+def fold(text: str, ruleset: str | Orthography, *, fillers: bool = False) -> list[str]:
     """Tokens for scoring: one per Han character, romanised syllable or other word.
 
     Marks, spaces, case, hyphens and spelling variants of one syllable do not count, so
     the same Tâi-lô sentence in NFC and NFD, or with tone numbers, has the same tokens.
+
+    Parameters
+    ----------
+    text : str
+        One utterance.
+    ruleset : str or Orthography
+        Name of a built-in ruleset, or one that was loaded.
+    fillers : bool
+        Whether all the ruleset's fillers count as one word, and their homophones with them:
+        who hears an 嗯 where another hears a 呃 has heard the same hesitation.
 
     Returns
     -------
@@ -179,7 +197,29 @@ def fold(text: str, ruleset: str | Orthography) -> list[str]:
         Hokkien syllables carry their tone as a number (``tai5``).
     """
     orth = orthography.load(ruleset) if isinstance(ruleset, str) else ruleset
-    return [_scored(token, orth) for token in _tokens().findall(_said(text, orth))]
+    if fillers and orth.homophones:
+        text = nfc(text)
+        text = orth.filler_pattern.sub(lambda own: orth.listed_filler(own[0]), text)
+    tokens = [_scored(token, orth) for token in _tokens().findall(_said(text, orth))]
+    return _with_one_filler(tokens, orth) if fillers else tokens
+
+
+def _with_one_filler(tokens: list[str], orth: Orthography) -> list[str]:
+    """Tokens with every filler replaced by one and the same; some have two tokens, such as 伊讲."""
+    listed = _filler_tokens(orth)
+    longest = max(map(len, listed), default=0)
+    found: list[str] = []
+    at = 0
+    while at < len(tokens):
+        size = next((n for n in range(longest, 0, -1) if tuple(tokens[at : at + n]) in listed), 0)
+        found.append(FILLER if size else tokens[at])
+        at += size or 1
+    return found
+
+
+@lru_cache(maxsize=32)
+def _filler_tokens(orth: Orthography) -> frozenset[tuple[str, ...]]:
+    return frozenset(tuple(fold(filler, orth)) for filler in orth.fillers)
 
 
 @lru_cache(maxsize=65536)
@@ -199,11 +239,15 @@ def _countable() -> re.Pattern[str]:
 
 
 def syllables(text: str, orth: Orthography) -> int:
-    """How many syllables a text has: Han characters, romanised syllables, vowel groups."""
+    """How many syllables a text has: Han characters, romanised syllables, vowel groups.
+
+    Capitals without a vowel (KTV) are said letter by letter; known event tags are not said.
+    """
     count = 0
-    for token in _countable().findall(text):
+    for token in _countable().findall(_without_tags(text, orth)):
         if len(token) == 1 or orth.romanisation != "none":
             count += 1
-        else:
-            count += max(1, len(_VOWELS.findall(token)))
+            continue
+        groups = len(_VOWELS.findall(token))
+        count += groups or (len(token) if token.isupper() else 1)
     return count

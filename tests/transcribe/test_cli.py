@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -145,3 +146,110 @@ def test_agreement_pairs_by_id_or_line(tmp_path: Path) -> None:
     )
     second.write_text('{"id": "x", "text": "我想了下。"}\n', encoding="utf-8")
     assert run("agreement", str(first), str(second), "--ruleset", "zh-Hant")[0] == 2
+
+
+def test_a_folder_stands_for_the_transcripts_in_it(tmp_path: Path) -> None:
+    (tmp_path / "deep" / ".hidden").mkdir(parents=True)
+    for name in ("b.txt", "deep/a.jsonl", "deep/notes.md", "deep/.hidden/c.txt"):
+        (tmp_path / name).write_text("我來.\n", encoding="utf-8")
+    (tmp_path / "deep/a.jsonl").write_text('{"text": "我來."}\n', encoding="utf-8")
+    status, out, _ = run("lint", str(tmp_path), "--ruleset", "zh-Hant")
+    assert status == 1
+    assert [Path(row.split(":")[0]).name for row in out.splitlines()] == ["b.txt", "a.jsonl"]
+
+
+def test_a_file_that_is_missing_stops_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("我來。\n", encoding="utf-8")
+    status, out, err = run("lint", "/nowhere.txt", str(path), "--ruleset", "zh-Hant")
+    assert (status, out) == (2, "") and err.startswith("FILE_UNREADABLE") and err.count("\n") == 1
+
+
+def test_the_diff_is_one_that_git_applies(tmp_path: Path) -> None:
+    contents = {
+        "a.txt": "我來.\r\n好。\r\n\r\n你走,好.".encode(),
+        "b.jsonl": '{"id":1,"text":"[noise]好."}\n{"id":2,"text":"好。"}\n'.encode(),
+    }
+    for name, raw in contents.items():
+        (tmp_path / name).write_bytes(raw)
+    command = [sys.executable, "-m", "xiangyin", "lint", *contents, "--ruleset", "zh-Hant"]
+    here = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}}
+    patch = subprocess.run([*command, "--diff"], capture_output=True, **here).stdout  # type: ignore[call-overload]
+    assert {name: (tmp_path / name).read_bytes() for name in contents} == contents
+    subprocess.run(["git", "apply", "-p0", "--unidiff-zero", "-"], input=patch, check=True, **here)  # type: ignore[call-overload]
+    patched = {name: (tmp_path / name).read_bytes() for name in contents}
+    for name, raw in contents.items():
+        (tmp_path / name).write_bytes(raw)
+    subprocess.run([*command, "--fix"], capture_output=True, **here)  # type: ignore[call-overload]
+    assert {name: (tmp_path / name).read_bytes() for name in contents} == patched
+    assert patched["a.txt"] == "我來。\r\n好。\r\n\r\n你走，好。".encode()
+
+
+def test_fix_follows_a_link_and_leaves_it_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real.txt").write_text("我來.\n", encoding="utf-8")
+    (tmp_path / "link.txt").symlink_to("real.txt")
+    assert run("lint", str(tmp_path / "link.txt"), "--ruleset", "zh-Hant", "--fix")[0] == 0
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "real.txt").read_text(encoding="utf-8") == "我來。\n"
+
+
+@pytest.mark.skipif(not Path("/proc/version").exists(), reason="needs a folder where nobody may write")
+def test_a_file_that_cannot_be_mended_is_one_line_and_status_2() -> None:
+    status, _, err = run("lint", "/proc/version", "--ruleset", "en", "--fix")
+    assert status == 2 and err.startswith("TRANSCRIPT_UNWRITABLE: /proc/version cannot be mended")
+    assert err.count("\n") == 1
+
+
+def test_a_killed_fix_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("我來.\n" * 400_000, encoding="utf-8")
+    before = path.read_bytes()
+    command = [sys.executable, "-m", "xiangyin", "lint", str(path), "--ruleset", "zh-Hant", "--fix"]
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    while not any(each.stat().st_size for each in tmp_path.glob(".a.txt.*")):
+        assert running.poll() is None
+    running.kill()
+    running.wait()
+    assert path.read_bytes() == before
+
+
+def test_findings_appear_while_the_input_is_still_open() -> None:
+    command = [sys.executable, "-m", "xiangyin", "lint", "-", "--ruleset", "zh-Hant"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        assert running.stdin is not None and running.stdout is not None
+        running.stdin.write("我來.\n".encode())
+        running.stdin.flush()
+        assert b":1:3: P001" in running.stdout.readline()
+        running.stdin.close()
+
+
+def test_fix_keeps_how_a_json_line_is_written(tmp_path: Path) -> None:
+    rows = [
+        ('{"id":1,"text":"我來."}\n', '{"id":1,"text":"我來。"}\n'),
+        ('{"text": "\\u597d.", "by": "\\u4ed6"}\n', '{"text": "\\u597d\\u3002", "by": "\\u4ed6"}\n'),
+        ('{"text": "好.", "odd": "\\ud800"}\n', '{"text": "\\u597d\\u3002", "odd": "\\ud800"}\n'),
+        (
+            '{"text": "[noise]好.", "events": null}',
+            '{"text": "好。", "events": [{"label": "noise", "at": 0}]}',
+        ),
+    ]
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(before for before, _ in rows), encoding="utf-8")
+    run("lint", str(path), "--ruleset", "zh-Hant", "--fix")
+    assert path.read_text(encoding="utf-8") == "".join(after for _, after in rows)
+
+
+def test_a_json_line_that_is_no_utterance_says_why() -> None:
+    stdin = b'{"text": "x", "events": "cough"}\n\n{"text": }\n'
+    rows = json_lines(run("lint", "--ruleset", "en", "--format", "json", "--input", "jsonl", stdin=stdin)[1])
+    assert [row["error"]["code"] for row in rows] == ["LINE_FIELD_INVALID", "LINE_NOT_JSON", "LINE_NOT_JSON"]
+    assert "it is blank" in rows[1]["error"]["detail"] and "at column" in rows[2]["error"]["detail"]
+
+
+def test_agreement_folds_fillers_on_request(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.txt", tmp_path / "b.txt"
+    first.write_text("嗯，我來。\n", encoding="utf-8")
+    second.write_text("呃，我來。\n", encoding="utf-8")
+    command = ("agreement", str(first), str(second), "--ruleset", "zh-Hant")
+    assert "mixed error rate      33.33%" in run(*command)[1]
+    assert "mixed error rate      0.00%" in run(*command, "--fold-fillers")[1]

@@ -90,8 +90,20 @@ def test_the_guide_to_adding_a_rule_works(guide: list[tuple[str, str]]) -> None:
     for kind, block in guide:
         if kind == "python":
             exec(block, namespace)  # the page's own example
-        else:
+        elif kind == "toml":
             orth = orthography.parse(block, "the guide")
-            assert "Osaka" in orth.words and "KTV" in orth.acronyms
+            assert {"Osaka", "Kobe"} <= orth.words and "KTV" in orth.acronyms
             assert lint.fix("伊tshuā我去。", orth).clean
+            assert lint.fix("我蹛佇台湾路。", orth).clean
     assert "P090" in lint.RULES
+
+
+def test_the_hooks_run_commands_that_exist_on_transcripts_only() -> None:
+    rows = (DOCS.parent / ".pre-commit-hooks.yaml").read_text(encoding="utf-8").splitlines()
+    entries = [row.split(": ", 1)[1] for row in rows if row.strip().startswith("entry: ")]
+    assert entries == ["xiangyin lint", "xiangyin lint --fix"]
+    patterns = [row.split(": ", 1)[1] for row in rows if row.strip().startswith(("files: ", "exclude: "))]
+    for wanted, unwanted in zip(patterns[::2], patterns[1::2], strict=True):
+        assert all(re.search(wanted, name) for name in ("a.txt", "deep/b.jsonl", "c.ndjson"))
+        assert not re.search(wanted, "page.md")
+        assert re.search(unwanted, "requirements-dev.txt") and not re.search(unwanted, "takes/a.txt")

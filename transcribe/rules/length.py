@@ -64,7 +64,9 @@ def acronym_case(text: str, orth: Orthography) -> Iterable[Hit]:
         return
     for match in _WORDS.finditer(text):
         listed = spellings.get(match[0].casefold())
-        if listed is not None and listed != match[0] and not (listed.isupper() and match[0].istitle()):
+        if listed is None or listed == match[0] or (listed.isupper() and match[0].istitle()):
+            continue
+        if not orth.in_glossary(text, *match.span()):
             yield ask(*match.span(), listed)
 
 

@@ -146,7 +146,7 @@ def other_chinese_script(text: str, orth: Orthography) -> Iterable[Hit]:
     """
     for at, char in enumerate(text):
         counterparts = orth.foreign_variety.get(char)
-        if counterparts is not None:
+        if counterparts is not None and not orth.in_glossary(text, at, at + 1):
             yield ask(at, at + 1, *(() if orth.hokkien else counterparts))
 
 

@@ -1,4 +1,4 @@
-"""V001-V003, V006, V009-V013, V015, V016: only what was said, all of it, and nothing private."""
+"""V001, V002, V006, V009-V012, V015, V016: only what was said, and all of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from transcribe.lint import Hit, Stage, ask, rule
 from transcribe.orthography import Orthography
 from transcribe.patterns import Lazy
 
-_TAG = Lazy(r"[\[<{［＜｛(（【] *([^\[\]<>{}［］＜＞｛｝()（）【】]{1,30}?) *[\]>}］＞｝)）】]")
+TAG = Lazy(r"[\[<{［＜｛(（【]([^\[\]<>{}［］＜＞｛｝()（）【】]{1,40})[\]>}］＞｝)）】]")
 _WORDLY = Lazy(f"[{texts.WORD}0-9]")
 _LETTER = f"[{texts.LETTERS}]"
 
@@ -26,7 +26,7 @@ def event_tag(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``[laughter] 我不行了。``
     Good: ``我不行了。`` with the event ``laughter``
     """
-    tags = [tag for tag in _TAG.finditer(text) if texts.is_lifted(tag[0], text, orth)]
+    tags = [tag for tag in TAG.finditer(text) if texts.is_lifted(tag[0], text, orth)]
     if tags and _nested(text, tags, orth):
         yield from (ask(*tag.span(), "") for tag in tags)
         return
@@ -43,11 +43,11 @@ def _nested(text: str, tags: list[re.Match[str]], orth: Orthography) -> bool:
         pieces.append(text[done : tag.start()])
         done = tag.end()
     rest = "".join([*pieces, text[done:]])
-    return any(texts.is_lifted(tag[0], rest, orth) for tag in _TAG.finditer(rest))
+    return any(texts.is_lifted(tag[0], rest, orth) for tag in TAG.finditer(rest))
 
 
 _TOKEN = Lazy(f"(?<!{_LETTER})(?:[xX]{{3,}}|[yY]{{3,}})(?!{_LETTER})")
-_BOX = Lazy("[□■▢☐〓◻◼▯▮]+")
+_BOX = Lazy(r"[□■▢☐〓◻◼▯▮]+|\(\( {0,3}\)\)")
 
 
 @rule(
@@ -61,7 +61,7 @@ def missing_speech(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``我覺得[聽不清]很好。``
     Good: the segment has the status ``incomplete``
     """
-    for match in _TAG.finditer(text):
+    for match in TAG.finditer(text):
         if texts.label_of(match[1]) in orth.missing:
             yield Hit(*match.span())
     folded = text.casefold()
@@ -70,59 +70,6 @@ def missing_speech(text: str, orth: Orthography) -> Iterable[Hit]:
     for match in _BOX.finditer(text):
         if match.start() > 0 or text[match.end() : match.end() + 1] != " ":
             yield Hit(*match.span())  # with a space after it at the start it is a list bullet
-
-
-# A short phrase before a colon that has one of these is the beginning of a sentence, not a name.
-_PHRASE = frozenset(
-    "說讲講説说道叫喊是想寫写唱話话曰有了的嗎吗呢啊吧我你妳他她它佢伊咱阮恁們们這这那就都也很不沒没對对好會会要可能在跟給给把被讓让和與与或但所以因為为如果例比像結结總总而"
-    "第首先最後后另外還还注意重點点論论原來来其實实反正換换意思問题題因果係唔嘅咗講佮愛爱"
-)
-_FIGURE = Lazy("[0-9零〇一二三四五六七八九十]")
-_LABEL_LATIN = Lazy(r"(?:(?:[A-Z][\w.'-]{0,40}|\d{1,9}) ){0,2}(?:[A-Z][\w.'-]{0,40}|\d{1,9}) ?[:：](?!\d)")
-
-
-@cache
-def _label_han() -> re.Pattern[str]:
-    return re.compile(f"((?:[{texts.han_class()}]{{1,4}}|[A-Za-z]{{1,2}})[0-9A-Z一二三四五]? ?)[:：]")
-
-
-@rule("V003", stage=Stage.NUMBERS, on=Kind.COLON, fix="ask")
-def speaker_label(text: str, orth: Orthography) -> Iterable[Hit]:
-    """No speaker label.
-
-    Why: it is not spoken. Who speaks is known from the segment; two speakers are two segments.
-    Bad: ``甲：你好。``
-    Good: ``你好。``
-    """
-    for start in _beginnings(text):
-        match = (_label_han() if orth.han else _LABEL_LATIN).match(text, start)
-        if match is None and orth.han:
-            match = _LABEL_LATIN.match(text, start)
-        if match is None or _is_phrase(match[0].rstrip(":： "), orth):
-            continue
-        end = match.end()
-        if _FIGURE.match(text, end) and _FIGURE.match(match[0], end - start - 2):
-            continue  # a time or a score (N007)
-        while text[end : end + 1] == " ":
-            end += 1
-        yield ask(start, end, "")
-
-
-def _beginnings(text: str) -> Iterable[int]:
-    for match in re.finditer(r"(?:^|(?<=[。？！.?!]))[\s-]*", text):
-        yield match.end()
-
-
-def _is_phrase(label: str, orth: Orthography) -> bool:
-    """Whether what stands before a colon begins a sentence rather than names a speaker."""
-    if (
-        label in orth.speakers
-        or label.rstrip("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ一二三四五 ") in orth.speakers
-    ):
-        return False
-    if len(label) == 1:
-        return label in "說说講讲道曰對对好"
-    return any(char in _PHRASE for char in label)
 
 
 _HYPHEN_LAST = Lazy("-(?=[\\s，。？！,.?!]|$)")
@@ -177,7 +124,10 @@ def many_equal_characters(text: str, orth: Orthography) -> Iterable[Hit]:
 
 _REPEAT_SIGN = Lazy(f"[{characters.REPEAT_SIGNS}]")
 _TIMES_SIGN = Lazy("[xX×✕＊*]")
-_TIMES = Lazy(r"(?<=\w) ?[xX×✕＊*] ?(?:\d+|[一二三四五六七八九十]+)(?![A-Za-z])")
+_TIMES = Lazy(
+    r"(?<=[\w)）]) ?[xX×✕＊*] ?(?:\d+|[一二三四五六七八九十]+)(?![A-Za-z])"
+    r"|[(（\[] ?[xX×✕] ?\d+ ?[)）\]]"
+)
 
 
 @rule("V010", stage=Stage.NUMBERS, on=Kind.REPEAT | Kind.DIGIT | Kind.OPERATOR | Kind.SYMBOL, fix="ask")
@@ -192,14 +142,18 @@ def repetition_sign(text: str, orth: Orthography) -> Iterable[Hit]:
         at = match.start()
         yield ask(at, at + 1, *([text[at - 1]] if at else []))
     for match in _TIMES.finditer(text) if _TIMES_SIGN.search(text) else ():
-        if not text[match.start() - 1].isascii():
+        before = text[max(0, match.start() - 1) : match.start()]
+        if before in characters.NUMBER_WORDS and before:
+            continue  # N009: a product
+        glued = match[0][0] not in "(（[" and before.isascii()
+        if not glued or (match[0][0] == " " and match[0][2] != " "):  # no x3, but not Model X 3
             yield Hit(*match.span())
 
 
 @cache
 def _alternatives() -> re.Pattern[str]:
     letter = f"[{texts.han_class()}{texts.LETTERS}]"
-    return re.compile(f"(?<={letter}) ?[/／|｜] ?(?={letter})|[(（\\[]\\s*[?？]+\\s*[)）\\]]")
+    return re.compile(f"(?<={letter}) ?[/／|｜] ?(?={letter})|[(（\\[][^()（）\\[\\]]{{0,20}}[?？][)）\\]]")
 
 
 @rule("V011", stage=Stage.PUNCTUATION, on=Kind.SYMBOL | Kind.BRACKET | Kind.OPERATOR, fix="ask")
@@ -212,7 +166,8 @@ def alternative_or_doubt(text: str, orth: Orthography) -> Iterable[Hit]:
     Good: ``他都可以。``
     """
     for match in _alternatives().finditer(text):
-        yield ask(*match.span(), *([""] if match[0][0] in "(（[" else []))
+        doubted = match[0][0] in "(（["
+        yield ask(*match.span(), *([match[0].strip("()（）[]?？ "), ""] if doubted else []))
 
 
 @cache
@@ -221,10 +176,31 @@ def _masked() -> re.Pattern[str]:
     return re.compile(
         f"(?<=[{han}A-Za-z])[*＊○◯●╳✕✖]+|(?<![*＊○◯●╳✕✖])[*＊○◯●╳✕✖]+(?=[{han}])|[○◯●]{{2,}}"
         f"|(?<![A-Za-z])(?:XX+|OO+|ＸＸ+|ＯＯ+)(?=[{han}])|(?<=[{han}])(?:XX|OO)(?![A-Za-z])"
+        # One cross only in the frames of swear words: 照 X 光 is said.
+        "|(?<=[他她你妳媽妈王幹操肏靠傻煞牛裝装狗麻屁])[xXＸ×](?=[的蛋你娘逼屄了]|[，。？！,.?!]|$)"
+        f"|(?<![{texts.LETTERS} ])[xXＸ×](?=[你他][娘媽妈老])"
     )
 
 
-@rule("V012", stage=Stage.NUMBERS, on=Kind.MASK, fix="none")
+# In English f--- and s--t; a single I or a may break off, and Hokkien writes the neutral tone so.
+_DASHED = Lazy(
+    "(?<![A-Za-z])(?![AIai]-)[A-Za-z]-{2,}[A-Za-z]*(?![A-Za-z-])|(?<![A-Za-z])[A-Za-z]{2,4}-{3,}[A-Za-z]*"
+)
+
+
+# Swear words with a sign for their vowel.
+_SIGNED = Lazy(
+    "(?<![A-Za-z])(?:f|sh|b|d|c|a)[!！@#$%&]{1,3}(?:ck|t|tch|nt|s|ss|hole)(?:ing|ed|er|s|y)?(?![A-Za-z])",
+    re.I,
+)
+
+
+@rule(
+    "V012",
+    stage=Stage.NUMBERS,
+    on=Kind.MASK | Kind.CROSS | Kind.HYPHEN | Kind.SYMBOL | Kind.OTHER_MARK | Kind.CURRENCY,
+    fix="none",
+)
 def masked_word(text: str, orth: Orthography) -> Iterable[Hit]:
     """No masked words.
 
@@ -241,17 +217,25 @@ def masked_word(text: str, orth: Orthography) -> Iterable[Hit]:
         ):
             continue  # N012, or a list bullet
         yield Hit(start, end)
+    for match in _SIGNED.finditer(text):
+        yield Hit(*match.span())
+    if not orth.hokkien and "--" in text:
+        for match in _DASHED.finditer(text):
+            yield Hit(*match.span())
 
 
 _MUSIC = Lazy(f"[{characters.MUSIC}]+")
-_SUBTITLES = Lazy(
-    "字幕(?:组|組|由|提供|志[愿願]者|製作|制作|by)|(?:中文)?字幕[:：]|[請请]不吝[點点][讚赞]"
-    "|[訂订][閱阅][轉转][發发]|感[謝谢][觀观]看|明[鏡镜][與与][點点]+|>>+ ?|[Aa]mara\\.org"
-    "|[Ss]ubtitles? by|[Cc]aption(?:s|ed|ing)? by|[Tt]hanks for watching"
+_CREDITS = Lazy(
+    "字幕[^，。？！,.?!:：]{0,4}[:：]|字幕 ?[bB]y|字幕由.{1,20}?(?:提供|[製制]作)|字幕志[愿願]者"
+    "|^[^，。？！]{0,12}字幕[组組]$"
+    "|[請请]不吝[點点][讚赞]|[訂订][閱阅][轉转][發发]|明[鏡镜][與与][點点]+|>>+ ?|[Aa]mara\\.org"
+    "|[Ss]ubtitles? by|[Cc]aption(?:s|ed|ing)? by"
 )
+# Recognisers invent these, but people who make films also say them.
+_THANKS = Lazy("[感謝谢]{1,2}[您大家]{0,2}[觀观]看|[Tt]hanks? (?:you )?for watching")
 
 
-@rule("V015", stage=Stage.PUNCTUATION, on=Kind.MUSIC | Kind.STOCK | Kind.LATIN, fix="ask", claims=False)
+@rule("V015", stage=Stage.EVENTS, on=Kind.MUSIC | Kind.STOCK | Kind.LATIN, fix="ask", claims=False)
 def subtitle_residue(text: str, orth: Orthography) -> Iterable[Hit]:
     """Nothing left over from subtitles.
 
@@ -261,12 +245,18 @@ def subtitle_residue(text: str, orth: Orthography) -> Iterable[Hit]:
     """
     for match in _MUSIC.finditer(text):
         yield ask(*match.span(), "")
-    if orth.han or "by" in text or "atching" in text or "mara" in text or ">>" in text:
-        for match in _SUBTITLES.finditer(text):
+    if orth.han or "by" in text or "mara" in text or ">>" in text:
+        for match in _CREDITS.finditer(text):
             yield Hit(*match.span())
+    for match in _THANKS.finditer(text):
+        yield Hit(*match.span(), severity="warning")
 
 
-@rule("V016", stage=Stage.PUNCTUATION, on=Kind.STOCK | Kind.LATIN, fix="none", claims=False)
+_STATUS = Lazy("[語语]音|人[聲声]|[轉转][寫写]|音[檔档頻频]|[錄录]音|文字")
+_OPENING = frozenset("(（[【<{「*-")
+
+
+@rule("V016", stage=Stage.EVENTS, on=Kind.STOCK | Kind.LATIN, fix="none", claims=False)
 def placeholder_text(text: str, orth: Orthography) -> Iterable[Hit]:
     """No placeholder instead of a transcript.
 
@@ -276,6 +266,9 @@ def placeholder_text(text: str, orth: Orthography) -> Iterable[Hit]:
     """
     if len(text) > 24:
         return
-    bare = text.strip(" ()（）[]【】<>{}「」*-_.。").replace(" ", "").casefold()
-    if bare in orth.placeholders and (bare != text.rstrip("。.").casefold() or text[-1] not in orth.ends):
-        yield Hit(0, len(text))
+    bare = re.sub("[ _-]", "", text.strip(" ()（）[]【】<>{}「」*-_.。")).casefold()
+    bracketed = text.strip(" .。")[:1] in _OPENING
+    if not bare or bare not in orth.placeholders or (len(bare) == 1 and not bracketed):
+        return
+    if bracketed or text.strip()[-1] not in orth.ends or _STATUS.search(bare):
+        yield Hit(0, len(text))  # 「無。」 is an answer, 「無語音。」 is none

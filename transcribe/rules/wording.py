@@ -3,48 +3,50 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
-from transcribe.characters import FULL_MARKS, HALF_MARKS, Kind
+from transcribe.characters import Kind
 from transcribe.lint import Hit, Stage, ask, rule
-from transcribe.orthography import Orthography
+from transcribe.orthography import Orthography, any_of
 from transcribe.patterns import PerWord
 
-_MARKS = f" {FULL_MARKS}{HALF_MARKS}、；："
 
+class _Shielded(NamedTuple):
+    """A list of words, alone and with the glossary's terms that contain one of them and so cover it."""
 
-@lru_cache(maxsize=32)
-def _patterns(
-    orth: Orthography,
-) -> tuple[re.Pattern[str] | None, re.Pattern[str] | None, re.Pattern[str] | None]:
-    """Patterns of fillers, spellings and standard words."""
-    words = _any(orth.homophones)
-    if words is None:
-        fillers = None
-    elif orth.han:
-        fillers = re.compile(f"(?:^|(?<=[{_MARKS}]))(?:{words})(?=[{_MARKS}]|$)")
-    else:
-        fillers = re.compile(f"(?<![\\w'-])(?:{words})(?![\\w'-])", re.IGNORECASE)
-    spellings, standard = _any(orth.spellings), _any(orth.standard_words)
-    return (
-        fillers,
-        re.compile(spellings) if spellings else None,
-        re.compile(standard) if standard else None,
-    )
+    words: re.Pattern[str]
+    with_terms: re.Pattern[str]
+    right: Mapping[str, str]
 
 
 @lru_cache(maxsize=32)
 def _fillers_by_word(orth: Orthography) -> PerWord[bool]:
     """Whether a word is on the list; a list with a space in it is asked about the whole text."""
-    pattern = _patterns(orth)[0]
     spaced = any(" " in word for word in orth.homophones)
-    return PerWord(lambda word: spaced or (pattern is not None and pattern.search(word) is not None))
+    return PerWord(lambda word: spaced or orth.filler_pattern.search(word) is not None)
 
 
-def _any(words: Iterable[str]) -> str | None:
-    longest_first = sorted(words, key=lambda word: (-len(word), word))
-    return "|".join(map(re.escape, longest_first)) or None
+@lru_cache(maxsize=64)
+def _lists(orth: Orthography) -> tuple[_Shielded | None, _Shielded | None]:
+    """Spellings and standard words."""
+    return _shielded(orth.spellings, orth), _shielded(orth.standard_words, orth)
+
+
+def _shielded(right: Mapping[str, str], orth: Orthography) -> _Shielded | None:
+    if not right:
+        return None
+    terms = {term for term in orth.glossary if any(word in term for word in right)}
+    return _Shielded(re.compile(any_of(right)), re.compile(any_of({*right, *terms})), right)
+
+
+def _against(text: str, listed: _Shielded | None, orth: Orthography) -> Iterator[Hit]:
+    if listed is None or not listed.words.search(text):
+        return
+    for match in listed.with_terms.finditer(text):
+        if match[0] not in orth.glossary:
+            yield ask(*match.span(), listed.right[match[0]])
 
 
 @rule("V007", stage=Stage.WORDS, on=Kind.WORDING, fix="ask")
@@ -55,12 +57,12 @@ def filler_off_the_list(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``恩，我知道。``
     Good: ``嗯，我知道。``
     """
-    pattern = _patterns(orth)[0]
     if not orth.han and not any(map(_fillers_by_word(orth).__getitem__, text.split(" "))):
         return
-    for match in pattern.finditer(text) if pattern else ():
-        right = orth.homophones.get(match[0]) or orth.homophones[match[0].casefold()]
-        yield ask(*match.span(), right.capitalize() if match[0][0].isupper() else right)
+    for match in orth.filler_pattern.finditer(text):
+        if match[0] in orth.glossary or (match[0].isupper() and len(match[0]) > 1):
+            continue  # ER is a place
+        yield ask(*match.span(), orth.listed_filler(match[0]))
 
 
 @rule("C014", stage=Stage.WORDS, on=Kind.WORDING, fix="ask", severity="warning")
@@ -71,9 +73,7 @@ def variant_against_the_list(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``我地走先。`` (yue-Hant)
     Good: ``我哋走先。``
     """
-    pattern = _patterns(orth)[1]
-    for match in pattern.finditer(text) if pattern else ():
-        yield ask(*match.span(), orth.spellings[match[0]])
+    return _against(text, _lists(orth)[0], orth)
 
 
 @rule("V014", stage=Stage.WORDS, on=Kind.WORDING, fix="ask", severity="warning")
@@ -85,6 +85,4 @@ def standard_word_in_dialect(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``睇這部戲。`` (yue-Hant)
     Good: ``睇呢部戲。``
     """
-    pattern = _patterns(orth)[2]
-    for match in pattern.finditer(text) if pattern else ():
-        yield ask(*match.span(), orth.standard_words[match[0]])
+    return _against(text, _lists(orth)[1], orth)
