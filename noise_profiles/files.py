@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -14,6 +15,7 @@ from noise_profiles import profile as profiles
 from noise_profiles.measure import Measurement, Meter
 from noise_profiles.profile import NoiseProfile
 from noise_profiles.sketch import Sketch, Sketcher
+from noise_profiles.words import word
 from protocol.clip import Grade, Verdict
 from protocol.errors import CodedError, Language, fill
 
@@ -92,7 +94,11 @@ class Heard:
 
     def detail(self, language: Language) -> str:
         """What went wrong, in a sentence; empty if nothing did."""
-        return "" if self.code is None else fill(self.code, language, self.parameters)
+        if self.code is None:
+            return ""
+        why = self.parameters.get("why")
+        known = {} if why is None else {"problem": _why(str(why), language, self.parameters)}
+        return fill(self.code, language, {**self.parameters, **known})
 
     def as_json(self, language: Language) -> dict[str, Any]:
         """One line of ``--format json``."""
@@ -111,6 +117,23 @@ class Heard:
             **({} if self.picture is None else {"picture": self.picture}),
             "method": method,
         }
+
+
+def problem(why: str, **parameters: object) -> dict[str, object]:
+    """What an error says of a problem that has words in every language, by its name in `words`."""
+    return {"why": why, **parameters, "problem": _why(why, "en", parameters)}
+
+
+def _why(why: str, language: Language, parameters: Mapping[str, object]) -> str:
+    unit = word(str(parameters["unit"]), language) if "unit" in parameters else ""
+    return word(f"why_{why}", language, **{**parameters, "unit": unit})
+
+
+def os_problem(error: OSError) -> dict[str, object]:
+    """The same of what the operating system says; of what is rare, its own words."""
+    why = {errno.ENOENT: "missing", errno.ENOTDIR: "missing", errno.EACCES: "denied", errno.EPERM: "denied"}
+    known = why.get(error.errno or 0)
+    return problem(known) if known is not None else {"problem": error.strerror or str(error)}
 
 
 def hear(item: Item, order: Order, progress: Callable[[float], None] | None = None) -> Heard:
@@ -138,8 +161,8 @@ def hear(item: Item, order: Order, progress: Callable[[float], None] | None = No
     try:
         _write(item.picture, picture.draw(subject, order.language))
     except OSError as error:
-        problem = PictureUnwritable(file=str(item.picture), problem=error.strerror or str(error))
-        return Heard.failed(item.name, problem, measurement=measurement, verdict=verdict)
+        unwritten = PictureUnwritable(file=str(item.picture), problem=error.strerror or str(error))
+        return Heard.failed(item.name, unwritten, measurement=measurement, verdict=verdict)
     return Heard(item.name, measurement, verdict, str(item.picture))
 
 
@@ -173,12 +196,14 @@ def read_and_measure(
                 if progress is not None:
                     progress(read / max(read, stored))
     except soundfile.LibsndfileError as error:
-        problem = error.error_string.removeprefix("Error : ").rstrip(".")
-        raise AudioUnreadable(file=item.name, problem=problem) from error
+        said = error.error_string.removeprefix("Error : ").rstrip(".")
+        why = problem("unknown") if "Format not recognised" in said else {"problem": said}
+        raise AudioUnreadable(file=item.name, **why) from error
     except OSError as error:
-        raise FileUnreadable(file=item.name, problem=error.strerror or str(error)) from error
+        raise FileUnreadable(file=item.name, **os_problem(error)) from error
     if 0 < read < stored < 2**62:
-        raise AudioUnreadable(file=item.name, problem=f"it breaks off after {read} of {stored} samples")
+        why = problem("cut", there=read, all=stored, unit="samples")
+        raise AudioUnreadable(file=item.name, **why)
     return meter.finish(), sketcher.finish() if sketcher is not None else None
 
 
@@ -190,12 +215,12 @@ def _opened(item: Item) -> int:
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     if item.path.is_symlink() and not item.path.exists():
-        raise FileUnreadable(file=item.name, problem="it is a link to something that is not there")
+        raise FileUnreadable(file=item.name, **problem("link"))
     fd = os.open(item.path, flags)
     mode = os.fstat(fd).st_mode
     if not stat.S_ISREG(mode):
         os.close(fd)
-        raise FileUnreadable(file=item.name, problem="it is no ordinary file")
+        raise FileUnreadable(file=item.name, **problem("not_a_file"))
     return fd
 
 
@@ -204,9 +229,10 @@ def _refuse_cut(item: Item, file: soundfile.SoundFile) -> None:
     log = file.extra_info
     for promised, there in _CUT.findall(log):
         if int(there) < int(promised) < _UNKNOWN_SIZE:
-            raise AudioUnreadable(file=item.name, problem=f"it breaks off after {there} of {promised} bytes")
+            why = problem("cut", there=int(there), all=int(promised), unit="bytes")
+            raise AudioUnreadable(file=item.name, **why)
     if _NO_END in log and file.frames == 0:
-        raise AudioUnreadable(file=item.name, problem="it breaks off before its end")
+        raise AudioUnreadable(file=item.name, **problem("cut_end"))
 
 
 def _write(path: Path, svg: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from noise_profiles.files import FileUnreadable, Heard, Item
+from noise_profiles.files import FileUnreadable, Heard, Item, os_problem
 from protocol.errors import CodedError
 
 AUDIO_SUFFIXES = frozenset(
@@ -45,7 +45,7 @@ def found(paths: Sequence[Path]) -> Iterator[Item]:
                     yield Item(str(file), file, bytes=_size(file))
         for problem in problems:
             name = str(problem.filename)
-            error = FileUnreadable(file=name, problem=problem.strerror or str(problem))
+            error = FileUnreadable(file=name, **os_problem(problem))
             yield Item(name, Path(name), error=Heard.failed(name, error))
         if not count and not problems:
             yield Item(str(path), path, error=Heard.failed(str(path), AudioMissing(file=str(path))))

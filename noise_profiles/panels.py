@@ -174,19 +174,26 @@ def levels_over_time(
 
     parts = [shaded(box, time, m)]
     if lead_in_s > 0.0:
-        x = time.x(min(lead_in_s, time.duration_s))
+        end = time.x(min(lead_in_s, time.duration_s))
         parts.append(
-            f'<rect x="{LEFT}" y="{box.top:g}" width="{x - LEFT:.1f}" height="{box.height:g}" fill="{NOISE}" '
-            'fill-opacity="0.1"/>'
+            f'<rect x="{LEFT}" y="{box.top:g}" width="{end - LEFT:.1f}" height="{box.height:g}" '
+            f'fill="{NOISE}" fill-opacity="0.1"/>'
         )
         parts.append(text(LEFT + 4, box.bottom - 6, word("lead_in", language), size=11, fill=NOISE))
     for tick in range(int(bottom_db), int(top_db) + 1, 20):
         parts.append(f'<path d="M{LEFT} {y(tick):.1f}H{RIGHT}" stroke="{LINE}"/>')
         parts.append(text(LEFT - 8, y(tick) + 4, signed(tick, 0), anchor="end", fill=GREY, size=11))
     for channel in range(sketch.level.shape[1] if sketch.level.size else 0):
-        power = np.maximum(sketch.level[:, channel], 1e-13)
-        curve = [y(float(db)) for db in 10.0 * np.log10(2.0 * power)]
-        points = list(zip(_places(len(curve)), curve, strict=True))
+        x = _places(len(sketch.level))
+        curve, softest = (
+            [y(levels.dbfs(float(power))) for power in part[:, channel]]
+            for part in (sketch.level, sketch.softest)
+        )
+        # Where a column holds many moments, how far it goes down in the pauses is seen as well.
+        area = [*zip(x, curve, strict=True), *zip(x[::-1], softest[::-1], strict=True)]
+        if softest != curve:
+            parts.append(f'<path d="{_path(area)}Z" fill="{WAVE}" fill-opacity="0.3"/>')
+        points = list(zip(x, curve, strict=True))
         parts.append(
             f'<path d="{_path(points)}" fill="none" stroke="{WAVE}" stroke-width="1.2" '
             f'stroke-opacity="{1.0 if channel == 0 else 0.5}" stroke-linejoin="round"/>'

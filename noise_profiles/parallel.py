@@ -13,10 +13,10 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.context import BaseContext
 
-from noise_profiles.files import AudioUnreadable, Heard, Item, Order, hear
+from noise_profiles.files import AudioUnreadable, Heard, Item, Order, hear, problem
 
 # Less than this is measured before the processes have started.
-WORTH_BYTES = 24_000_000
+WORTH_BYTES = 64_000_000
 _AHEAD = 4  # files handed out for each process
 
 
@@ -71,8 +71,7 @@ def _alone(item: Item, order: Order) -> Heard:
         with _pool(1) as pool:
             return pool.submit(hear, item, order).result()
     except BrokenProcessPool:
-        problem = "the decoder was ended by the system, for want of memory or by damage in the file"
-        return Heard.failed(item.name, AudioUnreadable(file=item.name, problem=problem))
+        return Heard.failed(item.name, AudioUnreadable(file=item.name, **problem("crashed")))
 
 
 @contextmanager

@@ -33,8 +33,8 @@ class Sketch:
     ----------
     lowest, highest : ndarray, shape (columns, channels)
         Extremes of the waveform; full scale is 1.
-    level : ndarray, shape (columns, channels)
-        Mean square between 50 Hz and 8 kHz.
+    level, softest : ndarray, shape (columns, channels)
+        Mean square between 50 Hz and 8 kHz, and its lowest within the column.
     spectrum : ndarray, shape (columns, ROWS)
         Mean power by bands of equal width on the mel scale, from 0 to the Nyquist frequency.
     """
@@ -44,6 +44,7 @@ class Sketch:
     lowest: Floats
     highest: Floats
     level: Floats
+    softest: Floats
     spectrum: Floats
 
 
@@ -65,10 +66,11 @@ class Sketcher:
         self._channels = min(channels, MOST_CHANNELS)
         self._step = max(1, round(WAVE_STEP_S * sample_rate_hz))
         self._window = round(WINDOW_S * sample_rate_hz) // 2 * 2
-        hop_s = min(0.02, max(0.0025, expected_samples / sample_rate_hz / (2 * columns)))
+        hop_s = min(0.05, max(0.0025, expected_samples / sample_rate_hz / (4 * columns)))
         self._hop = max(1, round(hop_s * sample_rate_hz))
         self._lowest, self._highest = (_Columns(columns, joined) for joined in (np.min, np.max))
         self._level, self._spectrum = (_Columns(columns, np.mean) for _ in range(2))
+        self._softest = _Columns(columns, np.min)
         self._wave = np.empty((0, self._channels), np.float32)
         # Half a window before the middle of the first hop; silence stands in for what was not recorded.
         self._sound = np.zeros((max(0, self._window // 2 - self._hop // 2), self._channels), np.float32)
@@ -99,6 +101,7 @@ class Sketcher:
             self._lowest.all(),
             self._highest.all(),
             self._level.all(),
+            self._softest.all(),
             self._spectrum.all(),
         )
 
@@ -118,6 +121,7 @@ class Sketcher:
         for at in range(0, frames, 256):
             level, rows = _described(views[at : at + 256], self._rate_hz)
             self._level.add(level)
+            self._softest.add(level)
             self._spectrum.add(rows)
         self._sound = self._sound[frames * self._hop :].copy()
         self._frames += frames

@@ -36,26 +36,33 @@ def opened(path: Path) -> Iterator[Callable[[Heard, Language], None]]:
         If the file cannot be made, or the disk is full.
     """
 
-    def unwritable(error: OSError) -> TableUnwritable:
-        return TableUnwritable(file=str(path), problem=error.strerror or str(error))
-
-    try:
-        # The mark by which spreadsheets know UTF-8; names that are not UTF-8 are written out.
-        file = path.open("w", encoding="utf-8-sig", errors="backslashreplace", newline="", buffering=1)
-    except OSError as error:
-        raise unwritable(error) from error
+    # Only what concerns the table is its error: a pipe that breaks while rows are printed is not.
+    with _told(path):
+        # The mark by which spreadsheets know UTF-8.
+        file = path.open("w", encoding="utf-8-sig", newline="")
+    table = csv.DictWriter(file, CSV_FIELDS, extrasaction="ignore")
 
     def write(heard: Heard, language: Language) -> None:
-        try:
+        with _told(path):
             table.writerow({name: _cell(value) for name, value in csv_row(heard, language).items()})
             file.flush()
-        except OSError as error:
-            raise unwritable(error) from error
 
-    with file:
-        table = csv.DictWriter(file, CSV_FIELDS, extrasaction="ignore")
-        table.writeheader()
+    try:
+        with _told(path):
+            table.writeheader()
+            file.flush()
         yield write
+    finally:
+        with _told(path):
+            file.close()
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise TableUnwritable(file=str(path), problem=error.strerror or str(error)) from error
 
 
 def csv_row(heard: Heard, language: Language) -> dict[str, Any]:
