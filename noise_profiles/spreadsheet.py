@@ -35,7 +35,6 @@ def opened(path: Path) -> Iterator[Callable[[Heard, Language], None]]:
     TableUnwritable
         If the file cannot be made, or the disk is full.
     """
-
     # Only what concerns the table is its error: a pipe that breaks while rows are printed is not.
     with _told(path):
         # The mark by which spreadsheets know UTF-8.
