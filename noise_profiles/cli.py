@@ -108,18 +108,19 @@ def measure(
     width = _terminal_columns()
     table = report.Table(width, tongue, _painted)
     totals = report.Summary()
-    with ExitStack() as stack:
-        items = [item for path in files for item in _items(path, stack)]
-        if picture_folder is not None:
-            _make_folder(picture_folder)
-            items = folders.with_pictures(items, picture_folder)
-        write = stack.enter_context(spreadsheet.opened(csv_file)) if csv_file is not None else None
-        # On a terminal the rows themselves show progress, so a bar is for the current file, or for a pipe.
-        bar = terminal.Progress(len(items), sys.stderr, sys.stderr.isatty())
-        if form == "text":
-            click.echo(table.head())
-        answers = stack.enter_context(closing(parallel.heard(items, order, jobs, bar.share)))
-        try:
+    bar = terminal.Progress(sys.stderr, sys.stderr.isatty())
+    items: list[audio.Item] = []
+    try:
+        with ExitStack() as stack:
+            items += [item for path in files for item in _items(path, stack)]
+            if picture_folder is not None:
+                _make_folder(picture_folder)
+                items = folders.with_pictures(items, picture_folder)
+            write = stack.enter_context(spreadsheet.opened(csv_file)) if csv_file is not None else None
+            bar.begin(len(items))
+            if form == "text":
+                click.echo(table.head())
+            answers = stack.enter_context(closing(parallel.heard(items, order, jobs, bar.share)))
             for heard in answers:
                 totals.add(heard)
                 if write is not None:
@@ -131,11 +132,11 @@ def measure(
                     click.echo(table.row(heard))
                 sys.stdout.flush()
                 bar.next()
-        except KeyboardInterrupt:
-            bar.hide()
-            click.echo(word("stopped", tongue, n=totals.files, all=len(items)), err=True)
-            ctx.exit(INTERRUPTED)
+    except KeyboardInterrupt:
         bar.hide()
+        click.echo(word("stopped", tongue, n=totals.files, all=len(items)), err=True)
+        ctx.exit(INTERRUPTED)
+    bar.hide()
     if form == "text" and len(items) != 1:
         click.echo()
         click.echo(totals.as_text(tongue, width))

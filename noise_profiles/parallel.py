@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
 
 from noise_profiles.files import AudioUnreadable, Heard, Item, Order, hear, problem
@@ -94,6 +95,13 @@ def _context() -> BaseContext:
         return multiprocessing.get_context()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["noise_profiles.files"])
+    # The keyboard's interrupt goes to every process of the terminal; one that is just starting would print
+    # a traceback. What is blocked here stays blocked in the clean process and in its forks.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     return context
 
 

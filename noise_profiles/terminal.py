@@ -17,16 +17,17 @@ def json_line(row: object) -> str:
 class Progress:
     """A bar on a terminal's last line, while work takes long; nothing elsewhere."""
 
-    def __init__(
-        self, files: int, stream: TextIO, shown: bool, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._files = files
+    def __init__(self, stream: TextIO, shown: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
         self._shown = shown
         self._clock = clock
         self._last_s = clock()  # short work shows none
-        self._done = 0
+        self._files = self._done = 0
         self._drawn = False
+
+    def begin(self, files: int) -> None:
+        """So many files will come."""
+        self._files = files
 
     def share(self, share: float) -> None:
         """So much of the current file is done."""

@@ -339,7 +339,8 @@ def test_there_is_no_bar_and_no_colour_where_nobody_sees_them(takes):
 def test_a_bar_shows_long_work_on_a_terminal_and_vanishes():
     now_s = [0.0]
     stream = io.StringIO()
-    bar = terminal.Progress(4, stream, shown=True, clock=lambda: now_s[0])
+    bar = terminal.Progress(stream, shown=True, clock=lambda: now_s[0])
+    bar.begin(4)
     bar.share(0.5)
     assert stream.getvalue() == "", "short work shows none"
     now_s[0] = 1.0
