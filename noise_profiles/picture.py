@@ -167,7 +167,7 @@ def _scale(subject: Subject, left: float, right: float, y: float, language: Lang
 
 
 def _badge(right: float, y: float, label: str, colour: str, sign: str) -> list[str]:
-    width = 8.4 * columns(label) + 46
+    width = 9 * columns(label) + 48
     x = right - width
     return [
         f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="30" rx="15" fill="{colour}"/>',
