@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 
@@ -37,52 +37,61 @@ class Place:
     @property
     def line(self) -> int:
         """The line, from 1; of a value that is missing, the line of the table that lacks it."""
-        if not self.text:
-            return 1
-        return next(
-            (
-                found
-                for depth in range(len(self.path), 0, -1)
-                if (found := _first(self.text, self.path[:depth]))
-            ),
-            1,
-        )
+        deepest, found = 0, 1
+        for line, path in _statements(self.text):
+            shared = _shared(path, self.path)
+            if shared > deepest:
+                deepest, found = shared, line
+        return found
 
 
-def last_statement(text: str) -> int:
-    """The line where the first statement begins that is never completed, as of a bracket left open."""
-    return max((end for end, _ in _prefixes(text)), default=0) + 1
+def open_statement(text: str) -> int:
+    """Where the statement begins that is not complete when the text ends, as of a bracket left open."""
+    return max((line for line, _ in _statements(text)), default=1)
 
 
-def _first(text: str, path: tuple[str, ...]) -> int | None:
-    """The line of the statement that first gives `path` a value."""
-    begins = 1
-    for end, table in _prefixes(text):
-        if _holds(table, path):
-            return begins
-        begins = end + 1
-    return None
+LONGEST_STATEMENT = 200  # lines; what is longer is a bracket that nobody closed
 
 
-def _prefixes(text: str) -> list[tuple[int, Mapping[str, object]]]:
-    """The first n lines, for each n at which a statement is complete: n, and what they hold.
+def _statements(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Each statement's first line, and the keys it gives a value to.
 
-    tomllib keeps no positions, and a second parser would differ from it in some corner; so tomllib says
-    itself where a statement ends. Only errors pay for that.
+    tomllib keeps no positions, and a second parser would differ from it in some corner; so it says
+    itself where a statement ends: at the first line at which it can be read alone.
     """
     lines = text.split("\n")
-    found: list[tuple[int, Mapping[str, object]]] = []
-    for end in range(1, len(lines) + 1):
-        try:
-            found.append((end, tomllib.loads("\n".join(lines[:end]))))
-        except tomllib.TOMLDecodeError:
-            continue
-    return found
+    header: tuple[str, ...] = ()
+    begin = 0
+    while begin < len(lines):
+        for end in range(begin + 1, min(len(lines), begin + LONGEST_STATEMENT) + 1):
+            try:
+                table = tomllib.loads("\n".join(lines[begin:end]))
+            except tomllib.TOMLDecodeError:
+                continue
+            break
+        else:
+            yield begin + 1, ()
+            return
+        keys = _keys(table)
+        if lines[begin].lstrip().startswith("["):
+            header, keys = keys, ()
+        if table:
+            yield begin + 1, (*header, *keys)
+        begin = end
 
 
-def _holds(table: object, path: tuple[str, ...]) -> bool:
-    for key in path:
-        if not isinstance(table, Mapping) or key not in table:
-            return False
-        table = table[key]
-    return True
+def _keys(table: object) -> tuple[str, ...]:
+    """The dotted key of one statement: what leads, without a choice, to its value."""
+    keys: list[str] = []
+    while isinstance(table, Mapping) and len(table) == 1:
+        key, table = next(iter(table.items()))
+        keys.append(key)
+    return tuple(keys)
+
+
+def _shared(path: tuple[str, ...], wanted: tuple[str, ...]) -> int:
+    """How many keys the two begin with in common."""
+    return next(
+        (n for n, pair in enumerate(zip(path, wanted, strict=False)) if pair[0] != pair[1]),
+        min(len(path), len(wanted)),
+    )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from noise_profiles.measure import Measurement
-from noise_profiles.place import Place, last_statement
+from noise_profiles.place import Place, open_statement
 from protocol.clip import GRADES, AudioFinding, Grade, Severity, Verdict
 from protocol.errors import CodedError
 
@@ -135,6 +135,8 @@ def _parsed(text: str, name: str) -> Mapping[str, NoiseProfile]:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ProfileInvalid(where=f"{name}, line {_wrong_line(text, error)}", problem=str(error)) from error
+    except RecursionError as error:
+        raise ProfileInvalid(where=name, problem="brackets are nested too deeply") from error
     profiles = {}
     for profile_id, table in tables.items():
         place = Place(name, (profile_id,), text)
@@ -152,7 +154,7 @@ def _parsed(text: str, name: str) -> Mapping[str, NoiseProfile]:
 def _wrong_line(text: str, error: tomllib.TOMLDecodeError) -> int:
     """The line that tomllib names, or that of the statement left open when it came to the end."""
     named = re.search(r"at line (\d+)", str(error))
-    return int(named[1]) if named else last_statement(text)
+    return int(named[1]) if named else open_statement(text)
 
 
 def grade_of(m: Measurement, p: NoiseProfile) -> Grade | None:

@@ -373,3 +373,17 @@ def test_rows_of_the_spreadsheet_are_there_as_soon_as_they_are_known(takes, tmp_
 def test_a_full_disk_is_said_with_the_name_of_the_table(takes):
     done = CliRunner().invoke(command, [str(takes), "--csv", "/dev/full"])
     assert getattr(done.exception, "code", None) == "TABLE_UNWRITABLE"
+
+
+def test_one_file_starts_no_process_and_waits_for_no_library_it_does_not_need(takes):
+    """librosa alone takes two seconds to load, warm."""
+    script = (
+        "import multiprocessing, sys\n"
+        "from noise_profiles.cli import measure\n"
+        f"try: measure([{str(takes / 'at17.flac')!r}, '--picture', {str(takes / 'pictures')!r}])\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('librosa', 'numba', 'matplotlib') if name in sys.modules],"
+        " multiprocessing.active_children(), multiprocessing.forkserver._forkserver._forkserver_pid)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "[] [] None", done.stderr

@@ -169,6 +169,7 @@ def test_a_wrong_profile_is_refused_with_the_line_to_correct(tmp_path, good, wro
 @pytest.mark.parametrize(
     "text, told",
     [("", "no profile"), ("# nothing\n", "no profile"), ("mine = 3\n", "line 1, mine: need a table"),
+     ("x = " + 5000 * "[", "nested too deeply"),
      ("[mine]\n", "line 1, mine.grades: this field is missing"),
      ('["my own"]\nversion = "1"\n', "line 1, my own: need 1 to 64 letters"),
      ('[mine]\nversion = "1"\ntitle = "T"\n[mine.grades]\n', "line 4, mine.grades: need at least one")],
@@ -201,3 +202,24 @@ def test_the_line_named_is_that_of_the_value_whatever_stands_before(before):
 def test_a_profile_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(profile.ProfileInvalid):
         profile.load(tmp_path / "none.toml")
+
+
+def test_a_statement_left_open_is_found_where_it_begins_and_quickly(tmp_path):
+    """The rest of a long file then belongs to it, as far as a parser can tell."""
+    path = tmp_path / "mine.toml"
+    path.write_text(WHOLE + "[mine.grades.moderate]\nsnr_db = [1,\n" + 3000 * "2,\n", encoding="utf-8")
+    with pytest.raises(profile.ProfileInvalid, match=r"mine\.toml, line 18\b"):
+        profile.load(path)
+
+
+@pytest.mark.parametrize("text", [
+    'mine = {version = "1", title = "T", grades = {quiet = {snr_db = [9, 1]}}}\n',
+    'mine.version = "1"\nmine.title = "T"\nmine.grades.quiet.snr_db = [9, 1]\n',
+    '[mine]\ngrades.quiet = {snr_db = [9, 1]}\nversion = "1"\ntitle = "T"\n',
+])  # fmt: skip
+def test_any_way_to_write_a_table_is_found(tmp_path, text):
+    path = tmp_path / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    line = next(n for n, one in enumerate(text.splitlines(), start=1) if "snr_db" in one)
+    with pytest.raises(profile.ProfileInvalid, match=rf"line {line}, mine\.grades\.quiet\.snr_db"):
+        profile.load(path)
