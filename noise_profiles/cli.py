@@ -2,44 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-import json
+import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import cast
 
 import click
 
+from noise_profiles import files as audio
+from noise_profiles import folders, parallel, report, spreadsheet, terminal
 from noise_profiles import profile as profiles
-from noise_profiles.measure import Measurement, Meter
-from noise_profiles.profile import NoiseProfile
-from protocol.clip import GRADES, Grade, Verdict
+from noise_profiles.typeset import printable
+from noise_profiles.words import word
+from protocol.clip import GRADES, Grade
 from protocol.errors import LANGUAGES, CodedError, Language
 
-BLOCK_S = 10
-AUDIO_SUFFIXES = frozenset(
-    (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".caf", ".w64", ".rf64")
-)
-
-
-class FileUnreadable(CodedError):
-    """A file that is missing or may not be read."""
-
-    code = "FILE_UNREADABLE"
-
-
-class AudioUnreadable(CodedError):
-    """A file that is no sound, damaged, or cut short."""
-
-    code = "AUDIO_UNREADABLE"
-
-
-class TableUnwritable(CodedError):
-    """The table cannot be written where it was asked for."""
-
-    code = "TABLE_UNWRITABLE"
+NO_TERMINAL_COLUMNS = 120
+INTERRUPTED = 130  # as the shell has it: 128 and the signal's number
 
 
 class ProfileUnknown(CodedError):
@@ -48,151 +31,8 @@ class ProfileUnknown(CodedError):
     code = "PROFILE_UNKNOWN"
 
 
-@dataclass(frozen=True)
-class Heard:
-    """One file: its figures and verdict, or the error that kept it from being measured."""
-
-    file: str
-    measurement: Measurement | None = None
-    verdict: Verdict | None = None
-    error: CodedError | None = None
-
-    def as_json(self, language: Language) -> dict[str, Any]:
-        """One line of ``--format json``."""
-        if self.measurement is None or self.verdict is None:
-            error = self.error.as_json(language) if self.error else {}
-            return {"file": self.file, "error": {"code": error.get("code"), "detail": error.get("detail")}}
-        figures = self.measurement.as_json()
-        method = figures.pop("method")
-        del figures["defects"]
-        return {
-            "file": self.file,
-            **figures,
-            "grade": self.verdict.grade,
-            "verdict": self.verdict.decision,
-            "findings": [finding.as_json(language) for finding in self.verdict.findings],
-            "profile": f"{self.verdict.profile_id}-{self.verdict.profile_version}",
-            "method": method,
-        }
-
-
-def read_and_measure(path: Path, *, lead_in_s: float = 0.0) -> Measurement:
-    """Measure a file of any length, block by block.
-
-    Raises
-    ------
-    FileUnreadable, AudioUnreadable
-        If it is not there, or libsndfile cannot read it to its end.
-    SignalError
-        If what it holds is no sound.
-    """
-    import soundfile
-
-    if not path.is_file():
-        raise FileUnreadable(file=str(path), problem="there is no such file")
-    try:
-        with soundfile.SoundFile(path) as file:
-            meter = Meter(file.samplerate, file.channels, lead_in_s=lead_in_s)
-            stored, read = file.frames, 0
-            while True:
-                block = file.read(BLOCK_S * file.samplerate, dtype="float32", always_2d=True)
-                if not len(block):
-                    break
-                read += len(block)
-                meter.feed(block)
-    except soundfile.LibsndfileError as error:
-        problem = error.error_string.removeprefix("Error : ").rstrip(".")
-        raise AudioUnreadable(file=str(path), problem=problem) from error
-    except OSError as error:
-        raise FileUnreadable(file=str(path), problem=error.strerror or str(error)) from error
-    if 0 < read < stored < 2**62:
-        raise AudioUnreadable(file=str(path), problem=f"it breaks off after {read} of {stored} samples")
-    return meter.finish()
-
-
-def hear(path: Path, judge: NoiseProfile, *, wanted: Grade | None = None, lead_in_s: float = 0.0) -> Heard:
-    """Measure and judge one file; an error that concerns the file alone is part of the answer."""
-    try:
-        measurement = read_and_measure(path, lead_in_s=lead_in_s)
-    except CodedError as error:
-        return Heard(str(path), error=error)
-    return Heard(str(path), measurement, profiles.verdict(measurement, judge, wanted))
-
-
-def audio_files(paths: tuple[Path, ...]) -> Iterator[Path]:
-    """The files named, and for each folder the audio files in it, in order of name."""
-    for path in paths:
-        if path.is_dir():
-            yield from sorted(p for p in path.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
-        else:
-            yield path
-
-
-HEADER = (
-    f"{'file':<32} {'length':>8} {'peak':>6} {'speech':>6} {'noise':>6} {'SNR':>6} {'80 % interval':>14}  "
-    "grade     verdict"
-)
-
-
-def table_row(heard: Heard, language: Language) -> str:
-    """One file as a line of the table, its findings below it."""
-    name = heard.file if len(heard.file) <= 32 else "…" + heard.file[-31:]
-    if heard.measurement is None or heard.verdict is None:
-        reason = heard.error.sentence(language) if heard.error else ""
-        code = heard.error.code if heard.error else ""
-        return f"{name:<32} not measured\n    {code}: {reason}"
-    m, v = heard.measurement, heard.verdict
-    interval = "-" if m.snr_low_db is None else f"{m.snr_low_db:.1f} … {m.snr_high_db:.1f}"
-    line = (
-        f"{name:<32} {m.duration_s:>6.1f} s {m.peak_dbfs:>6.1f} {_level(m.speech_dbfs)} {m.noise_dbfs:>6.1f} "
-        f"{_level(m.snr_db)} {interval:>14}  {v.grade or '-':<8}  {v.decision}"
-    )
-    notes = [f"    {f.severity}: {_place(f.start_s, f.end_s)}{f.message(language)}" for f in v.findings]
-    return "\n".join([line, *notes])
-
-
-def _level(value: float | None) -> str:
-    return f"{'-' if value is None else f'{value:.1f}':>6}"
-
-
-def _place(start_s: float | None, end_s: float | None) -> str:
-    return "" if start_s is None or end_s is None else f"[{start_s:.2f}-{end_s:.2f} s] "
-
-
-CSV_FIELDS = (
-    "file", "duration_s", "sample_rate_hz", "channels", "peak_dbfs", "speech_dbfs", "noise_dbfs",
-    "noise_dba_fs", "snr_db", "snr_low_db", "snr_high_db", "speech_s", "noise_source", "grade", "verdict",
-    "findings", "method",
-)  # fmt: skip
-
-
-def csv_row(heard: Heard, language: Language) -> dict[str, Any]:
-    """One file for a spreadsheet: its figures, and the codes of its findings or of its error."""
-    row = heard.as_json(language)
-    if "error" in row:
-        return {"file": row["file"], "verdict": "not measured", "findings": row["error"]["code"]}
-    return {**row, "findings": " ".join(finding["code"] for finding in row["findings"])}
-
-
-def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write the table, with the mark by which spreadsheets know UTF-8.
-
-    Raises
-    ------
-    TableUnwritable
-        If the file cannot be made.
-    """
-    try:
-        with path.open("w", encoding="utf-8-sig", newline="") as file:
-            table = csv.DictWriter(file, CSV_FIELDS, extrasaction="ignore")
-            table.writeheader()
-            table.writerows(rows)
-    except OSError as error:
-        raise TableUnwritable(file=str(path), problem=error.strerror or str(error)) from error
-
-
 @click.command(
-    epilog="Example:  xiangyin measure --grade quiet --lead-in-s 0.5 take.flac",
+    epilog="Example:  xiangyin measure --grade quiet --lead-in-s 0.5 --picture pictures takes/",
 )
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--profile", "profile_id", default=profiles.DEFAULT_PROFILE_ID, show_default=True, metavar="ID")
@@ -207,13 +47,35 @@ def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     metavar="S",
     help="How much of each file's start is known to hold no speech.",
 )
+@click.option(
+    "--offset-db",
+    type=click.FloatRange(0.0, 250.0),
+    metavar="DB",
+    help="dB SPL of a full-scale sine on the device that recorded, as calibrate found it; gives dB(A).",
+)
 @click.option("--language", type=click.Choice(LANGUAGES), default="en", show_default=True)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option(
     "--csv",
     "csv_file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Also a table for spreadsheets.",
+    help="Also a table for spreadsheets, row by row.",
+)
+@click.option(
+    "--picture",
+    "picture_folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Also a picture of each file, SVG, in this folder.",
+)
+@click.option(
+    "--summary", is_flag=True, help="With --format json: counts over all files, as JSON on standard error."
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Processes; default: one a core if there is enough to do.",
 )
 @click.pass_context
 def measure(
@@ -223,41 +85,106 @@ def measure(
     profiles_file: Path | None,
     grade: str | None,
     lead_in_s: float,
+    offset_db: float | None,
     language: str,
     form: str,
     csv_file: Path | None,
+    picture_folder: Path | None,
+    summary: bool,
+    jobs: int | None,
 ) -> None:
     """Measure level, noise and SNR of audio files and folders, and say what grade each fits.
 
-    Levels are in dB relative to a full-scale sine. Exit status: 0 all accepted, 1 some refused, 2 some could
-    not be measured.
+    Levels are in dB relative to a full-scale sine; FILES may be - for standard input. Exit status: 0 all
+    accepted, 1 some refused, 2 some could not be measured, 130 stopped by the keyboard.
     """
     known = profiles.load(profiles_file)
     if profile_id not in known:
-        raise ProfileUnknown(profile=profile_id, known=", ".join(known))
-    wanted = cast(Grade | None, grade)
-    tongue = cast(Language, language) if language in get_args(Language) else "en"
-    if form == "text":
-        click.echo(HEADER)
-    status = count = accepted = 0
-    rows: list[dict[str, Any]] = []
-    for path in audio_files(files):
-        heard = hear(path, known[profile_id], wanted=wanted, lead_in_s=lead_in_s)
-        count += 1
-        rows.append(csv_row(heard, tongue))
-        if heard.verdict is None:
-            status = 2
-        elif heard.verdict.decision == "accept":
-            accepted += 1
-        else:
-            status = max(status, 1)
-        if form == "json":
-            click.echo(json.dumps(heard.as_json(tongue), ensure_ascii=False))
-        else:
-            click.echo(table_row(heard, tongue))
-        sys.stdout.flush()
-    if csv_file is not None:
-        write_csv(csv_file, rows)
-    if form == "text" and count != 1:
-        click.echo(f"{accepted} of {count} accepted.")
-    ctx.exit(status)
+        raise ProfileUnknown(profile=printable(profile_id), known=", ".join(known))
+    judge, tongue = known[profile_id], cast(Language, language)
+    if grade is not None and grade not in judge.grades:
+        raise profiles.GradeUnknown(grade=grade, profile=judge.id, known=", ".join(judge.grades))
+    order = audio.Order(judge, cast(Grade | None, grade), lead_in_s, offset_db, tongue)
+    width = _terminal_columns()
+    table = report.Table(width, tongue, _painted)
+    totals = report.Summary()
+    bar = terminal.Progress(sys.stderr, sys.stderr.isatty())
+    items: list[audio.Item] = []
+    try:
+        with ExitStack() as stack:
+            items += [item for path in files for item in _items(path, stack)]
+            if picture_folder is not None:
+                _make_folder(picture_folder)
+                items = folders.with_pictures(items, picture_folder)
+            write = stack.enter_context(spreadsheet.opened(csv_file)) if csv_file is not None else None
+            bar.begin(len(items))
+            if form == "text":
+                click.echo(table.head())
+            answers = stack.enter_context(closing(parallel.heard(items, order, jobs, bar.share)))
+            for heard in answers:
+                totals.add(heard)
+                if write is not None:
+                    write(heard, tongue)
+                bar.hide()
+                if form == "json":
+                    _print_json(heard, tongue)
+                else:
+                    click.echo(table.row(heard))
+                sys.stdout.flush()
+                bar.next()
+    except KeyboardInterrupt:
+        bar.hide()
+        click.echo(word("stopped", tongue, n=totals.files, all=len(items)), err=True)
+        ctx.exit(INTERRUPTED)
+    bar.hide()
+    if form == "text" and len(items) != 1:
+        click.echo()
+        click.echo(totals.as_text(tongue, width))
+    if form == "text" and picture_folder is not None:
+        click.echo(word("pictures", tongue, where=printable(str(picture_folder))))
+    if form == "json" and summary:
+        click.echo(terminal.json_line({"summary": totals.as_json()}), err=True)
+    ctx.exit(totals.exit_status)
+
+
+def _print_json(heard: audio.Heard, language: Language) -> None:
+    click.echo(terminal.json_line(heard.as_json(language)))
+    if heard.measurement is not None and heard.code is not None:  # measured, but not drawn
+        click.echo(printable(f"{heard.code}: {heard.detail(language)}"), err=True)
+
+
+def _terminal_columns() -> int:
+    """The width people see; a file or a pipe gets a wide table."""
+    return shutil.get_terminal_size((NO_TERMINAL_COLUMNS, 24)).columns
+
+
+def _painted(said: str, decision: str) -> str:
+    """The verdict in colour, where a terminal shows it and nobody asked for none."""
+    if os.environ.get("NO_COLOR"):
+        return said
+    return click.style(said, fg="green" if decision == "accept" else "red")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise audio.PictureUnwritable(file=str(folder), problem=error.strerror or str(error)) from error
+
+
+def _items(path: Path, stack: ExitStack) -> Iterator[audio.Item]:
+    """The files that one word of the command line stands for."""
+    if str(path) == "-":
+        yield audio.Item("-", stack.enter_context(_spooled()))
+    else:
+        yield from folders.found([path])
+
+
+@contextmanager
+def _spooled() -> Iterator[Path]:
+    """Standard input as a file: decoders go back and forth."""
+    with tempfile.TemporaryDirectory(prefix="xiangyin-measure-") as folder:
+        path = Path(folder, "standard-input")
+        with path.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        yield path

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
+import difflib
+import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -13,17 +14,25 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from noise_profiles.measure import Measurement
+from noise_profiles.place import Place, open_statement
 from protocol.clip import GRADES, AudioFinding, Grade, Severity, Verdict
 from protocol.errors import CodedError
 
 DEFAULT_PROFILE_ID = "everyday"
-_SEVERITIES = ("error", "warning")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_FIELDS = ("id", "version", "title", "margin_db", "grades")
 
 
 class ProfileInvalid(CodedError):
     """A profile that cannot be used: where, and why."""
 
     code: ClassVar[str] = "PROFILE_INVALID"
+
+
+class GradeUnknown(ProfileInvalid):
+    """The profile has no band for the grade that was asked for."""
+
+    code = "GRADE_UNKNOWN"
 
 
 @dataclass(frozen=True)
@@ -62,37 +71,31 @@ class NoiseProfile:
         }
 
     @classmethod
-    def from_json(cls, data: object, *, where: str = "profile") -> NoiseProfile:
+    def from_json(cls, data: object, *, where: Place | str = "profile") -> NoiseProfile:
         """Read and check a profile.
 
         Raises
         ------
         ProfileInvalid
-            Naming the field.
+            Naming the field, and the line where there is one.
         """
-        row = _table(data, where)
-        unknown = sorted(set(row) - {"id", "version", "title", "margin_db", "grades"})
-        if unknown:
-            raise ProfileInvalid(where=f"{where}.{unknown[0]}", problem="there is no such field")
-        bands = _table(row.get("grades"), f"{where}.grades")
-        grades: dict[Grade, Band] = {}
-        for name in GRADES:
-            if name in bands:
-                grades[name] = _band(bands.pop(name), f"{where}.grades.{name}")
-        if bands or not grades:
-            wrong = next(iter(bands), "")
-            raise ProfileInvalid(
-                where=f"{where}.grades.{wrong}".rstrip("."), problem="the grades are " + ", ".join(GRADES)
-            )
-        ordered = sorted(grades.values(), key=lambda band: band.snr_low_db)
-        for lower, upper in pairwise(ordered):
-            if lower.snr_high_db > upper.snr_low_db:
-                raise ProfileInvalid(where=f"{where}.grades", problem="two SNR bands overlap")
+        place = Place(where) if isinstance(where, str) else where
+        row = _table(data, place)
+        _refuse_unknown(row, _FIELDS, place)
+        grades_at = place / "grades"
+        bands = _table(_needed(row, "grades", place), grades_at)
+        _refuse_unknown(bands, GRADES, grades_at)
+        if not bands:
+            raise ProfileInvalid(where=str(grades_at), problem="need at least one of " + ", ".join(GRADES))
+        grades: dict[Grade, Band] = {
+            name: _band(bands[name], grades_at / name) for name in GRADES if name in bands
+        }
+        _refuse_disorder(grades, grades_at)
         return cls(
-            id=_text(row.get("id"), f"{where}.id"),
-            version=_text(row.get("version"), f"{where}.version"),
-            title=_text(row.get("title"), f"{where}.title"),
-            margin_db=_number(row.get("margin_db", 1.0), f"{where}.margin_db", 0.0, 10.0),
+            id=_name(_needed(row, "id", place), place / "id"),
+            version=_name(_needed(row, "version", place), place / "version"),
+            title=_text(_needed(row, "title", place), place / "title"),
+            margin_db=_number(row.get("margin_db", 1.0), place / "margin_db", 0.0, 10.0),
             grades=grades,
         )
 
@@ -103,14 +106,22 @@ def load(path: Path | None = None) -> Mapping[str, NoiseProfile]:
     Raises
     ------
     ProfileInvalid
-        If the file is not TOML or a profile in it is wrong.
+        If the file is not TOML or a profile in it is wrong: where, to the line.
     """
     if path is None:
         return _built_in()
     try:
-        return _parsed(path.read_text(encoding="utf-8"), path.name)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ProfileInvalid(where=path.name, problem=str(error)) from error
+        data = path.read_bytes()
+    except OSError as error:
+        raise ProfileInvalid(where=str(Place(path.name)), problem=error.strerror or str(error)) from error
+    try:
+        # Some editors put a mark in front of UTF-8, and Windows ends lines in two characters.
+        text = data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        where = f"{Place(path.name)}, line {line}"
+        raise ProfileInvalid(where=where, problem="this is not UTF-8 text") from error
+    return _parsed(text, path.name)
 
 
 @cache
@@ -122,22 +133,28 @@ def _built_in() -> Mapping[str, NoiseProfile]:
 def _parsed(text: str, name: str) -> Mapping[str, NoiseProfile]:
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:  # it names line and column
-        raise ProfileInvalid(where=name, problem=str(error)) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ProfileInvalid(where=f"{name}, line {_wrong_line(text, error)}", problem=str(error)) from error
+    except RecursionError as error:
+        raise ProfileInvalid(where=name, problem="brackets are nested too deeply") from error
     profiles = {}
     for profile_id, table in tables.items():
-        where = f"{name}, line {_line_of(text, profile_id)}, {profile_id}"
-        profiles[profile_id] = NoiseProfile.from_json({"id": profile_id, **_table(table, where)}, where=where)
+        place = Place(name, (profile_id,), text)
+        row = _table(table, place)
+        if "id" in row:
+            raise ProfileInvalid(where=str(place / "id"), problem="a profile's id is the name of its table")
+        if not _NAME.fullmatch(profile_id):
+            raise ProfileInvalid(where=str(place), problem=_NAME_RULE)
+        profiles[profile_id] = NoiseProfile.from_json({"id": profile_id, **row}, where=place)
     if not profiles:
         raise ProfileInvalid(where=name, problem="there is no profile in it")
     return profiles
 
 
-def _line_of(text: str, profile_id: str) -> int:
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip().startswith((f"[{profile_id}]", f"[{profile_id}.")):
-            return number
-    return 1
+def _wrong_line(text: str, error: tomllib.TOMLDecodeError) -> int:
+    """The line that tomllib names, or that of the statement left open when it came to the end."""
+    named = re.search(r"at line (\d+)", str(error))
+    return int(named[1]) if named else open_statement(text)
 
 
 def grade_of(m: Measurement, p: NoiseProfile) -> Grade | None:
@@ -180,7 +197,7 @@ def _snr_findings(
     elif wanted in p.grades:
         low_db, high_db = p.grades[wanted].snr_low_db, p.grades[wanted].snr_high_db
     else:
-        raise ProfileInvalid(where=f"{p.id}.grades.{wanted}", problem="the profile has no such grade")
+        raise GradeUnknown(grade=wanted, profile=p.id, known=", ".join(p.grades))
     fits: dict[str, object] = {} if grade is None else {"fits": grade}
     highest_db = max(m.snr_db + p.margin_db, m.snr_high_db)
     lowest_db = min(m.snr_db - p.margin_db, m.snr_low_db)
@@ -205,41 +222,81 @@ def _ambient_findings(noise_dba: float, band: Band, margin_db: float) -> Iterato
         yield AudioFinding("ambient.too_quiet", "warning", noise_dba, low_dba)
 
 
-def _band(data: object, where: str) -> Band:
-    row = _table(data, where)
-    unknown = sorted(set(row) - {"snr_db", "ambient_dba"})
-    if unknown:
-        raise ProfileInvalid(where=f"{where}.{unknown[0]}", problem="there is no such field")
-    low_db, high_db = _pair(row.get("snr_db"), f"{where}.snr_db", -10.0, 60.0)
+def _band(data: object, place: Place) -> Band:
+    row = _table(data, place)
+    _refuse_unknown(row, ("snr_db", "ambient_dba"), place)
+    low_db, high_db = _pair(_needed(row, "snr_db", place), place / "snr_db", -10.0, 60.0)
     ambient = row.get("ambient_dba")
     return Band(
-        low_db, high_db, None if ambient is None else _pair(ambient, f"{where}.ambient_dba", 0.0, 140.0)
+        low_db, high_db, None if ambient is None else _pair(ambient, place / "ambient_dba", 0.0, 140.0)
     )
 
 
-def _pair(data: object, where: str, lowest: float, highest: float) -> tuple[float, float]:
+def _refuse_disorder(grades: Mapping[Grade, Band], place: Place) -> None:
+    """A quieter grade lies above a noisier one in SNR and below it in ambient noise; they may touch."""
+    for quieter, noisier in pairwise(grades):
+        upper, lower = grades[quieter], grades[noisier]
+        if lower.snr_high_db > upper.snr_low_db:
+            problem = f"it overlaps or lies above the band of {quieter}, {upper.snr_low_db:g} dB and more"
+            raise ProfileInvalid(where=str(place / noisier / "snr_db"), problem=problem)
+    known = [name for name in grades if grades[name].ambient_dba is not None]
+    for quieter, noisier in pairwise(known):
+        upper_dba, lower_dba = grades[quieter].ambient_dba, grades[noisier].ambient_dba
+        if upper_dba is not None and lower_dba is not None and upper_dba[1] > lower_dba[0]:
+            problem = f"it overlaps or lies below the band of {quieter}, up to {upper_dba[1]:g} dB(A)"
+            raise ProfileInvalid(where=str(place / noisier / "ambient_dba"), problem=problem)
+
+
+def _refuse_unknown(row: Mapping[str, Any], known: Sequence[str], place: Place) -> None:
+    for key in row:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            problem = (
+                f"there is no such field; did you mean {near[0]}?"
+                if near
+                else ("there is no such field; there are " + ", ".join(known))
+            )
+            raise ProfileInvalid(where=str(place / key), problem=problem)
+
+
+def _needed(row: Mapping[str, Any], key: str, place: Place) -> object:
+    if key not in row:
+        raise ProfileInvalid(where=str(place / key), problem="this field is missing")
+    return row[key]
+
+
+def _pair(data: object, place: Place, lowest: float, highest: float) -> tuple[float, float]:
     if not isinstance(data, list | tuple) or len(data) != 2:
-        raise ProfileInvalid(where=where, problem="need two numbers, [low, high]")
-    low, high = (_number(value, where, lowest, highest) for value in data)
+        raise ProfileInvalid(where=str(place), problem="need two numbers, [low, high]")
+    low, high = (_number(value, place, lowest, highest) for value in data)
     if low >= high:
-        raise ProfileInvalid(where=where, problem="the low limit must be below the high one")
+        raise ProfileInvalid(where=str(place), problem="the low limit must be below the high one")
     return low, high
 
 
-def _number(value: object, where: str, lowest: float, highest: float) -> float:
-    real = isinstance(value, int | float) and not isinstance(value, bool)
-    if not real or not math.isfinite(value) or not lowest <= value <= highest:  # type: ignore[arg-type,operator]
-        raise ProfileInvalid(where=where, problem=f"need a number from {lowest:g} to {highest:g}")
-    return float(value)  # type: ignore[arg-type]
+def _number(value: object, place: Place, lowest: float, highest: float) -> float:
+    # NaN is in no range; a whole number of TOML may be too long for a float.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not lowest <= value <= highest:
+        raise ProfileInvalid(where=str(place), problem=f"need a number from {lowest:g} to {highest:g}")
+    return float(value)
 
 
-def _text(value: object, where: str) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ProfileInvalid(where=where, problem="need a text")
+_NAME_RULE = "need 1 to 64 letters, digits, dots, dashes or underscores, as text in quotation marks"
+
+
+def _name(value: object, place: Place) -> str:
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise ProfileInvalid(where=str(place), problem=_NAME_RULE)
     return value
 
 
-def _table(data: object, where: str) -> dict[str, Any]:
+def _text(value: object, place: Place) -> str:
+    if not isinstance(value, str) or not value.strip() or not value.isprintable() or len(value) > 200:
+        raise ProfileInvalid(where=str(place), problem="need a text of one line, at most 200 characters")
+    return value
+
+
+def _table(data: object, place: Place) -> dict[str, Any]:
     if not isinstance(data, Mapping):
-        raise ProfileInvalid(where=where, problem="need a table")
+        raise ProfileInvalid(where=str(place), problem="need a table")
     return dict(data)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from tools import walk_picture
+from tools import sound_pictures, walk_picture
 
 ROOT = Path(__file__).resolve().parent.parent
 FAMILIES = {
@@ -117,6 +117,8 @@ def main() -> int:
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
             print(f"docs/{name}")
+    for name in sound_pictures.write_stale(ROOT / "docs"):
+        print(f"docs/{name}")
     return 0
 
 

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +17,19 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 
-from noise_profiles import measure, signals
+from noise_profiles import (
+    files,
+    folders,
+    measure,
+    parallel,
+    profile,
+    signals,
+    spreadsheet,
+    terminal,
+    typeset,
+)
 from noise_profiles.cli import measure as command
+from protocol.errors import LANGUAGES
 
 RATE_HZ = 16_000
 SPEECH = signals.speech_like(4 * RATE_HZ, RATE_HZ, 1, lead_in_s=0.7)
@@ -121,3 +138,252 @@ def test_the_table_for_spreadsheets_has_a_row_a_file(takes, tmp_path):
 def test_a_table_that_cannot_be_written_is_said_by_its_name(takes, tmp_path):
     done = CliRunner().invoke(command, [str(takes), "--csv", str(tmp_path / "nowhere" / "table.csv")])
     assert getattr(done.exception, "code", None) == "TABLE_UNWRITABLE"
+
+
+def text_of(*args: object, columns: int = 100) -> tuple[int, str]:
+    done = CliRunner().invoke(command, [*map(str, args)], env={"COLUMNS": str(columns)})
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.exit_code, done.output
+
+
+def test_every_figure_has_the_type_that_programs_rely_on(takes):
+    """`grade` and `noise_dba` may be null and the figures of speech where nobody speaks; nothing else."""
+    _, lines = run(takes, "--lead-in-s", 0.7)
+    for line in lines:
+        for name in ("duration_s", "peak_dbfs", "speech_dbfs", "noise_dbfs", "snr_db", "snr_low_db",
+                     "snr_high_db", "speech_s"):  # fmt: skip
+            assert isinstance(line[name], float), name
+        assert isinstance(line["sample_rate_hz"], int) and isinstance(line["channels"], int)
+        assert line["noise_dba"] is None and line["verdict"] in ("accept", "refuse")
+        assert all(0 <= start_s < end_s <= line["duration_s"] for start_s, end_s in line["segments"])
+        for finding in line["findings"]:
+            assert list(finding) == ["code", "severity", "value", "limit", "start_s", "end_s", "message"]
+        assert set(line) - FIELDS == {"samples", "noise_dba_fs", "noise_source", "profile"}
+
+
+def test_an_offset_gives_the_level_in_the_room(takes):
+    _, (line,) = run(takes / "at17.flac", "--offset-db", 94)
+    assert line["noise_dba"] == pytest.approx(line["noise_dba_fs"] + 94, abs=0.011)
+
+
+def test_standard_input_is_a_file_like_any_other(takes):
+    sound = (takes / "at17.flac").read_bytes()
+    done = CliRunner().invoke(command, ["-", "--format", "json"], input=sound)
+    line = json.loads(done.output)
+    _, (same,) = run(takes / "at17.flac")
+    assert line == {**same, "file": "-"}
+
+
+def kinds(folder: Path) -> dict[str, str]:
+    """One file of each kind that is no sound or half of one, and the code that says so."""
+    wav, flac = folder / "whole.wav", folder / "whole.flac"
+    for path in (wav, flac):
+        soundfile.write(path, SPEECH, RATE_HZ)
+    (folder / "cut.wav").write_bytes(wav.read_bytes()[:-5000])
+    (folder / "cut.flac").write_bytes(flac.read_bytes()[: flac.stat().st_size // 2])
+    (folder / "folder.wav").mkdir()
+    (folder / "header.raw").write_bytes(bytes(100))
+    os.mkfifo(folder / "pipe.wav")
+    (folder / "broken.wav").symlink_to(folder / "gone.wav")
+    (folder / "device.wav").symlink_to("/dev/zero")
+    soundfile.write(folder / "none.wav", np.zeros(0), RATE_HZ)
+    soundfile.write(folder / "integers.wav", SPEECH * 30_000, RATE_HZ, "FLOAT")
+    soundfile.write(folder / "many.wav", np.zeros((100, 70)), RATE_HZ)
+    return {
+        "cut.wav": "AUDIO_UNREADABLE", "cut.flac": "AUDIO_UNREADABLE", "folder.wav": "AUDIO_MISSING",
+        "header.raw": "AUDIO_UNREADABLE", "pipe.wav": "FILE_UNREADABLE", "broken.wav": "FILE_UNREADABLE",
+        "device.wav": "FILE_UNREADABLE", "none.wav": "SIGNAL_EMPTY", "integers.wav": "SIGNAL_TYPE",
+        "many.wav": "SIGNAL_SHAPE",
+    }  # fmt: skip
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes among the files of this system")
+def test_what_is_no_sound_or_half_of_one_is_an_error_and_never_a_figure(tmp_path):
+    """A pipe is not waited for, a device not read for ever, a cut file not measured as if whole."""
+    expected = kinds(tmp_path)
+    status, lines = run(*(tmp_path / name for name in expected))
+    assert {Path(line["file"]).name: line["error"]["code"] for line in lines} == expected
+    assert status == 2
+
+
+@pytest.mark.parametrize(
+    "sound, rate_hz, codes",
+    [
+        (np.full(1, 0.3), 16_000, {"clip.too_short", "speech.none"}),
+        (np.zeros(32_000), 16_000, {"speech.none"}),
+        (np.full(32_000, 0.3), 16_000, {"speech.none", "level.offset"}),
+        (np.sign(np.sin(np.arange(32_000) / 10)), 16_000, {"speech.none", "level.clipped"}),
+        (np.zeros((16_000, 8)), 8_000, {"speech.none"}),
+        (np.zeros(192_000), 192_000, {"speech.none"}),
+    ],
+    ids=["one sample", "silence", "constant", "square wave", "8 channels", "192 kHz"],
+)
+def test_strange_sounds_have_defined_figures(tmp_path, sound, rate_hz, codes):
+    path = tmp_path / "strange.wav"
+    soundfile.write(path, sound, rate_hz)
+    status, (line,) = run(path, "--picture", tmp_path)
+    assert status == 1 and {f["code"] for f in line["findings"]} >= codes
+    assert line["snr_db"] is None and line["grade"] is None and line["noise_dbfs"] <= 3.1
+
+
+NAMES = ["=cmd|calc.wav", "台語\x1b[2J\n.wav", "\u202egpj.wav", "a b.wav", b"\xff\xfe.wav"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="these names do not exist there")
+def test_no_name_of_a_file_does_harm_or_is_lost(takes, tmp_path, monkeypatch):
+    """A name can move a terminal's cursor, reverse a line, begin a formula or be no UTF-8 at all."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    paths = [os.path.join(os.fsencode(folder), os.fsencode(name)) for name in NAMES]  # noqa: PTH118
+    for path in paths:
+        Path(os.fsdecode(path)).write_bytes((takes / "at17.flac").read_bytes())
+    table, pictures = tmp_path / "t.csv", tmp_path / "pictures"
+    done = CliRunner().invoke(command, [str(folder), "--format", "json", "--csv", str(table)])
+    assert all(c.isprintable() or c == "\n" for c in done.output)
+    assert sorted(json.loads(one)["file"] for one in done.output.splitlines()) == sorted(
+        map(os.fsdecode, paths)
+    )
+    _, text = text_of(folder, "--picture", pictures)
+    assert all(c.isprintable() or c == "\n" for c in text)
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        names = [row["file"] for row in csv.DictReader(file)]
+    assert all(name.isprintable() for name in names) and len(set(names)) == len(NAMES)
+    monkeypatch.chdir(folder)
+    CliRunner().invoke(command, ["=cmd|calc.wav", "--csv", str(table)])
+    assert "'=cmd|calc.wav" in table.read_text("utf-8-sig")
+    drawn = sorted(path.name for path in pictures.iterdir())
+    assert len(drawn) == len(NAMES) and all(name.isprintable() and name[0] not in ".-" for name in drawn)
+
+
+def test_processes_give_the_same_lines_in_the_same_order(takes, tmp_path):
+    bad = tmp_path / "bad.wav"
+    bad.write_bytes(b"no sound")
+    files = [takes / "at5.flac", bad, takes / "at35.flac", takes / "at17.flac", takes / "at5.flac"]
+    assert run(*files, "--jobs", 2) == run(*files, "--jobs", 1)
+
+
+def test_a_process_that_dies_costs_no_file_its_figures(takes):
+    """A decoder can crash on one file; those that were in other hands at that moment are measured again."""
+    judge = profile.load()[profile.DEFAULT_PROFILE_ID]
+    items = list(folders.found([takes])) * 3
+    before = set(multiprocessing.active_children())
+    answers = parallel.heard(items, files.Order(judge), jobs=2)
+    heard = [next(answers)]
+    for process in set(multiprocessing.active_children()) - before:
+        process.kill()
+    heard += answers
+    assert [one.file for one in heard] == [item.name for item in items]
+    assert all(one.measurement is not None for one in heard)
+    assert set(multiprocessing.active_children()) <= before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
+def test_the_keyboard_stops_it_at_once_and_leaves_no_process(tmp_path):
+    long = tmp_path / "long.wav"
+    with soundfile.SoundFile(long, "w", 48_000, 1) as file:
+        for _ in range(60):
+            file.write(np.zeros(60 * 48_000, np.int16))
+    words = [sys.executable, "-m", "xiangyin", "measure", str(long), str(long), "--jobs", "2"]
+    table = tmp_path / "t.csv"
+    with subprocess.Popen(
+        [*words, "--csv", str(table)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None and process.stdout.readline().startswith("file")
+        os.killpg(process.pid, signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert told == "Stopped: 0 of 2 files measured.\n"
+    assert table.read_text("utf-8-sig").startswith("file,")
+
+
+def test_a_folder_is_summed_up_for_people_and_for_programs(takes, tmp_path):
+    soundfile.write(tmp_path / "silence.wav", np.zeros(RATE_HZ), RATE_HZ)
+    status, text = text_of(takes, tmp_path, tmp_path / "none.wav", "--lead-in-s", 0.7)
+    assert status == 2
+    assert text.splitlines()[-4:] == [
+        "5 files, 0.004 h: 3 accepted · 1 refused · 1 not measured",
+        "grades: quiet 1 · moderate 1 · noisy 1 · no grade 1",
+        "findings: speech.none 1 (1 refused)",
+        "errors: FILE_UNREADABLE 1",
+    ]
+    done = CliRunner().invoke(command, [str(takes), str(tmp_path), "--format", "json", "--summary"])
+    assert len(done.stdout.splitlines()) == 4
+    summary = json.loads(done.stderr)["summary"]
+    assert (summary["files"], summary["verdicts"]) == (4, {"accept": 3, "refuse": 1})
+    assert summary["findings"]["speech.none"] == {"warning": 0, "error": 1}
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 160])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_table_fits_the_terminal_whatever_the_script(takes, tmp_path, width, language):
+    """A line that is broken by the terminal is a table no more; a Chinese character takes two columns."""
+    long = tmp_path / ("很長的資料夾名稱" * 5)
+    long.mkdir()
+    for name in ("一二三.flac", "abc.flac", "é.flac"):
+        (long / name).write_bytes((takes / "at5.flac").read_bytes())
+    _, text = text_of(long, tmp_path / "無.wav", "--grade", "quiet", "--language", language, columns=width)
+    lines = text.splitlines()
+    assert max(map(typeset.columns, lines)) <= width
+    rows = [line for line in lines if "flac" in line]
+    assert len(rows) == 3 and all(name in text for name in ("一二三.flac", "abc.flac", "é.flac"))
+    level = "-26"
+    assert len({typeset.columns(row[: row.index(level)]) for row in rows}) == 1, "the columns stand in line"
+
+
+def test_there_is_no_bar_and_no_colour_where_nobody_sees_them(takes):
+    done = CliRunner().invoke(command, [str(takes)])
+    assert "\r" not in done.output and "\x1b" not in done.output and done.stderr == ""
+
+
+def test_a_bar_shows_long_work_on_a_terminal_and_vanishes():
+    now_s = [0.0]
+    stream = io.StringIO()
+    bar = terminal.Progress(stream, shown=True, clock=lambda: now_s[0])
+    bar.begin(4)
+    bar.share(0.5)
+    assert stream.getvalue() == "", "short work shows none"
+    now_s[0] = 1.0
+    bar.next()
+    assert "1/4" in stream.getvalue() and "25 %" in stream.getvalue()
+    bar.hide()
+    assert stream.getvalue().endswith("\r\x1b[K")
+
+
+def test_a_grade_that_the_profile_lacks_is_said_before_any_file(takes, tmp_path):
+    mine = tmp_path / "mine.toml"
+    mine.write_text('[mine]\nversion="1"\ntitle="T"\n[mine.grades.quiet]\nsnr_db=[20, 60]\n', "utf-8")
+    done = CliRunner().invoke(
+        command, [str(takes), "--profiles", str(mine), "--profile", "mine", "--grade", "noisy"]
+    )
+    assert getattr(done.exception, "code", None) == "GRADE_UNKNOWN" and done.output == ""
+
+
+def test_rows_of_the_spreadsheet_are_there_as_soon_as_they_are_known(takes, tmp_path):
+    """A crash in the thousandth file must not lose the rows before."""
+    table = tmp_path / "t.csv"
+    judge = profile.load()[profile.DEFAULT_PROFILE_ID]
+    with spreadsheet.opened(table) as write:
+        for item in folders.found([takes]):
+            write(files.hear(item, files.Order(judge)), "en")
+            assert item.path.name in table.read_text("utf-8-sig").splitlines()[-1]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_said_with_the_name_of_the_table(takes):
+    done = CliRunner().invoke(command, [str(takes), "--csv", "/dev/full"])
+    assert getattr(done.exception, "code", None) == "TABLE_UNWRITABLE"
+
+
+def test_one_file_starts_no_process_and_waits_for_no_library_it_does_not_need(takes):
+    """librosa alone takes two seconds to load, warm."""
+    script = (
+        "import multiprocessing, sys\n"
+        "from noise_profiles.cli import measure\n"
+        f"try: measure([{str(takes / 'at17.flac')!r}, '--picture', {str(takes / 'pictures')!r}])\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('librosa', 'numba', 'matplotlib') if name in sys.modules],"
+        " multiprocessing.active_children(), multiprocessing.forkserver._forkserver._forkserver_pid)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "[] [] None", done.stderr

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from noise_profiles import profile
 from noise_profiles.measure import METHOD, Measurement
+from noise_profiles.place import Place
 from protocol.clip import GRADES, AudioFinding
 
 EVERYDAY = profile.load()[profile.DEFAULT_PROFILE_ID]
@@ -105,28 +106,120 @@ def test_a_project_may_bring_its_own(tmp_path):
         profile.verdict(clip(5.0), mine, "noisy")
 
 
+WHOLE = """\
+# A project's own bands.
+[mine]
+version = "1"
+title = "T"
+margin_db = 1.0
+
+[mine.grades.quiet]
+snr_db = [20.0, 60.0]
+ambient_dba = [0.0, 40.0]
+
+[mine.grades.noisy]
+snr_db = [
+    0.0,
+    20.0,
+]
+ambient_dba = [60, 75]
+"""
+
+
 @pytest.mark.parametrize(
-    "wrong, place",
+    "good, wrong, line, told",
     [
-        ("[mine\n", "line 1"),
-        (GOOD.replace('version = "1"', "version = 1"), "version"),
-        (GOOD.replace("[20.0, 60.0]", "[60.0, 20.0]"), "quiet.snr_db"),
-        (GOOD.replace("[20.0, 60.0]", "[nan, 60.0]"), "quiet.snr_db"),
-        (GOOD.replace("[20.0, 60.0]", "20.0"), "quiet.snr_db"),
-        (GOOD.replace("quiet", "silent"), "silent"),
-        (GOOD.replace("title", "tilte"), "tilte"),
-        (GOOD + "[mine.grades.noisy]\nsnr_db = [0.0, 30.0]\n", "overlap"),
-        ("", "no profile"),
-        ("mine = 3\n", "mine"),
+        ("[mine]", "[mine", 2, "table"),
+        ('version = "1"', "version = 1", 3, "mine.version"),
+        ('version = "1"', "", 2, "mine.version: this field is missing"),
+        ('version = "1"', 'version = "1 of\\u001b[2J"', 3, "mine.version"),
+        ('version = "1"', 'version = "1"\nversion = "2"', 4, "overwrite"),
+        ('title = "T"', 'tilte = "T"', 4, "mine.tilte: there is no such field; did you mean title"),
+        ('title = "T"', 'title = ""', 4, "mine.title"),
+        ('title = "T"', 'title = """T', 4, ""),
+        ('title = "T"', 'title = "T"\nid = "other"', 5, "mine.id"),
+        ("margin_db = 1.0", "margin_db = -1", 5, "mine.margin_db: need a number from 0 to 10"),
+        ("margin_db = 1.0", "margin_db = inf", 5, "mine.margin_db"),
+        ("margin_db = 1.0", "margin_db = true", 5, "mine.margin_db"),
+        ("margin_db = 1.0", "margin_db = 1" + 400 * "0", 5, "mine.margin_db"),
+        ("[mine.grades.quiet]", "[mine.grades.silent]", 7, "mine.grades.silent: .* quiet, moderate, noisy"),
+        ("[mine.grades.noisy]", "[mine.grades.quiet]", 11, "twice"),
+        ("snr_db = [20.0, 60.0]", "snr_db = [60.0, 20.0]", 8, "mine.grades.quiet.snr_db: the low limit"),
+        ("snr_db = [20.0, 60.0]", "snr_db = [nan, 60.0]", 8, "mine.grades.quiet.snr_db"),
+        ("snr_db = [20.0, 60.0]", "snr_db = 20.0", 8, "need two numbers"),
+        ("snr_db = [20.0, 60.0]", "snr_db = [20.0, 61.0]", 8, "from -10 to 60"),
+        ("snr_db = [20.0, 60.0]", "", 7, "mine.grades.quiet.snr_db: this field is missing"),
+        ("snr_db = [20.0, 60.0]", "snr_bd = [20.0, 60.0]", 8, "did you mean snr_db"),
+        ("ambient_dba = [0.0, 40.0]", "ambient_dba = [0.0, 65.0]", 16, "noisy.ambient_dba: it overlaps"),
+        ("    20.0,", "    21.0,", 12, "noisy.snr_db: it overlaps .* quiet, 20 dB"),
+        ("    20.0,", '    "20",', 12, "noisy.snr_db"),
+        ("ambient_dba = [60, 75]", "ambient_dba = [60, 75", 16, ""),
     ],
 )
-def test_a_wrong_profile_is_refused_with_its_place(tmp_path, wrong, place):
+def test_a_wrong_profile_is_refused_with_the_line_to_correct(tmp_path, good, wrong, line, told):
+    """An operator has the file open in an editor: the line is what they can go to."""
+    assert good in WHOLE
     path = tmp_path / "mine.toml"
-    path.write_text(wrong, encoding="utf-8")
-    with pytest.raises(profile.ProfileInvalid, match=place):
+    path.write_text(WHOLE.replace(good, wrong, 1), encoding="utf-8")
+    with pytest.raises(profile.ProfileInvalid, match=rf"mine\.toml, line {line}\b.*{told}") as caught:
         profile.load(path)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "text, told",
+    [("", "no profile"), ("# nothing\n", "no profile"), ("mine = 3\n", "line 1, mine: need a table"),
+     ("x = " + 5000 * "[", "nested too deeply"),
+     ("[mine]\n", "line 1, mine.grades: this field is missing"),
+     ('["my own"]\nversion = "1"\n', "line 1, my own: need 1 to 64 letters"),
+     ('[mine]\nversion = "1"\ntitle = "T"\n[mine.grades]\n', "line 4, mine.grades: need at least one")],
+)  # fmt: skip
+def test_a_file_without_a_whole_profile_is_refused(tmp_path, text, told):
+    path = tmp_path / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(profile.ProfileInvalid, match=told):
+        profile.load(path)
+
+
+def test_the_whole_profile_is_good_as_editors_save_it(tmp_path):
+    """With the mark that Windows editors put in front, and with their ends of line."""
+    path = tmp_path / "mine.toml"
+    path.write_bytes(WHOLE.replace("\n", "\r\n").encode("utf-8-sig"))
+    mine = profile.load(path)["mine"]
+    assert (mine.grades["noisy"].snr_high_db, mine.grades["noisy"].ambient_dba) == (20.0, (60.0, 75.0))
+    path.write_bytes(WHOLE.replace("T", "室").encode("big5"))
+    with pytest.raises(profile.ProfileInvalid, match="line 4: this is not UTF-8"):
+        profile.load(path)
+
+
+@given(st.lists(st.sampled_from(["", "# note", 'x = "[mine]"', "y = [\n1,\n2]"]), unique=True, max_size=4))
+def test_the_line_named_is_that_of_the_value_whatever_stands_before(before):
+    text = "\n".join(["[first]", *before, "[mine]", "margin_db = 1"])
+    line = text[: text.rindex("margin_db")].count("\n") + 1
+    assert Place("f", ("mine", "margin_db"), text).line == line
 
 
 def test_a_profile_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(profile.ProfileInvalid):
         profile.load(tmp_path / "none.toml")
+
+
+def test_a_statement_left_open_is_found_where_it_begins_and_quickly(tmp_path):
+    """The rest of a long file then belongs to it, as far as a parser can tell."""
+    path = tmp_path / "mine.toml"
+    path.write_text(WHOLE + "[mine.grades.moderate]\nsnr_db = [1,\n" + 3000 * "2,\n", encoding="utf-8")
+    with pytest.raises(profile.ProfileInvalid, match=r"mine\.toml, line 18\b"):
+        profile.load(path)
+
+
+@pytest.mark.parametrize("text", [
+    'mine = {version = "1", title = "T", grades = {quiet = {snr_db = [9, 1]}}}\n',
+    'mine.version = "1"\nmine.title = "T"\nmine.grades.quiet.snr_db = [9, 1]\n',
+    '[mine]\ngrades.quiet = {snr_db = [9, 1]}\nversion = "1"\ntitle = "T"\n',
+])  # fmt: skip
+def test_any_way_to_write_a_table_is_found(tmp_path, text):
+    path = tmp_path / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    line = next(n for n, one in enumerate(text.splitlines(), start=1) if "snr_db" in one)
+    with pytest.raises(profile.ProfileInvalid, match=rf"line {line}, mine\.grades\.quiet\.snr_db"):
+        profile.load(path)
