@@ -98,7 +98,7 @@ class Examination:
         for each, hit in hits:
             start, end = origin(hit.start, hit.end)
             key = Key(start, end, each.code)
-            if self._claims and self._claimed(start, end) and key not in self.open:
+            if self._claims and key not in self.open and self._hidden(start, end, hit):
                 continue
             wanted = severities.get(each.code, hit.severity or each.severity)
             severity: Severity = "warning" if wanted == "warning" else "error"
@@ -141,6 +141,15 @@ class Examination:
             return False
         self.draft.apply(chosen)
         return True
+
+    def _hidden(self, start: int, end: int, hit: Hit) -> bool:
+        """Whether an open error already speaks of this place.
+
+        What a person must decide and stands around the error, as brackets do, is its own matter.
+        """
+        if hit.safe or end - start < 2:
+            return self._claimed(start, end)
+        return self._claimed(start, start + 1) or self._claimed(end - 1, end)
 
     def _claimed(self, start: int, end: int) -> bool:
         """Whether a span of the given text touches an open error of an earlier stage."""

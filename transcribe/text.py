@@ -127,6 +127,7 @@ def _said(text: str, orth: Orthography) -> str:
         for old, new in orth.private_use.items():
             text = text.replace(old, new)
         text = nfc(_folded(text))
+    if "'" in text or not text.isascii():
         text = _APOSTROPHE.sub("", text)
     if orth.romanisation == "jyutping":
         text = _TONED.sub(lambda tone: _TONES[tone[0]], text)

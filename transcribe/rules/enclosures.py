@@ -65,7 +65,7 @@ _BRACKETS = Lazy(
 )
 
 
-@rule("P014", stage=Stage.PUNCTUATION, on=Kind.BRACKET, fix="ask")
+@rule("P014", stage=Stage.PUNCTUATION, on=Kind.BRACKET | Kind.COLON | Kind.OPERATOR, fix="ask")
 def bracket(text: str, orth: Orthography) -> Iterable[Hit]:
     """No brackets.
 

@@ -100,6 +100,8 @@ def _dash(text: str, match: re.Match[str], orth: Orthography) -> Hit:
         if before and (not after or after in places.ANY_MARK) and before not in places.ANY_MARK:
             return mend(start, end, "")
         return ask(start, end, "", orth.comma, "到") if orth.han else ask(start, end, "", orth.comma)
+    if spaced and before in _ENDS and before and not orth.hokkien:
+        return ask(start, end, "")  # - Hello. - Hi.: two people, as in subtitles
     if not after and before:
         return ask(start, end, *orth.ends) if before not in orth.marks[1:] else mend(start, end, "")
     if len(match[0]) > 1 or match[0] not in _HYPHEN_LIKE:

@@ -70,10 +70,14 @@ def _percentages(number: str, sign: str, before: str, orth: Orthography) -> Iter
 
 # -- money --------------------------------------------------------------------------------------
 
-_CURRENCY = Lazy(r"(?:(?<![A-Za-z])(?:NT|US|HK|RMB|CN|NTD|JP|A|S) ?)?[$＄﹩￥¥€£₩฿₫₱₹¢￠￡￦]")
+_CODES = "NTD|TWD|HKD|USD|RMB|CNY|JPY|EUR|GBP|KRW|SGD|AUD|CAD|MOP|MYR"
+_CURRENCY = Lazy(
+    "(?:(?<![A-Za-z])(?:NT|US|HK|RMB|CN|NTD|JP|A|S) ?)?[$＄﹩￥¥€£₩฿₫₱₹¢￠￡￦]"
+    f"|(?<![A-Za-z])(?:{_CODES}|NT|HK)(?= ?[{readings.D}])|(?<=[{readings.D}])(?: ?(?:{_CODES}))(?![A-Za-z])"
+)
 
 
-@rule("N005", stage=Stage.NUMBERS, on=Kind.CURRENCY, fix="ask", claims=False)
+@rule("N005", stage=Stage.NUMBERS, on=Kind.CURRENCY | Kind.DIGIT | Kind.WIDE_DIGIT, fix="ask", claims=False)
 def currency_sign(text: str, orth: Orthography) -> Iterable[Hit]:
     """Money is written in words, in the order that it was said.
 

@@ -18,6 +18,10 @@ _ABBREVIATION = Lazy(
     r"(?<![A-Za-z])(?:(?:Mr|Mrs|Ms|Dr|Prof|Jr|Sr|St|Mt|Sgt|Capt|Lt)\.(?= ?[^\s.,?!。，？！])"
     r"|(?:etc|vs|Inc|Ltd|Corp|e\.g|i\.e)\.)"
 )
+# The dot of .NET, .com or .exe may be said.
+_LEADING_DOT = Lazy(
+    r"(?<![^\s\u4e00-\u9fff])\.(?:[A-Z]{2,}|com|net|org|exe|txt|docx?|pdf|jpg|png|zip|mp3|py|js)(?![A-Za-z])"
+)
 _MAY_END = ("etc.", "vs.", "Inc.", "Ltd.", "Corp.")
 
 
@@ -27,6 +31,7 @@ def dots_of_words(text: str, orth: Orthography) -> list[tuple[int, int]]:
     if first < 0 or (first == len(text) - 1 and not text.endswith(_MAY_END)):
         return []
     spans = [match.span() for match in _ABBREVIATION.finditer(text)]
+    spans += [(match.start(), match.start() + 1) for match in _LEADING_DOT.finditer(text)]
     for match in _DOTTED.finditer(text):
         if not (orth.hokkien and match[0] == "." and _ends_a_sentence(text, match.start(), orth)):
             spans.append(match.span())
@@ -83,13 +88,22 @@ def dot_in_a_word(text: str, orth: Orthography) -> Iterable[Hit]:
     """
     for start, end in dots_of_words(text, orth):
         found = text[start:end]
-        if found == ".":
+        if found == "." and (start == 0 or text[start - 1] == " "):
+            yield ask(start, end, *_dot_words(orth), "")
+        elif found == ".":
             yield ask(start, end, orth.marks[1] + ("" if orth.full else " "), " ", "")
         else:
             bare = found.replace(".", "")
             spelled = " ".join(bare)
             stop = orth.marks[1] if end == len(text) else ""
             yield ask(start, end, bare + stop, *([spelled + stop] if bare.isupper() else []), bare)
+
+
+def _dot_words(orth: Orthography) -> Iterator[str]:
+    if orth.han:
+        yield readings.local("點" if orth.boundary == "none" else "點 ", orth)
+    elif orth.romanisation == "none":
+        yield "dot "
 
 
 _SYMBOLS = Kind.SYMBOL | Kind.OPERATOR | Kind.ANGLE | Kind.MUSIC

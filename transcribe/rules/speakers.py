@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from functools import cache
 
+from transcribe import characters
 from transcribe import text as texts
 from transcribe.characters import Kind
 from transcribe.lint import Hit, Stage, ask, rule
@@ -45,6 +46,8 @@ _HEADS = "[老店校院班家里隊队組组社][長长]|.[員员]|.者"
 _TITLED = Lazy(f".{{0,3}}(?:{'|'.join(sorted(_TITLES))}|{_HEADS})$")
 _COUNTED = Lazy("[一二兩两三四五六七八九十百半幾几][點点半年月日號号歲岁個个樣样種种件次天句項项部]")
 # English sentences that begin with a word and a colon.
+_FIGURE = Lazy(f"[0-9０-９{characters.NUMBER_WORDS}{characters.DIGIT_WORDS}]")
+_ORDINAL = Lazy("第[0-9０-９一二三四五六七八九十]+$")
 _ENGLISH_PHRASE = words(
     "look listen so well okay ok right yes no yeah first second third then and but because remember note "
     "see wait here there this that these those it now next finally also or please thing one two three "
@@ -62,7 +65,7 @@ def _label_han() -> re.Pattern[str]:
     return re.compile(f"[{quotes[0]}]?({name})[{quotes[1]}]? ?[:：]")
 
 
-@rule("V003", stage=Stage.NUMBERS, on=Kind.COLON | Kind.BRACKET | Kind.ANGLE, fix="ask")
+@rule("V003", stage=Stage.EVENTS, on=Kind.COLON | Kind.BRACKET | Kind.ANGLE, fix="ask")
 def speaker_label(text: str, orth: Orthography) -> Iterable[Hit]:
     """No speaker label.
 
@@ -81,7 +84,7 @@ def speaker_label(text: str, orth: Orthography) -> Iterable[Hit]:
             if match is None or _is_english_phrase(match[0].rstrip(":： ")):
                 continue
         end = match.end()
-        if text[end - 2].isdigit() and text[end : end + 1].isdigit():
+        if _FIGURE.match(text, end - 2) and _FIGURE.match(text, end):
             continue  # N007: a time, or a score
         while text[end : end + 1] == " ":
             end += 1
@@ -104,7 +107,7 @@ def _is_phrase(label: str, orth: Orthography) -> bool:
         return False
     if len(label) == 1:
         return label in "說説说講讲道曰對对好"
-    if any(word in label for word in _PHRASE) or _COUNTED.search(label):
+    if any(word in label for word in _PHRASE) or _COUNTED.search(label) or _ORDINAL.match(label):
         return True
     named = _NAME.match(bare) or _TITLED.match(bare)
     return not named and any(word in label for word in _WEAK)

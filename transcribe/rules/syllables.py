@@ -178,11 +178,13 @@ def written(reading: tailo.Reading, orth: Orthography) -> str:
 
 
 def _is_eng(part: Part, orth: Orthography) -> bool:
-    """Whether the spelling -eng leaves open which final is meant."""
+    """Whether the spelling -eng or -ek leaves open which final is meant."""
     reading = part.reading
-    if reading is None or orth.romanisation != "tailo" or "R005" not in reading.notes:
+    if reading is None or "R005" not in reading.notes:
         return False
     letters = unicodedata.normalize("NFD", part.text).casefold()
+    if orth.romanisation == "poj":  # half of such a syllable is Tâi-lô, where these are other finals
+        return letters.startswith("ts") and reading.syllable.final in ("ing", "ik", "eng") and "e" in letters
     return reading.syllable.final == "ing" and "e" in letters  # not ching, of mixed letters
 
 

@@ -18,7 +18,7 @@ _NUMBER = f"[{_D}{_WORDS}]"
 _ANY_DIGIT = Lazy(f"[{_D}]")
 _UNIT_LETTERS = (
     "km/h|km/hr|m/s|kph|mph|kcal|cal|kWh|kwh|kHz|MHz|GHz|Hz|hz|mmHg|kPa|hPa|km²|km2|cm²|cm2|m²|m2|m³|m3|km|KM|Km|cm|CM|mm|MM"
-    "|kgs|kg|KG|Kg|mg|ml|ML|mL|cc|CC|lbs|lb|oz|ft|KB|kb|MB|Mb|mb|GB|Gb|gb|TB|tb|kW|mAh|ppm|PM2|dB|db|g|m|l|L|w|v|s|h|hr|hrs"
+    "|ms|kgs|kg|KG|Kg|mg|ml|ML|mL|cc|CC|lbs|lb|oz|ft|KB|kb|MB|Mb|mb|GB|Gb|gb|TB|tb|kW|mAh|ppm|PM2|dB|db|g|m|l|L|w|v|s|h|hr|hrs"
     "|mins|min|sec"
 )
 _UNIT_SET = frozenset([*_UNIT_LETTERS.split("|"), "W", "V"])
@@ -116,6 +116,7 @@ _HAN_UNITS = table("""
     kcal: 大卡
     dB db: 分貝
     s sec: 秒
+    ms: 毫秒
     min mins: 分鐘
     h hr hrs: 小時
     ℃ °C: 度 | 攝氏度
@@ -141,6 +142,7 @@ _ENGLISH_UNITS = table("""
     h hr hrs: hours
     min mins: minutes
     s sec: seconds
+    ms: milliseconds
     GB: gigabytes | gigs
     MB: megabytes | megs
     TB: terabytes

@@ -123,14 +123,19 @@ def many_equal_characters(text: str, orth: Orthography) -> Iterable[Hit]:
 
 
 _REPEAT_SIGN = Lazy(f"[{characters.REPEAT_SIGNS}]")
-_TIMES_SIGN = Lazy("[xX×✕＊*]")
+_TIMES_SIGN = Lazy("[xXｘＸ×✕＊*]")
 _TIMES = Lazy(
-    r"(?<=[\w)）]) ?[xX×✕＊*] ?(?:\d+|[一二三四五六七八九十]+)(?![A-Za-z])"
-    r"|[(（\[] ?[xX×✕] ?\d+ ?[)）\]]"
+    r"(?<=[\w)）]) ?[xXｘＸ×✕＊*] ?(?:\d+|[一二三四五六七八九十]+)(?![A-Za-z])"
+    r"|[(（\[] ?[xXｘＸ×✕] ?\d+ ?[)）\]]"
 )
 
 
-@rule("V010", stage=Stage.NUMBERS, on=Kind.REPEAT | Kind.DIGIT | Kind.OPERATOR | Kind.SYMBOL, fix="ask")
+@rule(
+    "V010",
+    stage=Stage.NUMBERS,
+    on=Kind.REPEAT | Kind.DIGIT | Kind.WIDE_DIGIT | Kind.OPERATOR | Kind.SYMBOL | Kind.CROSS,
+    fix="ask",
+)
 def repetition_sign(text: str, orth: Orthography) -> Iterable[Hit]:
     """What was said twice is written twice.
 
@@ -182,6 +187,9 @@ def _masked() -> re.Pattern[str]:
     )
 
 
+# 王〇明: a zero with no number beside it, nor what a number counts.
+_COUNTED = characters.NUMBER_WORDS + characters.DIGIT_WORDS + "0-9０-９年月日號号點点分度室樓楼路班級级期次"
+_ZERO_FOR_A_NAME = Lazy(f"(?<![{_COUNTED}])〇+(?![{_COUNTED}〇])(?=[^，。？！,.?! ])")
 # In English f--- and s--t; a single I or a may break off, and Hokkien writes the neutral tone so.
 _DASHED = Lazy(
     "(?<![A-Za-z])(?![AIai]-)[A-Za-z]-{2,}[A-Za-z]*(?![A-Za-z-])|(?<![A-Za-z])[A-Za-z]{2,4}-{3,}[A-Za-z]*"
@@ -198,7 +206,7 @@ _SIGNED = Lazy(
 @rule(
     "V012",
     stage=Stage.NUMBERS,
-    on=Kind.MASK | Kind.CROSS | Kind.HYPHEN | Kind.SYMBOL | Kind.OTHER_MARK | Kind.CURRENCY,
+    on=Kind.MASK | Kind.ZERO | Kind.CROSS | Kind.HYPHEN | Kind.SYMBOL | Kind.OTHER_MARK | Kind.CURRENCY,
     fix="none",
 )
 def masked_word(text: str, orth: Orthography) -> Iterable[Hit]:
@@ -217,6 +225,9 @@ def masked_word(text: str, orth: Orthography) -> Iterable[Hit]:
         ):
             continue  # N012, or a list bullet
         yield Hit(start, end)
+    if orth.zero and "〇" in text:
+        for match in _ZERO_FOR_A_NAME.finditer(text):
+            yield Hit(*match.span())
     for match in _SIGNED.finditer(text):
         yield Hit(*match.span())
     if not orth.hokkien and "--" in text:
