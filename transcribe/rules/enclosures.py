@@ -16,7 +16,7 @@ from transcribe.rules import apostrophes, places
 _L = texts.LETTERS
 _QUOTES = Lazy(f"[{re.escape(characters.QUOTES)}]+")
 _CURLY_PAIR = Lazy(f"(?<![{_L}])[‘‚‛]([^‘’‚‛]{{0,200}})’(?![{_L}])")
-_ANY_SINGLE = Lazy("[‘’‚‛'＇]")
+_LOOSE_SINGLE = Lazy(f"[‘’‚‛'＇](?:(?<![{_L}][‘’‚‛'＇])|(?![{_L}]))")
 _SINGLE = Lazy(f"(?<![{_L}])[‘’‚‛'＇]|[‘’‚‛'＇](?![{_L}])")
 
 
@@ -32,16 +32,7 @@ def quotation_mark(text: str, orth: Orthography) -> Iterable[Hit]:
         start, end = match.span()
         joins = places.is_a(places.WORDLY, text, start - 1) and places.is_a(places.WORDLY, text, end)
         yield mend(start, end, " " if joins else "")
-    if (
-        not any(
-            not (
-                places.is_a(places.LETTER, text, each.start() - 1)
-                and places.is_a(places.LETTER, text, each.end())
-            )
-            for each in _ANY_SINGLE.finditer(text)
-        )
-        or next(apostrophes.at_the_edge(text), None) is not None
-    ):
+    if not _LOOSE_SINGLE.search(text) or next(apostrophes.at_the_edge(text), None) is not None:
         return
     paired: set[int] = set()
     for match in _CURLY_PAIR.finditer(text):

@@ -10,8 +10,8 @@ from transcribe import text as texts
 from transcribe.characters import Kind
 from transcribe.lint import Hit, Stage, ask, rule
 from transcribe.orthography import Orthography
-from transcribe.patterns import Lazy, table
-from transcribe.rules import readings
+from transcribe.patterns import Lazy, PerWord, table
+from transcribe.rules import jyutping, readings
 
 _D, _WORDS, _FIGURE = readings.D, characters.NUMBER_WORDS, readings.FIGURE
 _NUMBER = f"[{_D}{_WORDS}]"
@@ -22,7 +22,8 @@ _UNIT_LETTERS = (
     "|mins|min|sec"
 )
 _UNIT_SET = frozenset([*_UNIT_LETTERS.split("|"), "W", "V"])
-_WORD_ENDS = Lazy("[ ,.?!-]+")
+_WORD_ENDS = Lazy("[,.?!-]+")
+_has_unit = PerWord(lambda word: not _UNIT_SET.isdisjoint(_WORD_ENDS.split(word)))
 # One capital after one number word may be the name of a letter (五 W 一 H), so W and V need a larger number.
 _UNIT = Lazy(
     f"(?:(?<![{_D}]){_FIGURE}|(?<=[{_WORDS}多]))(?: ?(?:{_UNIT_LETTERS})(?![A-Za-z]))"
@@ -36,6 +37,7 @@ _UNIT_SIGN = Lazy(
     f"(?:(?:(?<!{_NUMBER})[-−－] ?)?(?<![{_D}]){_FIGURE} ?)?"
     "[℃℉°˚′″‴㍱-㍺㎀-㏟㌀-㍗㋌-㋏]+(?:[CFcf](?![A-Za-z]))?"
 )
+_SIGN = Lazy("[℃℉°˚′″‴㍱-㍺㎀-㏟㌀-㍗㋌-㋏]")
 
 
 @rule("N006", stage=Stage.NUMBERS, on=Kind.UNIT | Kind.LATIN, fix="ask")
@@ -46,8 +48,9 @@ def unit_sign(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``跑了五km。``
     Good: ``跑了五公里。``
     """
-    figures = _ANY_DIGIT.search(text) is not None
-    for pattern in (_UNIT, _UNIT_SIGN) if orth.han or figures else (_UNIT_SIGN,):
+    figures = _ANY_DIGIT.search(text) is not None and not jyutping.only_tones(text, orth)
+    lettered = (_UNIT,) if orth.han or figures else ()
+    for pattern in (*lettered, _UNIT_SIGN) if _SIGN.search(text) else lettered:
         for match in pattern.finditer(text):
             decade = not orth.han and _DECADE.fullmatch(match[0])
             toned = (
@@ -57,7 +60,7 @@ def unit_sign(text: str, orth: Orthography) -> Iterable[Hit]:
             )
             if not decade and not toned:
                 yield ask(*match.span(), *_measured(match[0], orth))
-    if orth.romanisation == "none" and not orth.han and not _UNIT_SET.isdisjoint(_WORD_ENDS.split(text)):
+    if orth.romanisation == "none" and not orth.han and any(map(_has_unit.__getitem__, text.split(" "))):
         for match in _ENGLISH_UNIT.finditer(text):
             yield ask(*match.span(1), *_ENGLISH_UNITS.get(match[1], ()))
 

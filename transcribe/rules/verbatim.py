@@ -196,6 +196,8 @@ _DASHED = Lazy(
 )
 
 
+_MASKS = Lazy("[*＊○◯●╳✕✖]")
+_VOWEL_SIGN = Lazy("[!！@#$%&](?=[a-zA-Z])")
 # Swear words with a sign for their vowel.
 _SIGNED = Lazy(
     "(?<![A-Za-z])(?:f|sh|b|d|c|a)[!！@#$%&]{1,3}(?:ck|t|tch|nt|s|ss|hole)(?:ing|ed|er|s|y)?(?![A-Za-z])",
@@ -217,7 +219,7 @@ def masked_word(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``F**k，好痛。``
     Good: the word that was said
     """
-    for match in _masked().finditer(text):
+    for match in _masked().finditer(text) if orth.han or _MASKS.search(text) else ():
         start, end = match.span()
         around = text[max(0, start - 1) : start] + text[end : end + 1]
         if any(char in characters.NUMBER_WORDS for char in around) or (
@@ -228,7 +230,7 @@ def masked_word(text: str, orth: Orthography) -> Iterable[Hit]:
     if orth.zero and "〇" in text:
         for match in _ZERO_FOR_A_NAME.finditer(text):
             yield Hit(*match.span())
-    for match in _SIGNED.finditer(text):
+    for match in _SIGNED.finditer(text) if _VOWEL_SIGN.search(text) else ():
         yield Hit(*match.span())
     if not orth.hokkien and "--" in text:
         for match in _DASHED.finditer(text):
@@ -259,7 +261,7 @@ def subtitle_residue(text: str, orth: Orthography) -> Iterable[Hit]:
     if orth.han or "by" in text or "mara" in text or ">>" in text:
         for match in _CREDITS.finditer(text):
             yield Hit(*match.span())
-    for match in _THANKS.finditer(text):
+    for match in _THANKS.finditer(text) if "watching" in text or "看" in text else ():
         yield Hit(*match.span(), severity="warning")
 
 
