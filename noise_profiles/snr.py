@@ -69,7 +69,7 @@ class Tuning:
     hidden_db: float = -5.0  # speech at this SNR or less does not stand out
     # Log odds that what stands out is a voice, fitted on real speech below 12 dB against noise alone.
     evidence: tuple[float, float, float, float] = (-2.85, 31.8, 0.207, -2.81)
-    uncertainty: tuple[float, float, float, float] = (2.21, -0.441, 0.60, 0.95)
+    uncertainty: tuple[float, float, float, float] = (2.17, -0.441, 0.60, 0.95)
     surely_none: float = -4.0
     judged_below_db: float = 12.0
 
