@@ -84,7 +84,8 @@ def _a_weights(rate_hz: int) -> Floats:
     wanted /= np.maximum(np.square(_band_gain(bins_hz.size, 40.0)), 0.5)
     seen = np.diag(np.full(bins_hz.size, 2 / 3))
     seen += np.diag(np.full(bins_hz.size - 1, 1 / 6), 1) + np.diag(np.full(bins_hz.size - 1, 1 / 6), -1)
-    return np.maximum(np.linalg.solve(seen, wanted), 0.0).astype(np.float32)
+    weights: Floats = np.maximum(np.linalg.solve(seen, wanted), 0.0).astype(np.float32)
+    return weights
 
 
 class FrameStream:
