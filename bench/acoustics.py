@@ -274,15 +274,7 @@ def accuracy(made: list[Trial], worst: int) -> None:
     print("\nbias by truth")
     for low in range(0, 40, 10):
         print(line(f"  {low} to {low + 10} dB", error[(truth >= low) & (truth < low + 10)]))
-    inside = [
-        m.snr_low_db is not None and m.snr_low_db <= t.truth_db <= (m.snr_high_db or 0.0)
-        for m, t in zip(heard, made, strict=True)
-    ]
-    width = [
-        m.snr_high_db - m.snr_low_db for m in heard if m.snr_low_db is not None and m.snr_high_db is not None
-    ]
-    print(f"\n80 % interval covers the truth in {100 * np.mean(inside):.0f} %")
-    print(f"its median width {np.median(width):.1f} dB")
+    intervals(made, heard, {"lead-in": lead, "less or none": ~lead, "steady": kinds == "steady"})
     for title, chosen in (("steady", kinds == "steady"), ("all", kinds == kinds)):
         right, count = grades_right(heard, truth, chosen)
         print(
@@ -306,6 +298,33 @@ def accuracy(made: list[Trial], worst: int) -> None:
         )
 
 
+def intervals(
+    made: list[Trial], heard: list[measure.Measurement], subsets: dict[str, NDArray[np.bool_]]
+) -> None:
+    """How often the 80 % interval holds the truth, and how wide it is."""
+    low = np.array([math.nan if m.snr_low_db is None else m.snr_low_db for m in heard])
+    high = np.array([math.nan if m.snr_high_db is None else m.snr_high_db for m in heard])
+    truth = np.array([t.truth_db for t in made])
+    print("\n80 % interval: covers the truth, median width")
+    for title, chosen in subsets.items():
+        inside = (low <= truth) & (truth <= high)
+        width_db = np.nanmedian((high - low)[chosen])
+        print(f"  {title:<16} {100 * inside[chosen].mean():3.0f} %   {width_db:.1f} dB")
+
+
+def noise_alone(noise: dict[str, Floats]) -> None:
+    """How often noise without a word is called speech: six cuts of each, 4 to 10 s long."""
+    print("\nnoise alone, called speech, of six cuts")
+    for name, bed in sorted(noise.items()):
+        called = 0
+        for start, length_s in ((0.0, 4), (0.33, 6), (0.5, 10)):
+            cut = 0.1 * np.resize(np.roll(bed, -int(start * bed.size)), length_s * RATE_HZ)
+            for lead_in_s in (0.0, 0.7):
+                m = measure.measure(cut, RATE_HZ, lead_in_s=lead_in_s)
+                called += not any(d.code in ("speech.none", "speech.unclear") for d in m.defects)
+        print(f"  {name:<32} {called}")
+
+
 def grades_right(
     heard: list[measure.Measurement], truth: NDArray[np.float64], chosen: NDArray[np.bool_]
 ) -> tuple[int, int]:
@@ -323,7 +342,7 @@ def grades_right(
     return right, count
 
 
-_SNR_CODES = ("snr.below_band", "snr.above_band", "speech.none")
+_SNR_CODES = ("snr.below_band", "snr.above_band", "speech.none", "speech.unclear")
 
 
 def cost() -> None:
@@ -372,6 +391,7 @@ def main() -> None:
         noise = folder(arguments.noise) if arguments.noise else made_noises()
         print(f"{len(speech)} voices, {len(noise)} noises, {arguments.count} mixtures")
         accuracy(list(trials(speech, noise, arguments.count, arguments.seed)), arguments.worst)
+        noise_alone(noise)
     cost()
 
 

@@ -92,7 +92,7 @@ def as_samples(samples: object, *, first: int = 0) -> Samples:
         raise SignalShapeWrong(shape=shape, most=MOST_CHANNELS)
     if x.dtype.kind == "f":
         return _floats(x, first)
-    full_scale = _FULL_SCALE.get(x.dtype)
+    full_scale = _FULL_SCALE.get(x.dtype.newbyteorder("="))
     if full_scale is None:
         raise SignalTypeWrong(type=str(x.dtype), problem="the full scale of this number type is not known")
     centre = np.float32(128.0 if x.dtype == np.uint8 else 0.0)

@@ -11,13 +11,8 @@ would call speech active. In strong noise the weak frames of speech are hidden, 
 there. In clean sound the residue of speech in its pauses (breath, the room's tail) is no noise, so
 the lead-in or the quieter part of the pauses is believed instead.
 
-Where there is neither lead-in nor pause, the noise is sought in the lowest moments of each band [1]_; that is
-less sure, and the interval says so.
-
-References
-----------
-.. [1] R. Martin, Noise power spectral density estimation based on optimal smoothing and minimum statistics,
-   IEEE Trans. Speech and Audio Processing 9 (2001).
+Where there is neither lead-in nor pause, the noise is what the frames hold that are least like a voice; that
+is less sure, and the interval says so.
 """
 
 from __future__ import annotations
@@ -67,14 +62,15 @@ class Tuning:
     longest_gap: int = 60
     clean_db: float = 28.0
     cleaner_weight: float = 0.0
-    low_share: float = 0.12
-    low_smooth: int = 9
-    low_bias_db: float = 1.5
-    low_trust: float = 0.5
+    unlike_share: float = 0.25  # of all frames: those least like a voice
+    unlike_level: float = 0.4  # the quantile of theirs that is the noise
+    tone_frames: float = 100.0  # what the session's room tone weighs beside pauses: it is not of this minute
+    same_room_db: float = 10.0
+    hidden_db: float = -5.0  # speech at this SNR or less does not stand out
     # Log odds that what stands out is a voice, fitted on real speech below 12 dB against noise alone.
-    evidence: tuple[float, float, float, float, float] = (-6.16, 23.97, 6.21, 0.111, -1.18)
-    uncertainty: tuple[float, ...] = (1.29, 0.358, -0.495, 0.391, 0.656, 0.293, 0.706, 0.152, 0.148)
-    surely_none: float = -3.2
+    evidence: tuple[float, float, float, float] = (-2.85, 31.8, 0.207, -2.81)
+    uncertainty: tuple[float, float, float, float] = (2.17, -0.441, 0.60, 0.95)
+    surely_none: float = -4.0
     judged_below_db: float = 12.0
 
 
@@ -83,7 +79,8 @@ class Estimate:
     """What one channel holds; speech level and SNR are None where nobody speaks.
 
     `source` says where the noise was heard: ``lead_in``, ``pauses``, ``lead_in+pauses``, ``room_tone`` (the
-    session's figure) or ``between_words`` (no pause was long enough, so it is less sure).
+    session's figure), ``room_tone+pauses`` (both, there being no lead-in) or ``between_words`` (no pause was
+    long enough, so it is less sure).
     """
 
     speech_dbfs: float | None
@@ -128,15 +125,22 @@ def estimate(
     if noise_at.sum() >= k.least_noise:
         source = _source(lead, pauses, k)
         noise, noise_a = float(power[noise_at].mean()), float(weighted[noise_at].mean())
+        if source == "pauses" and room_tone is not None and _is_same_room(noise, room_tone[0], k):
+            source, share = "room_tone+pauses", k.tone_frames / (k.tone_frames + float(noise_at.sum()))
+            noise += share * (room_tone[0] - noise)
+            noise_a += share * (room_tone[1] - noise_a)
     elif room_tone is not None:
         source, (noise, noise_a) = "room_tone", room_tone
     else:
         source = "between_words"
         noise, noise_a = _between_words(frames, power, weighted, k)
+    if source in ("between_words", "room_tone", "room_tone+pauses"):
+        # Had the noise been stronger still, nothing would have stood out.
+        noise = min(noise, float(power[speech].mean()) / (1.0 + 10.0 ** (k.hidden_db / 10.0)))
     active = widened(speech, 0, k.hangover)
     around = widened(speech, k.before, k.after) & ~lead
     snr_db = _ratio_db(power, around, active, noise)
-    if source not in ("between_words", "room_tone"):
+    if source not in ("between_words", "room_tone", "room_tone+pauses"):
         cleaner = _without_residue(power, lead, pauses, noise, k)
         snr_db += k.cleaner_weight * (_ratio_db(power, around, active, cleaner) - snr_db)
         trust = min(1.0, max(0.0, (snr_db - k.clean_db) / 8.0))
@@ -152,7 +156,7 @@ def estimate(
     evidence = _evidence(frames, active, snr_db, k)
     if evidence < k.surely_none and snr_db < k.judged_below_db:
         return _no_speech(power, weighted, source)
-    half_db = _uncertainty_db(power, noise_at, source, snr_db, k)
+    half_db = _uncertainty_db(power, noise_at, snr_db, k)
     return Estimate(
         speech_dbfs=levels.dbfs(level),
         noise_dbfs=levels.dbfs(noise),
@@ -167,17 +171,13 @@ def estimate(
 
 
 def _evidence(frames: Frames, active: Mask, snr_db: float, k: Tuning) -> float:
-    """Log odds of a voice: how periodic the best of it is, and how it differs from the pauses."""
-    harmonic = smoothed(frames.harmonic.astype(np.float64), 5)
+    """Log odds of a voice. Speech is periodic and is not, by turns; music and babble are alike throughout."""
+    harmonic = smoothed(frames.harmonic.astype(np.float64), 5)[active]
     voiced = frames.voiced.astype(np.float64)
-    inside, outside = harmonic[active], harmonic[~active]
-    enough = outside.size > 10
-    usual = float(outside.mean()) if enough else float(inside.mean()) - 0.03
-    usual_voiced = float(voiced[~active].mean()) if enough else 0.8
+    usual_voiced = float(voiced[~active].mean()) if np.count_nonzero(~active) > 10 else 0.8
     known = (
         1.0,
-        float(np.percentile(inside, 90)),
-        float(inside.mean()) - usual,
+        float(harmonic.std()),
         min(k.judged_below_db, max(LOWEST_SNR_DB, snr_db)),
         float(voiced[active].mean()) - usual_voiced,
     )
@@ -225,6 +225,11 @@ def _source(lead: Mask, pauses: Mask, k: Tuning) -> str:
     return "lead_in+pauses" if pauses.sum() >= k.least_noise else "lead_in"
 
 
+def _is_same_room(noise: float, tone: float, k: Tuning) -> bool:
+    """Whether the session's room tone can still be what fills the pauses."""
+    return abs(10.0 * math.log10(max(noise, TINY) / max(tone, TINY))) <= k.same_room_db
+
+
 def _ratio_db(power: Array, around: Mask, active: Mask, noise: float) -> float:
     level = max(float((power[around] - noise).sum()) / max(1.0, float(active.sum())), TINY)
     return 10.0 * math.log10(level / max(noise, TINY))
@@ -240,40 +245,36 @@ def _without_residue(power: Array, lead: Mask, pauses: Mask, noise: float, k: Tu
 
 
 def _between_words(frames: Frames, power: Array, weighted: Array, k: Tuning) -> tuple[float, float]:
-    """Noise of a clip without pauses: from the lowest moments of each band, and the quietest stretch."""
-    bands = frames.bands.astype(np.float64) + TINY
-    lowest = np.sort(smoothed(bands, k.low_smooth), axis=0)[: max(1, int(k.low_share * len(bands)))]
-    share = float(lowest.mean(axis=0).sum()) / float(bands.sum(axis=1).mean())
-    by_band = share * float(power.mean()) * 10.0 ** (k.low_bias_db / 10.0)
-    quietest = _quietest(power)
-    by_time = max(float(power[quietest].mean()), TINY)
-    noise = by_band**k.low_trust * by_time ** (1.0 - k.low_trust)
-    return noise, float(weighted[quietest].mean()) * noise / by_time
+    """Noise of a clip without pauses: what the frames hold that are least like a voice.
+
+    Their level is a quantile and no mean, since some are fricatives and closures within words. In clean sound
+    most are, so it is not believed to lie far over the weak moments of the clip.
+    """
+    harmonic = smoothed(frames.harmonic.astype(np.float64), 5)
+    unlike = harmonic <= np.quantile(harmonic, k.unlike_share)
+    noise, noise_a = np.quantile(np.stack([power[unlike], weighted[unlike]]), k.unlike_level, axis=1)
+    weak = 2.0 * float(np.quantile(smoothed(power, 5), 0.2))
+    held = min(1.0, weak / max(float(noise), TINY))
+    return max(float(noise) * held, TINY), max(float(noise_a) * held, TINY)
 
 
-def _uncertainty_db(power: Array, noise_at: Mask, source: str, snr_db: float, k: Tuning) -> float:
+def _uncertainty_db(power: Array, noise_at: Mask, snr_db: float, k: Tuning) -> float:
     """Half the width of the 80 % interval.
 
-    It grows with the spread of the noise and shrinks with the time it was heard for; less sure sources and
-    very low or high SNR widen it. The weights are a quantile regression of errors on mixtures.
+    It shrinks with the time the noise was heard for, and grows with how far its mean lies over its usual
+    level and as speech sinks into it. The weights are a quantile regression of the errors on mixtures.
     """
     noise = power[noise_at]
     stretches = noise[: noise.size // 10 * 10].reshape(-1, 10).mean(axis=1)
-    spread_db, skew_db = 3.0, 1.0
+    skew_db = 1.0
     if stretches.size > 1:
-        stretches_db = 10.0 * np.log10(stretches + TINY)
-        spread_db = float(stretches_db.std())
-        skew_db = 10.0 * math.log10(float(stretches.mean()) + TINY) - float(stretches_db.mean())
+        mean_db = 10.0 * math.log10(float(stretches.mean()) + TINY)
+        skew_db = mean_db - float(10.0 * np.log10(stretches + TINY).mean())
     known = (
         1.0,
-        math.log(spread_db + 0.3),
         math.log(max(1, stretches.size)),
-        float(source in ("between_words", "room_tone")),
-        float(source == "lead_in"),
-        float(source == "pauses"),
-        max(0.0, 5.0 - snr_db) / 5.0,
-        max(0.0, snr_db - 28.0) / 10.0,
-        math.log(skew_db + 0.05),
+        math.log(max(0.0, skew_db) + 0.05),
+        min(1.0, max(0.0, (k.judged_below_db - snr_db) / 10.0)),
     )
     log_half = sum(weight * value for weight, value in zip(k.uncertainty, known, strict=True))
     return min(20.0, max(0.3, math.exp(log_half)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from noise_profiles import levels, signals
+from noise_profiles import levels, measure, signals
 from noise_profiles.samples import SignalEmpty, SignalNotFinite
 
 RATE_HZ = 16_000
@@ -41,18 +42,80 @@ def test_silence_reads_the_floor():
     assert levels.rms_dbfs(np.zeros(100)) == levels.FLOOR_DBFS
 
 
-# IEC 61672-1:2013, table 3: nominal frequency, A-weighting, class 1 acceptance limits (low, high), dB.
+# IEC 61672-1:2013, table 3, at exact base-ten frequencies 10 ** (n / 10): A-weighting and the class 1
+# acceptance limits (low, high), dB, for n = 10 (10 Hz) to 43 (20 kHz).
+NO_LIMIT = -math.inf
 CLASS_1 = [
-    (31.5, -39.4, -1.5, 1.5), (63, -26.2, -1.0, 1.0), (125, -16.1, -1.0, 1.0), (250, -8.6, -1.0, 1.0),
-    (500, -3.2, -1.0, 1.0), (1000, 0.0, -0.7, 0.7), (2000, 1.2, -1.0, 1.0), (4000, 1.0, -1.0, 1.0),
-    (6300, -0.1, -2.0, 1.5), (8000, -1.1, -2.5, 1.5), (10000, -2.5, -3.0, 2.0), (16000, -6.6, -16.0, 2.5),
+    (-70.4, NO_LIMIT, 3.0), (-63.4, NO_LIMIT, 2.5), (-56.7, -4.0, 2.0), (-50.5, -2.0, 2.0),
+    (-44.7, -1.5, 2.0), (-39.4, -1.5, 1.5), (-34.6, -1.0, 1.0), (-30.2, -1.0, 1.0), (-26.2, -1.0, 1.0),
+    (-22.5, -1.0, 1.0), (-19.1, -1.0, 1.0), (-16.1, -1.0, 1.0), (-13.4, -1.0, 1.0), (-10.9, -1.0, 1.0),
+    (-8.6, -1.0, 1.0), (-6.6, -1.0, 1.0), (-4.8, -1.0, 1.0), (-3.2, -1.0, 1.0), (-1.9, -1.0, 1.0),
+    (-0.8, -1.0, 1.0), (0.0, -0.7, 0.7), (0.6, -1.0, 1.0), (1.0, -1.0, 1.0), (1.2, -1.0, 1.0),
+    (1.3, -1.0, 1.0), (1.2, -1.0, 1.0), (1.0, -1.0, 1.0), (0.5, -1.5, 1.5), (-0.1, -2.0, 1.5),
+    (-1.1, -2.5, 1.5), (-2.5, -3.0, 2.0), (-4.3, -5.0, 2.0), (-6.6, -16.0, 2.5), (-9.3, NO_LIMIT, 3.0),
 ]  # fmt: skip
+THIRD_OCTAVES = [(10 ** (n / 10), *row) for n, row in enumerate(CLASS_1, start=10)]
 
 
-@pytest.mark.parametrize("hz, weighting_db, low_db, high_db", CLASS_1)
-def test_a_weighting_keeps_class_1(hz, weighting_db, low_db, high_db):
+@pytest.mark.parametrize("hz, weighting_db, low_db, high_db", THIRD_OCTAVES)
+def test_a_weighting_keeps_class_1_at_every_third_octave(hz, weighting_db, low_db, high_db):
     off = levels.a_weighting_db(np.array([hz]))[0] - weighting_db
     assert low_db <= off <= high_db
+    assert abs(off) <= 0.1  # the table is rounded to a tenth, the curve is not
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 44_100, 48_000])
+def test_a_measured_tone_is_weighted_to_class_1_from_63_hz_to_the_edge_of_the_band(rate_hz):
+    """Frames of 25 ms smear a low tone over bins whose weights differ by many dB."""
+    for hz, weighting_db, low_db, high_db in THIRD_OCTAVES:
+        if 60.0 < hz < 0.45 * min(rate_hz, 16_000):
+            tone = measure.room_tone(sine(-20.0, hz, rate_hz), rate_hz)
+            assert low_db <= tone.noise_dba_fs + 20.0 - weighting_db <= high_db, hz
+
+
+def p56_by_the_book(x: np.ndarray, rate_hz: int) -> tuple[float, float]:
+    """Level and activity by ITU-T P.56 method B as it is written: sample by sample, thresholds in octaves."""
+    g = math.exp(-1 / (rate_hz * 0.03))
+    hangover = round(0.2 * rate_hz)
+    thresholds = [2.0**-n for n in range(16)]
+    counts, since = [0] * 16, [hangover] * 16
+    p = q = total = 0.0
+    for sample in x.tolist():
+        total += sample * sample
+        p = g * p + (1 - g) * abs(sample)
+        q = g * q + (1 - g) * p
+        for n, threshold in enumerate(thresholds):
+            if q >= threshold:
+                counts[n] += 1
+                since[n] = 0
+            elif since[n] < hangover:
+                counts[n] += 1
+                since[n] += 1
+    found = []
+    for threshold, count in sorted(zip(thresholds, counts, strict=True)):
+        if count:
+            level_db = 10 * math.log10(total / count)
+            found.append((level_db, level_db - 20 * math.log10(threshold)))
+    for (level_0, margin_0), (level_1, margin_1) in itertools.pairwise(found):
+        if margin_0 >= levels.P56_MARGIN_DB >= margin_1:
+            part = (margin_0 - levels.P56_MARGIN_DB) / (margin_0 - margin_1)
+            level_db = level_0 + part * (level_1 - level_0)
+            activity = total / x.size / 10 ** (level_db / 10)
+            return level_db + 10 * math.log10(2), activity
+    raise ValueError("no threshold lies 15.9 dB below the level")
+
+
+@pytest.mark.parametrize(
+    "rate_hz, seed, gain_db, pause_s", [(8_000, 1, 0, 1), (16_000, 2, -20, 3), (16_000, 3, 5, 0)]
+)
+def test_active_level_agrees_with_p56_as_it_is_written(rate_hz, seed, gain_db, pause_s):
+    speech = signals.speech_like(3 * rate_hz, rate_hz, seed) * 10 ** (gain_db / 20)
+    speech = np.pad(speech, (0, pause_s * rate_hz)).astype(np.float64)
+    level_dbfs, activity = p56_by_the_book(speech, rate_hz)
+    ours = levels.active_speech(speech, rate_hz)
+    # Thresholds an octave apart are interpolated in the book, searched here.
+    assert ours.level_dbfs == pytest.approx(level_dbfs, abs=0.15)
+    assert ours.activity == pytest.approx(activity, rel=0.04)
 
 
 @pytest.mark.parametrize("level_dbfs", [-45.0, -26.0, -10.0])

@@ -20,6 +20,7 @@ from noise_profiles.samples import (
     SignalShapeWrong,
     SignalTypeWrong,
 )
+from protocol.clip import RoomTone
 
 RATE_HZ = 16_000
 SPEECH = signals.speech_like(6 * RATE_HZ, RATE_HZ, 1, lead_in_s=0.7)
@@ -56,7 +57,11 @@ def test_no_cutting_changes_a_figure(cuts):
     assert meter.finish() == measure.measure(MIXTURE.samples, RATE_HZ, lead_in_s=0.7)
 
 
-@pytest.mark.parametrize("dtype, scale", [("int16", 2**15), ("int32", 2**31), ("float64", 1), ("float32", 1)])
+@pytest.mark.parametrize(
+    "dtype, scale",
+    [("int16", 2**15), (">i2", 2**15), ("int32", 2**31), (">i4", 2**31)]
+    + [(floats, 1) for floats in ("float32", "float64", ">f4", "longdouble")],
+)
 def test_the_number_type_does_not_matter(dtype, scale):
     sixteen_bits = np.rint(MIXTURE.samples.astype(np.float64) * 2**15) / 2**15
     heard = measure.measure((sixteen_bits * scale).astype(dtype), RATE_HZ)
@@ -167,6 +172,47 @@ def test_room_tone_measures_what_it_is_given():
     assert tone.duration_s == 2.0
     with pytest.raises(SignalEmpty):
         measure.room_tone(np.zeros(0), RATE_HZ)
+
+
+def test_the_rooms_own_tone_helps_where_a_clip_has_no_lead_in():
+    """The pauses of one clip can be quieter than its room, as between two lorries."""
+    silence = np.zeros(RATE_HZ, np.float32)
+    voice = np.concatenate([SPEECH[RATE_HZ:], silence, SPEECH[RATE_HZ:]])
+    bed = signals.pink_noise(voice.size, RATE_HZ, 2)
+    bed[SPEECH.size - RATE_HZ + RATE_HZ // 4 :][: RATE_HZ * 3 // 4] *= 0.5
+    mixture = signals.mix(voice, bed, 12.0, RATE_HZ)
+    tone = RoomTone(mixture.noise_dbfs, mixture.noise_dbfs - 3.0, 2.0, measure.METHOD)
+    alone = measure.measure(mixture.samples, RATE_HZ)
+    helped = measure.measure(mixture.samples, RATE_HZ, room_tone=tone)
+    assert (alone.noise_source, helped.noise_source) == ("pauses", "room_tone+pauses")
+    assert abs(helped.snr_db - 12.0) < abs(alone.snr_db - 12.0)
+
+
+def test_a_room_tone_of_another_room_is_not_believed():
+    clip = MIXTURE.samples[round(0.7 * RATE_HZ) :]
+    alone = measure.measure(clip, RATE_HZ)
+    for off_db in (-15.0, 15.0):
+        tone = RoomTone(alone.noise_dbfs + off_db, alone.noise_dba_fs + off_db, 2.0, measure.METHOD)
+        assert measure.measure(clip, RATE_HZ, room_tone=tone) == alone
+
+
+def test_a_lead_in_of_the_clip_goes_before_the_rooms_tone():
+    tone = RoomTone(-20.0, -23.0, 2.0, measure.METHOD)
+    heard = measure.measure(MIXTURE.samples, RATE_HZ, lead_in_s=0.7, room_tone=tone)
+    assert heard == measure.measure(MIXTURE.samples, RATE_HZ, lead_in_s=0.7)
+
+
+@pytest.mark.parametrize("snr_db", [0.0, 5.0, 15.0])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_holes_in_the_noise_are_not_taken_for_the_noise(snr_db, seed):
+    """Noise that falls by 40 dB for an eighth of each second, while the speaker does not pause."""
+    phrase = signals.speech_like(6 * RATE_HZ, RATE_HZ, seed)[RATE_HZ : RATE_HZ + 20_000]
+    voice = np.concatenate([phrase, phrase])
+    holes = np.arange(voice.size) % RATE_HZ < RATE_HZ // 8
+    bed = signals.speech_shaped_noise(voice.size, RATE_HZ, 6) * np.where(holes, 0.01, 1.0)
+    heard = measure.measure(signals.mix(voice, bed, snr_db, RATE_HZ).samples, RATE_HZ)
+    assert heard.noise_source == "between_words"
+    assert heard.snr_db == pytest.approx(snr_db, abs=2.0)
 
 
 def test_a_tone_at_one_kilohertz_weighs_the_same_in_both_levels():
