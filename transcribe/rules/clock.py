@@ -8,7 +8,7 @@ from transcribe.characters import Kind
 from transcribe.lint import Hit, Stage, ask, rule
 from transcribe.orthography import Orthography
 from transcribe.patterns import Lazy
-from transcribe.rules import jyutping, readings
+from transcribe.rules import english, jyutping, readings
 
 _D = readings.D
 _COLON = "[:：∶]"
@@ -102,12 +102,12 @@ _HOKKIEN_HOURS = (
 
 
 def _english_times(hour: int, minute: int, half_day: str | None) -> Iterator[str]:
-    named = readings.ENGLISH_SMALL[hour]
+    named = english.SMALL[hour]
     if minute == 0:
         yield f"{named} {half_day.upper()}" if half_day else f"{named} o'clock"
         yield named
         return
-    rest = f"oh {readings.ENGLISH_SMALL[minute]}" if minute < 10 else readings.ENGLISH_SMALL[minute]
+    rest = f"oh {english.SMALL[minute]}" if minute < 10 else english.SMALL[minute]
     yield f"{named} {rest}" + (f" {half_day.upper()}" if half_day else "")
     if minute in (15, 30):
         yield f"{'quarter' if minute == 15 else 'half'} past {named}"
@@ -135,7 +135,7 @@ def _dates(first: str, second: str, third: str, orth: Orthography) -> Iterator[s
         yield f"{date}日"
     elif orth.romanisation == "none":
         years = f", {readings.readings(year, orth)[0]}" if len(year) == 4 else ""
-        named, ordinal = _ENGLISH_MONTHS[int(month) - 1], readings.english_ordinal(day)
+        named, ordinal = _ENGLISH_MONTHS[int(month) - 1], english.ordinal(day)
         yield f"{named} {ordinal}{years}"
         yield f"the {ordinal} of {named}{years}"
 

@@ -10,7 +10,7 @@ from transcribe.characters import Kind
 from transcribe.lint import Hit, Stage, ask, rule
 from transcribe.orthography import Orthography
 from transcribe.patterns import Lazy
-from transcribe.rules import jyutping, readings
+from transcribe.rules import english, jyutping, readings
 
 _ASCII = Lazy("[0-9]+")
 # A number with thousands commas or decimals is one piece, unless it is part of a date or an address.
@@ -59,9 +59,9 @@ def _digits(text: str, start: int, end: int, number: str, orth: Orthography) -> 
     """Ask for digits; an English ordinal or decade is one piece with its ending."""
     if not orth.han and orth.romanisation == "none":
         ordinal, decade = _ORDINAL_END.match(text, end), _DECADE_END.match(text, end)
-        words = readings.english_ordinal(number) if ordinal and number.isdigit() else ""
+        words = english.ordinal(number) if ordinal and number.isdigit() else ""
         if decade:
-            words = readings.english_decade(number) if len(number) < 5 else ""
+            words = english.decade(number) if len(number) < 5 else ""
         ending = ordinal or decade
         if words and ending:
             return ask(start, ending.end(), words)

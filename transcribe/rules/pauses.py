@@ -10,7 +10,7 @@ from transcribe.characters import FULL_MARKS, HALF_MARKS, Kind
 from transcribe.lint import Hit, Stage, ask, mend, rule
 from transcribe.orthography import Orthography
 from transcribe.patterns import Lazy
-from transcribe.rules import places, readings
+from transcribe.rules import english, places
 from transcribe.rules.syllables import DANGLING
 
 _ENDS = FULL_MARKS[1:] + HALF_MARKS[1:]  # of either width: width is mended beside them
@@ -89,7 +89,7 @@ def _between_numbers(text: str, start: int, end: int) -> bool:
     before, after = _LAST_WORD.search(text[max(0, start - 13) : start]), _FIRST_WORD.match(text, end)
     if before is None or after is None:
         return False
-    return {before[0].strip().casefold(), after[0].strip().casefold()} <= readings.ENGLISH_NUMBERS
+    return {before[0].strip().casefold(), after[0].strip().casefold()} <= english.NUMBERS
 
 
 def _dash(text: str, match: re.Match[str], orth: Orthography) -> Hit:

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from transcribe import characters, tailo
 from transcribe.orthography import Orthography
+from transcribe.rules import english
 
 D = "0-9０-９"
 # A number in digits, with its thousands commas and decimals, and one in Han words.
@@ -19,7 +20,6 @@ WORDED = f"[{characters.NUMBER_WORDS}點点]{{1,24}}"
 
 _PLAIN = str.maketrans("０１２３４５６７８９，．", "0123456789,.")
 _LONGEST = 24  # digits that are read at all
-_LONGEST_VALUE = 9  # digits; longer numbers are read one by one
 _HAN_DIGITS = "零一二三四五六七八九"
 _HUNDRED, _TENS = 100, 10
 
@@ -62,13 +62,13 @@ def one_by_one(number: str, orth: Orthography) -> str:
 
 def value(number: str, orth: Orthography) -> str:
     """The value of a whole number in words; empty where that is not certain."""
-    if len(number) > _LONGEST_VALUE or (number[0] == "0" and len(number) > 1):
+    if len(number) > english.LONGEST or (number[0] == "0" and len(number) > 1):
         return ""
     if orth.han:
         return _han_value(number, orth)
     kind = _romanised(orth)
     if kind == "en":
-        return _english_value(int(number))
+        return english.value(int(number))
     return _spelled(_romanised_value(int(number), kind), orth)
 
 
@@ -138,9 +138,9 @@ def readings(number: str, orth: Orthography, before: str = "", after: str = "") 
     elif len(number) == 1:
         found = [whole, digits]
     elif _romanised(orth) == "en":
-        found = [*_english_years(number), whole, digits]
+        found = [*english.years(number), whole, digits]
         if not 1800 <= int(number) < 2100:
-            found = [whole, *_english_years(number), digits]
+            found = [whole, *english.years(number), digits]
     elif len(number) == 4 and after.startswith("年"):
         found = [digits, whole]
     else:
@@ -198,72 +198,12 @@ def _han_group(group: str, orth: Orthography, inside: bool) -> str:
     return out
 
 
-# -- English ------------------------------------------------------------------------------------
-
-_ONES = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
-)  # fmt: skip
-_TENS_NAMES = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_ORDINALS = {
-    "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth",
-    "twelve": "twelfth",
-}  # fmt: skip
-ENGLISH_NUMBERS = frozenset([*_ONES, *_TENS_NAMES[2:], "hundred", "thousand", "million", "billion", "half"])
-ENGLISH_SMALL = (
-    tuple(_ONES)
-    + tuple(  # below one hundred
-        ten + one for ten in _TENS_NAMES[2:] for one in ("", *(f"-{each}" for each in _ONES[1:10]))
-    )
-)
-
-
-def _english_value(number: int) -> str:
-    if number < len(_ONES):
-        return _ONES[number]
-    if number < _HUNDRED:
-        tens, ones = divmod(number, _TENS)
-        return _TENS_NAMES[tens] + (f"-{_ONES[ones]}" if ones else "")
-    for size, name in ((1_000_000, "million"), (1000, "thousand"), (_HUNDRED, "hundred")):
-        if number >= size:
-            most, rest = divmod(number, size)
-            return f"{_english_value(most)} {name}" + (f" {_english_value(rest)}" if rest else "")
-    raise ValueError(number)
-
-
-def _english_years(number: str) -> tuple[str, ...]:
-    """Four digits as two pairs, the way years are said."""
-    if len(number) != 4 or not 1100 <= int(number) < 2100 or number[1:3] == "00":
-        return ()
-    first, last = divmod(int(number), _HUNDRED)
-    if last < _TENS:
-        return (f"{_english_value(first)} " + (f"oh {_ONES[last]}" if last else "hundred"),)
-    return (f"{_english_value(first)} {_english_value(last)}",)
-
-
-def english_ordinal(number: str) -> str:
-    """``third`` for 3; empty for numbers that are too long."""
-    words = _english_value(int(number)) if len(number) <= _LONGEST_VALUE else ""
-    head, mark, last = words.rpartition("-" if "-" in words.split(" ")[-1] else " ")
-    if last.endswith("y"):
-        return f"{head}{mark}{last[:-1]}ieth"
-    return f"{head}{mark}{_ORDINALS.get(last, last + 'th')}" if last else ""
-
-
-def english_decade(number: str) -> str:
-    """``nineteen nineties`` for 1990; empty where the number is no decade."""
-    if len(number) not in (2, 4) or number[-1] != "0" or number[-2] in "01":
-        return ""
-    century = f"{_english_value(int(number[:2]))} " if len(number) == 4 else ""
-    return f"{century}{_TENS_NAMES[int(number[-2])][:-1]}ies"
-
-
 # -- romanised Hokkien and Cantonese --------------------------------------------------------------
 
 _LITERARY = ("khòng", "it", "jī", "sam", "sù", "ngóo", "lio̍k", "tshit", "pat", "kiú")
 _COUNTING = ("khòng", "tsi̍t", "nn̄g", "sann", "sì", "gōo", "la̍k", "tshit", "peh", "káu")
 _CANTONESE = ("ling4", "jat1", "ji6", "saam1", "sei3", "ng5", "luk6", "cat1", "baat3", "gau2")
-_DIGIT_NAMES = {"en": _ONES[:10], "tailo": _LITERARY, "poj": _LITERARY, "jyutping": _CANTONESE}
+_DIGIT_NAMES = {"en": english.ONES[:10], "tailo": _LITERARY, "poj": _LITERARY, "jyutping": _CANTONESE}
 
 
 @lru_cache(maxsize=4096)

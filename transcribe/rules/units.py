@@ -11,7 +11,7 @@ from transcribe.characters import Kind
 from transcribe.lint import Hit, Stage, ask, rule
 from transcribe.orthography import Orthography
 from transcribe.patterns import Lazy, PerWord, table
-from transcribe.rules import jyutping, readings
+from transcribe.rules import english, jyutping, readings
 
 _D, _WORDS, _FIGURE = readings.D, characters.NUMBER_WORDS, readings.FIGURE
 _NUMBER = f"[{_D}{_WORDS}]"
@@ -30,7 +30,7 @@ _UNIT = Lazy(
     f"|(?:(?<![{_D}]){_FIGURE}|(?<=[十百千萬万半]))(?: ?[WV](?![A-Za-z]))"
 )
 _ENGLISH_UNIT = Lazy(
-    f"(?<![A-Za-z])(?:{'|'.join(sorted(readings.ENGLISH_NUMBERS))}) ((?:{_UNIT_LETTERS}|W|V))(?![A-Za-z'])",
+    f"(?<![A-Za-z])(?:{'|'.join(sorted(english.NUMBERS))}) ((?:{_UNIT_LETTERS}|W|V))(?![A-Za-z'])",
     re.IGNORECASE,
 )
 _UNIT_SIGN = Lazy(
