@@ -175,23 +175,30 @@ def examine(text: str, orth: Orthography, clip: Clip) -> Examination | None:
     if first is None:
         return None
     work = Examination(text)
+    seen: dict[Stage, list[tuple[Rule, Hit]]] = {}
     for _ in range(ROUNDS):
         work.late = {}
-        mended = None if first is None else _pass(work, orth, clip, plan, first)
+        mended = _pass(work, orth, clip, plan, first, seen)
         if mended is None:
             work.settled = True
             break
-        plan = mended
-        first = plan.first(work.draft.text, orth, clip)
+        plan, first = mended, Stage.CODE_POINTS
     return work
 
 
-def _pass(work: Examination, orth: Orthography, clip: Clip, plan: Plan, first: Stage) -> Plan | None:
+def _pass(
+    work: Examination,
+    orth: Orthography,
+    clip: Clip,
+    plan: Plan,
+    first: Stage,
+    seen: dict[Stage, list[tuple[Rule, Hit]]],
+) -> Plan | None:
     """Run the stages from `first`, each again while it changes the text.
 
+    `seen` holds what the stages saw in the text as it is now, so that none looks twice.
     Returns the plan for the mended text, or None if nothing changed.
     """
-    text = work.draft.text
     stage, repeated = int(first), 0
     edited = again = False
     while True:
@@ -202,10 +209,12 @@ def _pass(work: Examination, orth: Orthography, clip: Clip, plan: Plan, first: S
                 continue
             repeated = repeated + 1 if number == stage else 1
             stage = number
-            hits = step.hits(text, orth, clip)
+            hits = seen.get(number)
+            if hits is None:
+                hits = seen[number] = step.hits(work.draft.text, orth, clip)
             if hits and work.take(hits, orth, number):
-                text = work.draft.text
-                plan = plan_for(orth, orth.kinds.mask(text))
+                seen.clear()
+                plan = plan_for(orth, orth.kinds.mask(work.draft.text))
                 stage = number if repeated < STEPS else number + 1
                 edited = again = True
                 break
