@@ -186,7 +186,9 @@ clip = _table(
     sa.Column("text_stage", sa.Text, nullable=False, server_default="first"),
     _whole("received_ms"),
     _whole("withdrawn_ms", optional=True),
-    sa.Column("terms_version", sa.Text, nullable=False, server_default=""),  # in force when it arrived
+    sa.Column(
+        "terms_version", sa.Text, nullable=False, server_default=sa.text("''")
+    ),  # in force when it arrived
     _whole("final_ms", optional=True),  # when an appeal was decided; nothing but withdrawal follows
     sa.UniqueConstraint("item_id"),
 )

@@ -34,7 +34,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("item_id", name=op.f("pk_payment")),
         sa.UniqueConstraint("person_id", "reference", name=op.f("uq_payment_person_id_reference")),
     )
-    op.add_column("clip", sa.Column("terms_version", sa.Text(), server_default="", nullable=False))
+    op.add_column("clip", sa.Column("terms_version", sa.Text(), server_default=sa.text("''"), nullable=False))
     op.add_column("clip", sa.Column("final_ms", sa.BigInteger(), nullable=True))
     op.add_column("membership", sa.Column("terms_seen", sa.Text(), nullable=True))
     _fill(op.get_bind())
