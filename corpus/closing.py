@@ -116,7 +116,7 @@ def record(db: Connection, taken: Taken, signer: Signer, *, item_id: str, salt: 
         If the consent was taken back while the clip was on its way.
     """
     upload, meta = taken.upload, taken.meta
-    agreed = terms.parse(projects.by_id(db, upload.project_id).terms)  # those in force at this moment
+    agreed = terms.stored(projects.by_id(db, upload.project_id).terms)  # those in force at this moment
     consent_id = people.consent_id(db, upload.person_id, upload.project_id, meta.consent_version)
     if consent_id is None:
         raise ConsentMissing(version=meta.consent_version)

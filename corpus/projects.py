@@ -133,7 +133,7 @@ def terms_to_see(db: Connection, membership_id: str) -> terms.Terms | None:
     ).one_or_none()
     if row is None or row.terms_seen == row.terms["version"]:
         return None
-    return terms.parse(row.terms)
+    return terms.stored(row.terms)
 
 
 def saw_terms(db: Connection, membership_id: str, version: str) -> None:

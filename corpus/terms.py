@@ -147,6 +147,21 @@ def parse(value: object) -> Terms:
     )
 
 
+def stored(value: Mapping[str, Any]) -> Terms:
+    """Read terms that a database holds: a field that an earlier version let pass unchecked says nothing.
+
+    A clip on its way must never be refused because of a project's old settings.
+    """
+    kept: dict[str, Any] = {"version": value["version"], "text": value["text"]}
+    for name in _FIELDS[2:]:  # the currency before the rates, which need it
+        try:
+            parse({**kept, name: value.get(name)})
+        except TermsInvalid:
+            continue
+        kept[name] = value.get(name)
+    return parse(kept)
+
+
 def worded(value: object, name: str) -> Mapping[str, Any]:
     """An object with a version and a text, as terms and consent both are."""
     if not isinstance(value, Mapping) or not isinstance(value.get("text"), str) or not value["text"].strip():
@@ -210,11 +225,11 @@ def of_version(db: Connection, project_id: str, version: str) -> Terms:
     """
     present = db.execute(sa.select(project.c.terms).where(project.c.id == project_id)).scalar()
     if present is not None and version in ("", present.get("version")):
-        return parse(present)
+        return stored(present)
     body = _body(db, project_id, "terms", version)
     if body is None:
         raise VersionUnknown()
-    return parse(body)
+    return stored(body)
 
 
 def _body(db: Connection, project_id: str, kind: Kind, version: str) -> dict[str, Any] | None:

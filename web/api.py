@@ -138,7 +138,7 @@ def project() -> Reply:
         "language": found.language,
         "orthography": found.orthography,
         "profile": profile.load()[found.profile_id].as_json(),
-        "terms": terms.parse(found.terms).as_json(),
+        "terms": terms.stored(found.terms).as_json(),
         "consent": dict(found.consent),
         "prompts": [p.as_json() for p in texts],
         "person_id": me.person_id,

@@ -77,7 +77,7 @@ def told(found: terms.Terms) -> dict[str, Any]:
 def _versions(db: Connection, project_id: str) -> list[dict[str, Any]]:
     present = projects.by_id(db, project_id)
     known = terms.versions(db, project_id, "terms") or [(present.terms, present.created_ms)]
-    return [{**terms.parse(body).as_json(), "since": ledger.rfc3339(since)} for body, since in known]
+    return [{**terms.stored(body).as_json(), "since": ledger.rfc3339(since)} for body, since in known]
 
 
 def _page(me: Member, version: str | None) -> str:

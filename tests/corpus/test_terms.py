@@ -52,6 +52,13 @@ def test_terms_of_a_wrong_shape_are_refused_by_field(change, field):
     assert caught.value.parameters["field"] == field
 
 
+def test_what_an_earlier_version_let_pass_does_not_stop_a_clip():
+    old = {**BASE, "rate_per_s": 1, "appeal_days": 7, "codes": "all", "bonus": 3}
+    assert terms.stored(old).appeal_ms == 7 * DAY_MS
+    assert terms.stored(old).pay_micros(1000) == 0  # a rate of no currency
+    assert terms.stored({**old, "currency": "TWD"}).pay_micros(1000) == 1_000_000
+
+
 def test_a_tenth_is_paid_as_a_tenth():
     # 0.1 has no exact binary form; thirty seconds of it must be 3 and not 3.0000000000000004.
     agreed = terms.parse({**BASE, "currency": "TWD", "rate_per_s": 0.1, "rate_per_clip": "0.05"})
