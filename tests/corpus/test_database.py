@@ -118,10 +118,13 @@ def test_a_store_of_the_first_tables_gets_its_terms_from_its_log(tmp_path, root)
             "project": {
                 "id": "hills", "title": "Hills", "language": "nan", "orthography": "nan-Hant",
                 "profile_id": "everyday", "terms": json.dumps({"version": "t1", "text": "Pay."}),
-                "consent": json.dumps({"version": "c1", "text": "Yes.", "license": "CC0-1.0"}), "created_ms": 5,
+                "consent": json.dumps({"version": "c1", "text": "Yes.", "license": "CC0-1.0"}),
+                "created_ms": 5,
             },
             "person": {"id": "ann", "attributes": "{}", "created_ms": 5},
-            "membership": {"id": "m", "person_id": "ann", "project_id": "hills", "role": "speaker", "created_ms": 5},
+            "membership": {
+                "id": "m", "person_id": "ann", "project_id": "hills", "role": "speaker", "created_ms": 5,
+            },
             "consent": {
                 "id": "c", "person_id": "ann", "project_id": "hills", "version": "c1", "text_sha256": "",
                 "given_ms": 5,
