@@ -36,11 +36,25 @@ from web import (
     problems,
     releases,
     review,
+    terms,
     uploads,
 )
 from web.context import Site
 
-BLUEPRINTS = (uploads, api, clips_api, assignments_api, pages, desk, review, me, operator, releases, health)
+BLUEPRINTS = (
+    uploads,
+    api,
+    clips_api,
+    assignments_api,
+    pages,
+    desk,
+    review,
+    me,
+    terms,
+    operator,
+    releases,
+    health,
+)
 
 
 def clock_ms() -> int:

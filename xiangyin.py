@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "receipts": ("recorder.cli:receipts", "Check receipts offline."),
     "statement": ("recorder.cli:statement", "Show the account: accepted, refused and why, payable."),
     "withdraw": ("corpus.cli:withdraw", "Withdraw a clip, a session or a speaker."),
+    "paid": ("corpus.cli:paid", "Log a payment to a speaker."),
     "measure": ("noise_profiles.cli:measure", "Measure level, noise and SNR of audio files."),
     "lint": ("transcribe.cli:lint", "Check transcripts against the rules."),
     "rules": ("transcribe.cli:rules", "Show the rules, or one rule's page."),

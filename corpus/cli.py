@@ -19,6 +19,7 @@ from protocol.clip import ROLES, Role
 from protocol.errors import CodedError
 
 if TYPE_CHECKING:
+    from corpus.terms import Kind
     from web.context import Site
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "fsck",
     "invite",
     "ledger",
+    "paid",
     "project",
     "remeasure",
     "restore",
@@ -137,6 +139,87 @@ def import_prompts(slug: str, file: Path, data: Path | None, form: str) -> None:
         added = prompts.add(db, slug, folded)
     row = {"project": slug, "added": added, "there": len(read) - added}
     tell(form, row, f"{added} prompts added, {len(read) - added} were there already")
+
+
+@project.command(name="terms", epilog="Example:  xiangyin project terms taipei-street terms-2.toml")
+@click.argument("slug")
+@click.argument("file", type=click.Path(path_type=Path))
+@data_option
+@format_option
+def revise_terms(slug: str, file: Path, data: Path | None, form: str) -> None:
+    """Put a new version of the terms in force. What has arrived is judged and paid as was agreed then."""
+    _revise(slug, "terms", file, data, form)
+
+
+@project.command(name="consent", epilog="Example:  xiangyin project consent taipei-street consent-2.toml")
+@click.argument("slug")
+@click.argument("file", type=click.Path(path_type=Path))
+@data_option
+@format_option
+def revise_consent(slug: str, file: Path, data: Path | None, form: str) -> None:
+    """Put a new version of the consent text in force. Clips stay under the text their speaker agreed to."""
+    _revise(slug, "consent", file, data, form)
+
+
+def _revise(slug: str, kind: Kind, file: Path, data: Path | None, form: str) -> None:
+    from corpus import projects
+    from corpus.database import begin
+
+    default = projects.DEFAULT_TERMS if kind == "terms" else projects.DEFAULT_CONSENT
+    site = open_data(data)
+    body = _agreement(file, default, kind)
+    with begin(site.engine) as db:
+        is_new = projects.revise(db, slug, kind, body, now_ms=site.clock_ms())
+    row = {"project": slug, "kind": kind, "version": body["version"], "changed": is_new}
+    said = "is in force now" if is_new else "was in force already"
+    tell(form, row, f"{kind} {body['version']} of {slug} {said}")
+
+
+@click.command(
+    context_settings=HELP, epilog="Example:  xiangyin paid --speaker S7K2M9QXA --until 4711 --reference may"
+)
+@click.option("--speaker", "speaker_id", required=True, help="A speaker's pseudonym.")
+@click.option("--until", type=click.IntRange(min=0), help="Pay what stands up to this entry; else the last.")
+@click.option("--amount", help="An amount such as 12.50; all that is open if not given.")
+@click.option("--reference", help="Your own name for it; the same again is logged once.")
+@data_option
+@format_option
+def paid(
+    speaker_id: str,
+    until: int | None,
+    amount: str | None,
+    reference: str | None,
+    data: Path | None,
+    form: str,
+) -> None:
+    """Log a payment that was made to a speaker, so that statements show payable, paid and open."""
+    from corpus import payments, people, terms
+    from corpus.clips import ClipNotFound
+    from corpus.database import begin
+
+    if amount is not None and reference is None:
+        raise click.UsageError("Give --amount with a --reference, so that repeating it does not pay twice.")
+    micros = None if amount is None else terms.micros(amount)
+    if amount is not None and not micros:
+        raise ValueInvalid(field="--amount", problem="need an amount above 0 with at most six decimals")
+    site = open_data(data)
+    with begin(site.engine) as db:
+        person_id = people.by_speaker(db, speaker_id)
+        if person_id is None:
+            raise ClipNotFound()
+        done = payments.pay(
+            db,
+            person_id,
+            until_seq=until,
+            amount_micros=micros,
+            reference=reference,
+            signer=site.signer,
+            item_id=secrets.token_hex(16),
+            salt=secrets.token_bytes(16),
+            now_ms=site.clock_ms(),
+        )
+    row = {"speaker": speaker_id, **payments.as_json(done)}
+    tell(form, row, f"{row['amount']} {row['currency']} to {speaker_id}, entry {done.seq} of the log")
 
 
 @click.command(

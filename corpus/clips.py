@@ -1,4 +1,4 @@
-"""Clips, what was measured in them, and what was decided: the lifecycle as data.
+"""Clips, what was measured in them, and what was decided; `corpus.lifecycle` says what may follow what.
 
 A decision holds only codes from the published list, each with its figure and place; free text may
 stand beside them, never instead of them.
@@ -8,31 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from corpus import lifecycle, terms
+from corpus.lifecycle import Stage, State, Step, StepImpossible
 from corpus.tables import assignment, audit, clip, decision, measurement, receipt
 from protocol.clip import AudioFinding, ClipId, Sha256
 from protocol.errors import CodedError, Language, catalogue
 
-State = Literal["received", "accepted", "refused", "appealed", "withdrawn"]
-Step = Literal["accept", "refuse", "appeal", "withdraw"]
-
-# What may follow what. A decision after an appeal is final.
-STEPS: Mapping[Step, Mapping[State, State]] = {
-    "accept": {"received": "accepted", "appealed": "accepted"},
-    "refuse": {"received": "refused", "accepted": "refused", "appealed": "refused"},
-    "appeal": {"refused": "appealed"},
-    "withdraw": {
-        "received": "withdrawn",
-        "accepted": "withdrawn",
-        "refused": "withdrawn",
-        "appealed": "withdrawn",
-        "withdrawn": "withdrawn",
-    },
-}
 STAFF = ("reviewer", "operator")
 
 
@@ -40,12 +26,6 @@ class ClipNotFound(CodedError):
     """There is no such clip, or none that the asker may know of."""
 
     code: ClassVar[str] = "NOT_FOUND"
-
-
-class StepImpossible(CodedError):
-    """The clip's state does not allow this step."""
-
-    code: ClassVar[str] = "CLIP_STEP_IMPOSSIBLE"
 
 
 class ReasonUnknown(CodedError):
@@ -85,6 +65,18 @@ class Clip:
     text_stage: str
     received_ms: int
     withdrawn_ms: int | None
+    terms_version: str = ""
+    final_ms: int | None = None
+
+    @property
+    def stage(self) -> Stage:
+        """Where it stands in the lifecycle."""
+        return lifecycle.stage(self.state, is_final=self.final_ms is not None)
+
+    @property
+    def accepted_ms(self) -> int:
+        """Its length, as it is paid."""
+        return 1000 * self.samples // self.sample_rate_hz if self.sample_rate_hz else 0
 
     @property
     def has_sound(self) -> bool:
@@ -94,7 +86,7 @@ class Clip:
 
 def reasons() -> dict[str, Mapping[Language, str]]:
     """The published list: every code that a clip may be refused with, and its sentences."""
-    return {code: entry.sentences for code, entry in catalogue().items() if "." in code}
+    return {code: catalogue()[code].sentences for code in terms.reason_codes()}
 
 
 def add(db: Connection, new: Clip) -> None:
@@ -202,6 +194,7 @@ def decide(
     *,
     person_id: str | None,
     reasons_given: Sequence[Mapping[str, Any]] = (),
+    allowed: Sequence[str] | None = None,
     note: str | None = None,
     now_ms: int,
 ) -> State:
@@ -210,38 +203,52 @@ def decide(
     Parameters
     ----------
     person_id : str or None
-        None for the server's own measuring.
+        None for the server itself.
     reasons_given : sequence of mappings
         ``{"code","value","limit","start_s","end_s"}``; a refusal needs at least one.
+    allowed : sequence of str or None
+        The codes that may be named; the whole published list if not given.
 
     Raises
     ------
     StepImpossible
         If the clip's state does not allow it.
     ReasonUnknown
-        If a code is not on the published list, or a refusal names none.
+        If a code is not on the list, or a refusal names none.
     """
     found = find(db, clip_id)
     if found is None:
         raise ClipNotFound()
-    after = STEPS[step].get(found.state)
-    if after is None:
-        raise StepImpossible(state=found.state, step=step)
-    known = reasons()
+    after = lifecycle.after(step, found.stage)
+    known = (terms.reason_codes() if allowed is None else tuple(allowed)) + (lifecycle.SILENT,)
     for reason in reasons_given:
         if reason.get("code") not in known:
             raise ReasonUnknown(reason=str(reason.get("code")))
-    if step == "refuse" and not reasons_given:
+    if step in ("refuse", "uphold") and not reasons_given:
         raise ReasonUnknown(reason="-")
+    values: dict[str, Any] = {"state": lifecycle.state_of(after)}
+    if after in ("reversed", "upheld"):
+        values["final_ms"] = now_ms
+    if after == "reversed" and found.grade is None:
+        values["grade"] = found.grade_wanted
     changed = db.execute(
-        sa.update(clip).where(clip.c.id == clip_id, clip.c.state == found.state).values(state=after)
+        sa.update(clip)
+        .where(clip.c.id == clip_id, clip.c.state == found.state, _same(found.final_ms))
+        .values(values)
     )
     if changed.rowcount != 1:
         raise StepImpossible(state=found.state, step=step)
+    state = lifecycle.state_of(after)
     add_decision(
-        db, clip_id, outcome=after, person_id=person_id, reasons_given=reasons_given, note=note, now_ms=now_ms
+        db, clip_id, outcome=state, person_id=person_id, reasons_given=reasons_given, note=note, now_ms=now_ms
     )
-    return after
+    if after == "withdrawn":  # what people wrote beside their reasons goes with the voice
+        db.execute(sa.update(decision).where(decision.c.clip_id == clip_id).values(note=None))
+    return state
+
+
+def _same(final_ms: int | None) -> sa.ColumnElement[bool]:
+    return clip.c.final_ms.is_(None) if final_ms is None else clip.c.final_ms == final_ms
 
 
 def add_decision(
@@ -275,6 +282,12 @@ def add_receipt(db: Connection, clip_id: str, seq: int, body: Mapping[str, Any])
 def stored_receipt(db: Connection, clip_id: str) -> dict[str, Any] | None:
     """The clip's receipt as JSON, or None."""
     return db.execute(sa.select(receipt.c.body).where(receipt.c.clip_id == clip_id)).scalar()
+
+
+def history(db: Connection, clip_id: str) -> list[Any]:
+    """Every decision on a clip, oldest first: who, outcome, reasons, note, when."""
+    query = sa.select(decision).where(decision.c.clip_id == clip_id).order_by(decision.c.id)
+    return list(db.execute(query))
 
 
 def finding_json(finding: AudioFinding) -> dict[str, Any]:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 from sqlalchemy.engine import Connection
 
-from corpus import clips, container, ledger, people, uploads
+from corpus import clips, container, ledger, lifecycle, people, projects, terms, uploads
 from corpus.container import Container, Unreadable
 from corpus.decode import Decoder, Sound
 from corpus.disk import need_room
 from corpus.keys import Signer
 from corpus.projects import Project
 from corpus.store import LocalStore
+from corpus.terms import Terms
 from corpus.uploads import Upload
 from protocol.clip import AudioFinding, ClipMeta, Sha256, Verdict
 from protocol.errors import CodedError
@@ -115,12 +116,14 @@ def record(db: Connection, taken: Taken, signer: Signer, *, item_id: str, salt: 
         If the consent was taken back while the clip was on its way.
     """
     upload, meta = taken.upload, taken.meta
+    agreed = terms.stored(projects.by_id(db, upload.project_id).terms)  # those in force at this moment
     consent_id = people.consent_id(db, upload.person_id, upload.project_id, meta.consent_version)
     if consent_id is None:
         raise ConsentMissing(version=meta.consent_version)
     heard = _not_twice(db, taken.heard, upload)
     verdict, measured = heard.verdict, heard.measured
-    outcome: clips.State = "accepted" if verdict.decision == "accept" else "refused"
+    measured_stage = lifecycle.after("measure", "received")
+    outcome = lifecycle.state_of(lifecycle.after(verdict.decision, measured_stage))
     findings = [clips.finding_json(f) for f in verdict.findings]
     clips.add(
         db,
@@ -152,6 +155,7 @@ def record(db: Connection, taken: Taken, signer: Signer, *, item_id: str, salt: 
             text_stage="first",
             received_ms=now_ms,
             withdrawn_ms=None,
+            terms_version=agreed.version,
         ),
     )
     clips.add_measurement(
@@ -174,14 +178,14 @@ def record(db: Connection, taken: Taken, signer: Signer, *, item_id: str, salt: 
         note=None,
         now_ms=now_ms,
     )
-    terms = str(taken.project.terms["version"])
     entry = ledger.Entry(
         event="accepted" if outcome == "accepted" else "refused",
         item_id=item_id,
-        details=details(upload, heard, terms),
+        details=details(upload, heard, agreed),
         reasons=[f.code for f in verdict.findings if f.severity == "error"],
         profile=f"{verdict.profile_id}/{verdict.profile_version}",
-        terms=terms,
+        terms=agreed.version,
+        rules=lifecycle.rules_version(),
     )
     seq = ledger.append(db, entry, salt=salt, now_ms=now_ms)
     receipt = ledger.receipt(db, seq, signer, now_ms=now_ms)
@@ -189,10 +193,11 @@ def record(db: Connection, taken: Taken, signer: Signer, *, item_id: str, salt: 
     uploads.set_state(db, upload.id, "done", {"seq": seq})
 
 
-def details(upload: Upload, heard: Heard, terms: str) -> Mapping[str, Any]:
+def details(upload: Upload, heard: Heard, agreed: Terms) -> Mapping[str, Any]:
     """What a receipt says of the clip, and the log commits to."""
     verdict, measured = heard.verdict, heard.measured
-    payable = verdict.decision == "accept" and heard.sample_rate_hz > 0
+    counts = verdict.decision == "accept" and heard.sample_rate_hz > 0
+    accepted_ms = 1000 * heard.samples // heard.sample_rate_hz if counts else 0
     return {
         "clip_id": upload.clip_id,
         "sha256": upload.sha256,
@@ -206,8 +211,10 @@ def details(upload: Upload, heard: Heard, terms: str) -> Mapping[str, Any]:
             "profile_version": verdict.profile_version,
         },
         "findings": [clips.finding_json(f) for f in verdict.findings],
-        "terms": terms,
-        "payable_ms": 1000 * heard.samples // heard.sample_rate_hz if payable else 0,
+        "terms": agreed.version,
+        "payable_ms": accepted_ms,
+        "payable_micros": agreed.pay_micros(accepted_ms) if counts else 0,
+        "currency": agreed.currency,
     }
 
 

@@ -140,6 +140,17 @@ def receipt(db: Connection, seq: int, signer: Signer, *, now_ms: int) -> Receipt
     )
 
 
+def receipts(db: Connection, item_id: str, signer: Signer, *, now_ms: int) -> list[Receipt]:
+    """A receipt for every entry about an item whose details were not erased, oldest first."""
+    query = (
+        sa.select(ledger_entry.c.seq)
+        .join(ledger_detail, ledger_detail.c.seq == ledger_entry.c.seq)
+        .where(ledger_entry.c.item_id == item_id)
+        .order_by(ledger_entry.c.seq)
+    )
+    return [receipt(db, seq, signer, now_ms=now_ms) for seq in db.execute(query).scalars().all()]
+
+
 def consistency(db: Connection, old: int, new: int) -> list[bytes]:
     """Hashes that show the log of `new` entries to begin with that of `old`."""
     return tlog.consistency_proof(old, new, _reader(db))

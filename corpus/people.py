@@ -184,6 +184,8 @@ def accept(
             id=membership_id, person_id=person_id, project_id=project_id, role=role, created_ms=now_ms
         )
     )
+    if project_id is not None:  # who accepts an invitation is shown the terms in force
+        projects.saw_terms(db, membership_id, projects.by_id(db, project_id).terms["version"])
     if role == "speaker":
         give_consent(db, person_id, cast(str, project_id), now_ms=now_ms)
     return Member(person_id, membership_id, project_id, role, voice, name)

@@ -10,11 +10,10 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from corpus import tables
+from corpus import tables, terms
 from protocol.errors import CodedError
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 # In the three languages of the interface, one after the other: who agrees must have read it in their own.
 DEFAULT_TERMS: Mapping[str, Any] = {
@@ -27,7 +26,9 @@ DEFAULT_TERMS: Mapping[str, Any] = {
     ),
     "currency": None,
     "rate_per_s": None,
-    "appeal_days": 14,
+    "rate_per_clip": None,
+    "appeal_days": terms.APPEAL_DAYS,
+    "decision_days": terms.DECISION_DAYS,
 }
 DEFAULT_CONSENT: Mapping[str, Any] = {
     "version": "consent-1",
@@ -93,6 +94,52 @@ def create(db: Connection, new: Project) -> None:
             raise ProjectExists(project=new.id)
         return
     db.execute(sa.insert(tables.project).values(created_ms=new.created_ms, **_settings(new)))
+    terms.remember(db, new.id, "terms", new.terms, now_ms=new.created_ms)
+    terms.remember(db, new.id, "consent", new.consent, now_ms=new.created_ms)
+
+
+def revise(
+    db: Connection, project_id: str, kind: terms.Kind, body: Mapping[str, Any], *, now_ms: int
+) -> bool:
+    """Put a new version of terms or consent in force; the one before stays readable.
+
+    What has arrived is judged and paid as was agreed then. The version in force again changes nothing;
+    going back to an older version is allowed. Returns whether anything changed.
+
+    Raises
+    ------
+    ProjectInvalid
+        If it has a wrong shape.
+    VersionTaken
+        If its version names other words already.
+    """
+    _check_agreement(kind, body)
+    present = by_id(db, project_id)
+    terms.remember(db, project_id, kind, getattr(present, kind), now_ms=present.created_ms)
+    terms.remember(db, project_id, kind, body, now_ms=now_ms)
+    if dict(body) == dict(getattr(present, kind)):
+        return False
+    query = sa.update(tables.project).where(tables.project.c.id == project_id)
+    db.execute(query.values({kind: dict(body)}))
+    return True
+
+
+def terms_to_see(db: Connection, membership_id: str) -> terms.Terms | None:
+    """Terms that have come since a member joined and that they were not shown yet."""
+    row = db.execute(
+        sa.select(tables.membership.c.terms_seen, tables.project.c.terms)
+        .join(tables.project, tables.project.c.id == tables.membership.c.project_id)
+        .where(tables.membership.c.id == membership_id)
+    ).one_or_none()
+    if row is None or row.terms_seen == row.terms["version"]:
+        return None
+    return terms.stored(row.terms)
+
+
+def saw_terms(db: Connection, membership_id: str, version: str) -> None:
+    """Keep that a member was shown this version of the terms."""
+    query = sa.update(tables.membership).where(tables.membership.c.id == membership_id)
+    db.execute(query.values(terms_seen=version))
 
 
 def by_id(db: Connection, project_id: str) -> Project:
@@ -135,14 +182,17 @@ def _check(project: Project) -> None:
         raise ProjectInvalid(field="title", problem="need a printable text of at most 200 characters")
     if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*", project.language):
         raise ProjectInvalid(field="language", problem="need a BCP 47 tag such as nan-Hant-TW")
-    for name, value in (("terms", project.terms), ("consent", project.consent)):
-        if (
-            not isinstance(value, Mapping)
-            or not isinstance(value.get("text"), str)
-            or not value["text"].strip()
-        ):
-            raise ProjectInvalid(field=name, problem="need an object with version and text")
-        if not isinstance(value.get("version"), str) or not _VERSION.fullmatch(value["version"]):
-            raise ProjectInvalid(field=f"{name}.version", problem="need letters, digits, dots and dashes")
-    if not isinstance(project.consent.get("license"), str) or not project.consent["license"]:
+    _check_agreement("terms", project.terms)
+    _check_agreement("consent", project.consent)
+
+
+def _check_agreement(kind: terms.Kind, body: Mapping[str, Any]) -> None:
+    try:
+        if kind == "terms":
+            terms.parse(body)
+            return
+        terms.worded(body, kind)
+    except terms.TermsInvalid as error:
+        raise ProjectInvalid(**error.parameters) from error
+    if not isinstance(body.get("license"), str) or not body["license"]:
         raise ProjectInvalid(field="consent.license", problem="need an SPDX licence such as CC-BY-4.0")

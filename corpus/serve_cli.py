@@ -172,10 +172,13 @@ def _run_many(settings: Settings, site: Site, listener: socket.socket, address: 
 
 
 def _sweep(site: Site, ended: threading.Event) -> None:
-    """Every minute: close uploads that a crash left complete, drop those that expired."""
+    """Every minute: close complete uploads, drop expired ones, accept appeals that nobody decided in time."""
+    from corpus import review
+
     while True:
         try:
             site.intake.sweep()
+            review.settle_silent(site.engine, site.signer, random_hex=site.random_hex, now_ms=site.clock_ms())
         except CodedError as error:
             _log.warning("sweep: %s", error.code)
         except Exception:  # noqa: BLE001  # a fault of ours: the next sweep must come all the same

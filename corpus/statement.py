@@ -6,17 +6,18 @@ that its owner can show to others, who check it with the published key.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from corpus import ledger
+from corpus import ledger, terms
 from corpus.clips import finding_from_json
 from corpus.keys import Signer
 from corpus.people import Member
-from corpus.tables import clip, transcript
+from corpus.tables import clip, payment, transcript
 from protocol import tlog
 from protocol.errors import Language, catalogue, sentence
 
@@ -33,6 +34,8 @@ class _Item:
     clip_id: str | None = None
     full_ms: int = 0
     payable_ms: int = 0
+    payable_micros: int = 0
+    currency: str | None = None
     terms: str | None = None
     seq: int = -1
     time: str = ""
@@ -57,7 +60,10 @@ class _Item:
         if event in ("accepted", "refused", "decided"):
             self.reasons = list(entry["reasons"])
             self.findings = list(known.get("findings") or known.get("reasons") or ())
-        self.payable_ms = self.full_ms if self.state == "accepted" else 0
+        counts = self.state == "accepted"
+        self.payable_ms = self.full_ms if counts else 0
+        self.payable_micros = known.get("payable_micros", 0) if counts else 0
+        self.currency = known.get("currency", self.currency)
 
     def told(self, language: Language) -> list[dict[str, Any]]:
         """Each reason with value, limit, place and sentence; only the code where the details were erased."""
@@ -72,6 +78,58 @@ def _reason(code: str, row: dict[str, Any] | None, language: Language) -> dict[s
     return {"code": code, "message": sentence(code, language) if code in catalogue() else code}
 
 
+@dataclass(frozen=True)
+class Money:
+    """What is earned and paid in one currency, in millionths of its unit."""
+
+    currency: str
+    payable: int
+    paid: int
+
+    @property
+    def open(self) -> int:
+        """What is still to be paid; below nothing where a clip was refused or withdrawn after it was paid."""
+        return self.payable - self.paid
+
+    def as_json(self) -> dict[str, Any]:
+        """``{"currency","payable","paid","open"}`` as decimal text."""
+        sums = {"payable": self.payable, "paid": self.paid, "open": self.open}
+        return {"currency": self.currency, **{name: terms.decimal(sum_) for name, sum_ in sums.items()}}
+
+
+def money(db: Connection, person_id: str, *, until_seq: int | None = None) -> list[Money]:
+    """A person's account by currency: clips as they stood at an entry of the log, every payment so far."""
+    return _money(_items(db, person_id, until_seq), _payments(db, person_id))
+
+
+def _items(db: Connection, person_id: str, until_seq: int | None = None) -> dict[str, _Item]:
+    ids = list(db.execute(sa.select(clip.c.item_id).where(clip.c.person_id == person_id)).scalars())
+    items: dict[str, _Item] = {}
+    for entry, details in ledger.about(db, ids):
+        if until_seq is None or entry["seq"] <= until_seq:
+            items.setdefault(entry["item"], _Item()).hear(entry, details)
+    return items
+
+
+def _payments(db: Connection, person_id: str) -> list[dict[str, Any]]:
+    ids = list(db.execute(sa.select(payment.c.item_id).where(payment.c.person_id == person_id)).scalars())
+    return [
+        {**(details or {}), "seq": entry["seq"], "time": entry["time"]}
+        for entry, details in ledger.about(db, ids)
+    ]
+
+
+def _money(items: dict[str, _Item], payments: list[dict[str, Any]]) -> list[Money]:
+    earned, paid = Counter[str](), Counter[str]()
+    for item in items.values():
+        if item.currency is not None:
+            earned[item.currency] += item.payable_micros
+    for row in payments:
+        if row.get("currency"):
+            paid[row["currency"]] += row["amount_micros"]
+    return [Money(code, earned[code], paid[code]) for code in sorted({*earned, *paid})]
+
+
 def of_person(db: Connection, person_id: str, language: Language = "en") -> dict[str, Any]:
     """The account of everything that a person sent.
 
@@ -79,12 +137,10 @@ def of_person(db: Connection, person_id: str, language: Language = "en") -> dict
     -------
     dict
         ``accepted``, ``refused``, ``pending``, ``withdrawn`` (counts), ``accepted_s``, ``payable_ms``,
-        ``clips`` (each with the sentences of its reasons) and the signed ``head`` that it rests on.
+        ``money`` (by currency: payable, paid, open), ``payments``, ``clips`` (each with the sentences of
+        its reasons) and the signed ``head`` that it rests on.
     """
-    ids = list(db.execute(sa.select(clip.c.item_id).where(clip.c.person_id == person_id)).scalars())
-    items: dict[str, _Item] = {}
-    for entry, details in ledger.about(db, ids):
-        items.setdefault(entry["item"], _Item()).hear(entry, details)
+    items, payments = _items(db, person_id), _payments(db, person_id)
     count = {state: sum(i.state == state for i in items.values()) for state in _STATES}
     payable_ms = sum(i.payable_ms for i in items.values())
     return {
@@ -95,6 +151,17 @@ def of_person(db: Connection, person_id: str, language: Language = "en") -> dict
         "withdrawn": count["withdrawn"],
         "accepted_s": round(payable_ms / 1000, 3),
         "payable_ms": payable_ms,
+        "money": [row.as_json() for row in _money(items, payments)],
+        "payments": [
+            {
+                "seq": row["seq"],
+                "time": row["time"],
+                "currency": row.get("currency"),
+                "amount": terms.decimal(row.get("amount_micros", 0)),
+                "until_seq": row.get("until_seq"),
+            }
+            for row in payments
+        ],
         "clips": [
             {
                 "item": item_id,
@@ -102,6 +169,8 @@ def of_person(db: Connection, person_id: str, language: Language = "en") -> dict
                 "state": item.state,
                 "reasons": item.told(language),
                 "payable_ms": item.payable_ms,
+                "payable": terms.decimal(item.payable_micros) if item.currency else None,
+                "currency": item.currency,
                 "terms": item.terms,
                 "seq": item.seq,
                 "time": item.time,

@@ -61,6 +61,15 @@ project = _table(
     _whole("created_ms"),
 )
 
+agreement = _table(
+    "agreement",  # every version of terms and consent, because receipts and consents name them
+    sa.Column("project_id", sa.Text, _ref("project.id"), primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),  # terms | consent
+    sa.Column("version", sa.Text, primary_key=True),
+    _json("body"),
+    _whole("since_ms"),
+)
+
 prompt = _table(
     "prompt",
     sa.Column("id", sa.Text, primary_key=True),
@@ -90,6 +99,7 @@ membership = _table(
     _text("role"),
     _whole("created_ms"),
     _whole("ended_ms", optional=True),
+    _text("terms_seen", optional=True),  # the version of the project's terms that this member was shown
     sa.UniqueConstraint("person_id", "project_id", "role"),
 )
 
@@ -176,6 +186,10 @@ clip = _table(
     sa.Column("text_stage", sa.Text, nullable=False, server_default="first"),
     _whole("received_ms"),
     _whole("withdrawn_ms", optional=True),
+    sa.Column(
+        "terms_version", sa.Text, nullable=False, server_default=sa.text("''")
+    ),  # in force when it arrived
+    _whole("final_ms", optional=True),  # when an appeal was decided; nothing but withdrawal follows
     sa.UniqueConstraint("item_id"),
 )
 sa.Index("ix_clip_text_stage", clip.c.project_id, clip.c.text_stage, clip.c.state, clip.c.received_ms)
@@ -215,6 +229,15 @@ receipt = _table(
     sa.Column("clip_id", sa.Text, _ref("clip.id"), primary_key=True),
     _whole("seq"),
     _json("body"),
+)
+
+payment = _table(
+    "payment",  # who an entry `paid` is about, as `clip` is for the others; the amount is in the log
+    sa.Column("item_id", sa.Text, primary_key=True),
+    _text("person_id", _ref("person.id")),
+    _text("reference"),  # the payer's own: the same payment twice is logged once
+    _whole("paid_ms"),
+    sa.UniqueConstraint("person_id", "reference"),
 )
 
 # --- the ledger ------------------------------------------------------------------------------------

@@ -90,6 +90,8 @@ def statement(project: str | None, language: Language, form: str) -> None:
     click.echo(say("statement.heading", language, project=member.project, **counts))
     payable_s = int(account.get("payable_ms") or 0) / 1000
     click.echo(say("statement.payable", language, payable_s=payable_s, terms=_terms(member)))
+    for row in account.get("money") or ():
+        click.echo(say("statement.money", language, **{key: row.get(key) for key in _MONEY}))
     for clip in account.get("clips") or ():
         reasons = "; ".join(f"{r['code']}: {r['message']}" for r in clip.get("reasons") or ())
         state = str(clip.get("state", ""))
@@ -97,6 +99,7 @@ def statement(project: str | None, language: Language, form: str) -> None:
         click.echo("  ".join(part for part in (str(clip.get("clip_id")), named, reasons) if part))
 
 
+_MONEY = ("currency", "payable", "paid", "open")
 _STATES = ("received", "accepted", "refused", "appealed", "withdrawn")
 
 

@@ -24,6 +24,7 @@ FAMILIES = {
     "transcribe": "Rules",
     "release": "Releases",
     "demo": "Demonstration",
+    "lifecycle": "Terms, appeals and payments",
 }
 
 

@@ -6,7 +6,7 @@ import re
 
 from flask import Blueprint, current_app
 
-from corpus import ledger, people, projects, prompts, statement, withdrawal
+from corpus import ledger, people, projects, prompts, statement, terms, withdrawal
 from corpus.database import begin, reading
 from web import bodies
 from web.auth import public, require
@@ -138,7 +138,7 @@ def project() -> Reply:
         "language": found.language,
         "orthography": found.orthography,
         "profile": profile.load()[found.profile_id].as_json(),
-        "terms": dict(found.terms),
+        "terms": terms.stored(found.terms).as_json(),
         "consent": dict(found.consent),
         "prompts": [p.as_json() for p in texts],
         "person_id": me.person_id,

@@ -6,7 +6,7 @@ import re
 
 from flask import Blueprint, request, send_file
 
-from corpus import clips, review, withdrawal
+from corpus import clips, ledger, review, withdrawal
 from corpus.clips import Clip, ClipNotFound
 from corpus.database import begin, reading
 from protocol.clip import Receipt
@@ -28,6 +28,11 @@ CLIP = bodies.obj(
         "verdict": bodies.nullable(bodies.text()),
         "findings": bodies.array(bodies.ANYTHING),
         "receipt": bodies.nullable(bodies.ANYTHING),
+        "terms": bodies.text(),
+        "final": bodies.YES_NO,
+        "appeal_until": bodies.nullable(bodies.text()),
+        "decide_until": bodies.nullable(bodies.text()),
+        "decisions": bodies.array(bodies.ANYTHING),
     }
 )
 APPEAL_IN = bodies.obj({"reason": bodies.text(2000, minLength=1)})
@@ -49,6 +54,7 @@ def show_clip(clip_id: str) -> Reply:
         found = clips.visible_to(db, clip_id, person_id=me.person_id, role=me.role, project_id=me.project_id)
         newest = clips.newest_measurement(db, clip_id)
         kept = clips.stored_receipt(db, clip_id)
+        due, history = review.deadlines(db, found), clips.history(db, clip_id)
     findings = [clips.finding_from_json(row) for row in newest.findings] if newest is not None else []
     return (
         {
@@ -59,6 +65,23 @@ def show_clip(clip_id: str) -> Reply:
             "verdict": newest.decision if newest is not None else None,
             "findings": [f.as_json(current()) for f in findings],
             "receipt": None if kept is None else Receipt.from_json(kept).as_json(),
+            "terms": found.terms_version,
+            "final": found.final_ms is not None,
+            "appeal_until": _time(due.appeal_until_ms),
+            "decide_until": _time(due.decide_until_ms),
+            "decisions": [
+                {
+                    "outcome": row.outcome,
+                    "by": "server" if row.person_id is None else "person",
+                    "time": _time(row.decided_ms),
+                    "reasons": [
+                        clips.finding_from_json({"severity": "error", **reason}).as_json(current())
+                        for reason in row.reasons
+                    ],
+                    "note": row.note,
+                }
+                for row in history
+            ],
         },
         200,
         {"Cache-Control": "private, no-store"},
@@ -125,7 +148,7 @@ def peaks(clip_id: str) -> Reply:
     "Sends a refusal to another reviewer.",
     body=APPEAL_IN,
     answer=bodies.obj({"clip_id": bodies.text(), "state": bodies.text()}),
-    errors=("NOT_FOUND", "CLIP_STEP_IMPOSSIBLE"),
+    errors=("NOT_FOUND", "CLIP_STEP_IMPOSSIBLE", "APPEAL_LATE", "APPEAL_REASON_MISSING"),
 )
 def appeal(clip_id: str) -> Reply:
     """Ask for a second look at a refusal; asking twice is asking once."""
@@ -144,6 +167,25 @@ def appeal(clip_id: str) -> Reply:
             now_ms=here.clock_ms(),
         )
     return {"clip_id": clip_id, "state": "appealed"}
+
+
+@bp.get(f"/api/v1/clips/{CLIP_ID}/receipts")
+@require("speaker")
+@describes(
+    "A receipt for every entry of the log about a clip: arrival, appeal, decisions, withdrawal.",
+    answer=bodies.obj({"receipts": bodies.array(bodies.ANYTHING)}),
+    errors=("NOT_FOUND",),
+)
+def receipts(clip_id: str) -> Reply:
+    """All receipts under the newest head; the last one tells where the clip stands."""
+    here, me = site(), member()
+    with begin(here.engine) as db:
+        found = clips.find(db, clip_id)
+        if found is None or found.person_id != me.person_id:
+            raise ClipNotFound()
+        rows = ledger.receipts(db, found.item_id, here.signer, now_ms=here.clock_ms())
+    answer = {"receipts": [row.as_json() for row in rows]}
+    return answer, 200, {"Cache-Control": "private, no-store"}
 
 
 @bp.delete(f"/api/v1/clips/{CLIP_ID}")
@@ -177,6 +219,10 @@ def _audible(here: Site, clip_id: str) -> Clip:
     if not found.has_sound:
         raise ClipNotFound()
     return found
+
+
+def _time(time_ms: int | None) -> str | None:
+    return None if time_ms is None else ledger.rfc3339(time_ms)
 
 
 def _from_the_start(ranges: str | None) -> bool:

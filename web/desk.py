@@ -9,6 +9,7 @@ from flask import Blueprint, redirect, render_template
 
 from corpus import assignments, projects, transcripts, work
 from corpus.database import begin, reading
+from web import terms
 from web.assignments_api import as_json
 from web.auth import require
 from web.context import Reply, member, site
@@ -46,11 +47,13 @@ def clip(assignment_id: str) -> Reply:
     return render_template("task.html", held=data, say=spoken("js"), tag=project.language, home="desk")
 
 
-def start_page(home: str, appeals: Sequence[Mapping[str, Any]] = ()) -> str:
+def start_page(home: str, appeals: Sequence[Mapping[str, Any]] = ()) -> Reply:
     """The page of `home` (``desk`` or ``review``) before a clip is taken."""
     here, me = site(), member()
     now_ms = here.clock_ms()
     with reading(here.engine) as db:
+        if terms.to_see(db, me):
+            return redirect("/terms", 303)
         held = work.at_hand(db, person_id=me.person_id, now_ms=now_ms)
         waiting = work.waiting(
             db, person_id=me.person_id, project_id=me.project_id or "", role=me.role, now_ms=now_ms
@@ -66,6 +69,8 @@ def take_next(home: str) -> Reply:
     """Lease the next clip for the caller's role and go to its page, or back to the start."""
     here, me = site(), member()
     with begin(here.engine) as db:
+        if terms.to_see(db, me):
+            return redirect("/terms", 303)
         held = assignments.lease_next(
             db,
             assignment_id=here.random_hex(16),

@@ -9,18 +9,31 @@ from typing import Any
 
 from flask import Blueprint, current_app, redirect, render_template, request
 
-from corpus import clips, overview, projects, prompts, review, withdrawal, work
+from corpus import clips, ledger, overview, projects, prompts, review, statement, withdrawal, work
 from corpus.clips import Clip
 from corpus.database import Connection, begin, reading
+from corpus.lifecycle import SILENT
 from corpus.people import Member
 from web.auth import require
 from web.context import Reply, member, site
 from web.language import current, t
+from web.review import moment
 
 bp = Blueprint("me", __name__)
 
 _SHOWN_CLIPS = 200
 _SHOWN_WORK = 300
+
+
+@dataclass(frozen=True)
+class Step:
+    """One decision about a recording: what was decided, by whom, when, why."""
+
+    outcome: str
+    by: str  # measured | person | silent | appeal
+    at: str
+    reasons: tuple[Mapping[str, Any], ...]
+    note: str | None
 
 
 @dataclass(frozen=True)
@@ -34,6 +47,10 @@ class Row:
     reasons: tuple[Mapping[str, Any], ...]
     note: str | None
     has_receipt: bool
+    steps: tuple[Step, ...]
+    appeal_until: str | None
+    is_appeal_over: bool
+    decide_until: str | None
 
 
 @bp.get("/me")
@@ -57,6 +74,24 @@ def receipt(clip_id: str) -> Reply:
         mimetype="application/json",
         headers={
             "Content-Disposition": f'attachment; filename="{found.id}.receipt.json"',
+            "Cache-Control": "private, no-store",
+        },
+    )
+
+
+@bp.get("/me/receipts/<clip_id>.log.json")
+@require("speaker")
+def receipts(clip_id: str) -> Reply:
+    """A receipt for every entry of the log about one of the caller's clips, as a file."""
+    here = site()
+    with begin(here.engine) as db:
+        found = _own(db, clip_id)
+        rows = ledger.receipts(db, found.item_id, here.signer, now_ms=here.clock_ms())
+    return current_app.response_class(
+        json.dumps([row.as_json() for row in rows], ensure_ascii=False, indent=1) + "\n",
+        mimetype="application/json",
+        headers={
+            "Content-Disposition": f'attachment; filename="{found.id}.receipts.json"',
             "Cache-Control": "private, no-store",
         },
     )
@@ -117,7 +152,8 @@ def _recordings(me: Member) -> str:
         rows = []
         for clip in newest:
             heard = clips.newest_measurement(db, clip.id)
-            decided = review.latest_decision(db, clip.id)
+            decisions = clips.history(db, clip.id)
+            decided = next((row for row in reversed(decisions) if row.outcome != "appealed"), None)
             rows.append(
                 Row(
                     clip,
@@ -127,8 +163,12 @@ def _recordings(me: Member) -> str:
                     _reasons(clip, heard, decided),
                     None if decided is None else decided.note,
                     clips.stored_receipt(db, clip.id) is not None,
+                    tuple(_step(clip, row) for row in decisions),
+                    *_deadlines(db, clip),
                 )
             )
+        money = [row.as_json() for row in statement.money(db, me.person_id)]
+        new_terms = projects.terms_to_see(db, me.membership_id) is not None
     totals: dict[str, overview.Sum] = {}
     for clip in mine:
         seconds = clip.samples / clip.sample_rate_hz if clip.sample_rate_hz else 0.0
@@ -136,7 +176,13 @@ def _recordings(me: Member) -> str:
         totals[clip.state] = overview.Sum(before.clips + 1, before.seconds + seconds)
     said = {"withdrawn": "me.withdrawn", "appealed": "me.appealed"}.get(request.args.get("said", ""))
     return render_template(
-        "me_speaker.html", project=project, rows=rows, totals=totals, said=said and t(said)
+        "me_speaker.html",
+        project=project,
+        rows=rows,
+        totals=totals,
+        money=money,
+        new_terms=new_terms,
+        said=said and t(said),
     )
 
 
@@ -145,9 +191,30 @@ def _reasons(clip: Clip, heard: Any, decided: Any) -> tuple[Mapping[str, Any], .
     if clip.state == "withdrawn":
         return ()
     rows = [] if heard is None else list(heard.findings)
-    if clip.state in ("refused", "appealed") and decided is not None and decided.person_id is not None:
+    if decided is not None and (decided.person_id is not None or clip.final_ms is not None):
         rows = [{**reason, "severity": "error"} for reason in decided.reasons]
     return tuple(clips.finding_from_json(row).as_json(current()) for row in rows)
+
+
+def _step(clip: Clip, row: Any) -> Step:
+    by = "measured" if row.person_id is None else "person"
+    if row.outcome == "appealed":
+        by = "appeal"
+    elif any(reason.get("code") == SILENT for reason in row.reasons):
+        by = "silent"
+    said = [clips.finding_from_json({"severity": "error", **reason}) for reason in row.reasons]
+    reasons = () if clip.state == "withdrawn" else tuple(one.as_json(current()) for one in said)
+    return Step(row.outcome, by, moment(row.decided_ms), reasons, row.note)
+
+
+def _deadlines(db: Connection, clip: Clip) -> tuple[str | None, bool, str | None]:
+    due = review.deadlines(db, clip)
+    until_ms = due.appeal_until_ms
+    return (
+        None if until_ms is None else moment(until_ms),
+        until_ms is not None and site().clock_ms() > until_ms,
+        None if due.decide_until_ms is None else moment(due.decide_until_ms),
+    )
 
 
 def _work(me: Member) -> str:

@@ -11,9 +11,10 @@ from flask import Blueprint, current_app, g, make_response, redirect, render_tem
 from corpus import people, projects
 from corpus.database import begin, reading
 from corpus.people import Member
+from corpus.terms import stored as stored_terms
 from protocol.clip import Role
 from protocol.errors import CodedError
-from web import auth
+from web import auth, terms
 from web.auth import public
 from web.context import Reply, site
 from web.language import current, t
@@ -150,7 +151,7 @@ def _join_page(invite: str, *, given: Any, problem: CodedError | None) -> str:
         "join.html",
         title=t("join.server") if project is None else project.title,
         role=role,
-        terms=project and project.terms,
+        terms=project and terms.told(stored_terms(project.terms)),
         consent=project and project.consent,
         ages=AGE_BANDS,
         given=given,

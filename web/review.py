@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, redirect, render_template, request
 
-from corpus import assignments, clips, projects, review, transcripts
+from corpus import assignments, clips, ledger, lifecycle, projects, review, terms, transcripts
 from corpus.database import begin, reading
 from protocol.errors import sentence
 from transcribe.beside import beside
@@ -28,6 +28,7 @@ def desk() -> Reply:
         {
             "clip": appeal.clip,
             "said": appeal.said,
+            "until": moment(appeal.decide_until_ms),
             "reasons": [
                 clips.finding_from_json({"severity": "error", **reason}).as_json(current())
                 for reason in appeal.reasons
@@ -75,6 +76,10 @@ def clip(assignment_id: str) -> Reply:
         project = projects.by_id(db, held.project_id)
         done = transcripts.of_assignment(db, held.id)
         blind = [text for text in transcripts.of_clip(db, held.clip_id) if text.stage != "review"]
+        sound = clips.visible_to(
+            db, held.clip_id, person_id=me.person_id, role=me.role, project_id=me.project_id
+        )
+        agreed = terms.of_version(db, sound.project_id, sound.terms_version)
         why = transcripts.review_reasons(db, held.clip_id, style=data["style"])
     if held.state in ("submitted", "released", "refused") or len(blind) < 2:
         return render_template("closed.html", held=data, done=done, home="review", tag=project.language)
@@ -88,7 +93,10 @@ def clip(assignment_id: str) -> Reply:
         pieces=beside(blind[0].text, blind[1].text),
         reason_text=lambda code: sentence(code, current()),
         why=why,
-        heard=review.HEARD,
+        heard=agreed.codes,
+        is_final=sound.final_ms is not None,
+        is_late=here.clock_ms() > lifecycle.decide_until_ms(agreed, sound.received_ms),
+        until=moment(lifecycle.decide_until_ms(agreed, sound.received_ms)),
     )
 
 
@@ -112,6 +120,11 @@ def refuse(assignment_id: str) -> Reply:
             now_ms=here.clock_ms(),
         )
     return redirect("/review", 303)
+
+
+def moment(time_ms: int) -> str:
+    """A time as pages show it, to the minute, in UTC."""
+    return ledger.rfc3339(time_ms)[:16].replace("T", " ")
 
 
 def _seconds(text: str | None) -> float | None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import threading
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from corpus import migrate, tables
+from corpus import clips, migrate, projects, tables, terms
 from corpus.database import DatabaseUnusable, begin, is_sqlite, open_engine, reading
 from corpus.migrate import DatabaseNewer
 
@@ -103,3 +105,53 @@ def test_a_database_server_that_is_away_is_said_to_be(tmp_path):
     pytest.importorskip("psycopg")
     with pytest.raises(DatabaseUnusable):
         migrate.upgrade(open_engine(f"postgresql+psycopg://nobody@/none?host={tmp_path}"))
+
+
+def test_a_store_of_the_first_tables_gets_its_terms_from_its_log(tmp_path, root):
+    engine = open_engine(f"sqlite:///{tmp_path / 'old.sqlite'}")
+    config = Config()
+    config.set_main_option("script_location", str(root / "corpus" / "migrations"))
+    with begin(engine) as db:
+        config.attributes["connection"] = db
+        command.upgrade(config, "0001")
+        rows = {
+            "project": {
+                "id": "hills", "title": "Hills", "language": "nan", "orthography": "nan-Hant",
+                "profile_id": "everyday", "terms": json.dumps({"version": "t1", "text": "Pay."}),
+                "consent": json.dumps({"version": "c1", "text": "Yes.", "license": "CC0-1.0"}),
+                "created_ms": 5,
+            },
+            "person": {"id": "ann", "attributes": "{}", "created_ms": 5},
+            "membership": {
+                "id": "m", "person_id": "ann", "project_id": "hills", "role": "speaker", "created_ms": 5,
+            },
+            "consent": {
+                "id": "c", "person_id": "ann", "project_id": "hills", "version": "c1", "text_sha256": "",
+                "given_ms": 5,
+            },
+            "clip": {
+                "id": "k", "item_id": "i", "project_id": "hills", "person_id": "ann", "consent_id": "c",
+                "session_id": "s", "recording_id": "r", "channel": 0, "start_sample": 0, "style": "read",
+                "grade_wanted": "quiet", "recorded_at": "", "upload_sha256": "", "sha256": "", "pcm_md5": "",
+                "bytes": 1, "samples": 1, "sample_rate_hz": 1, "channels": 1, "meta": "{}",
+                "state": "refused", "received_ms": 5,
+            },
+        }  # fmt: skip
+        for table, row in rows.items():
+            names = ", ".join(row)
+            values = ", ".join(f":{name}" for name in row)
+            db.execute(sa.text(f"INSERT INTO {table} ({names}) VALUES ({values})"), row)
+        for seq, event in enumerate(["refused", "appealed", "decided"]):
+            leaf = json.dumps({"terms": "t0" if event == "refused" else None})
+            db.execute(
+                sa.insert(tables.ledger_entry).values(
+                    seq=seq, item_id="i", event=event, leaf=leaf, time_ms=10 + seq
+                )
+            )
+    migrate.upgrade(engine)
+    with begin(engine) as db:
+        found = clips.find(db, "k")
+        assert (found.terms_version, found.stage, found.final_ms) == ("t0", "upheld", 12)
+        assert terms.of_version(db, "hills", "t1").text == "Pay."
+        assert projects.terms_to_see(db, "m") is None
+    engine.dispose()

@@ -140,6 +140,69 @@ def test_a_reviewer_refuses_the_sound_and_the_speaker_sees_why(desk):
     other.locator("button[value=accept]").click()
     other.wait_for_url("**/review")
     assert desk.clip_state(clip_id) == "accepted"
+    speaker.goto("/me?lang=en")
+    expect(speaker.locator("main")).to_contain_text("This decision is final.")
+    speaker.locator("summary", has_text="What happened").click()
+    expect(speaker.locator("ol li")).to_have_count(4)  # measured, refused, appealed, decided
+    expect(speaker.locator("summary", has_text="Appeal")).to_have_count(0)
+
+
+def test_a_sound_is_refused_from_the_keyboard_alone_and_its_place_played(desk):
+    clip_id = desk.upload()
+    for text in (GOOD, OTHER):
+        page = desk.open("transcriber")
+        take(page)
+        type_text(page, text)
+        saved(page)
+        hand_in(page)
+    reviewer = desk.open("reviewer")
+    take(reviewer, "review")
+    reviewer.locator("[data-part=wave]").focus()
+    for key in ("ArrowRight", "[", "ArrowRight", "]"):  # from 1 s to 2 s
+        reviewer.keyboard.press(key)
+        reviewer.wait_for_timeout(150)
+    reviewer.locator("#refuse summary").focus()
+    reviewer.keyboard.press("Enter")
+    expect(reviewer.locator("#refuse-start")).to_have_value("1.00")
+    expect(reviewer.locator("#refuse-end")).to_have_value("2.00")
+    reviewer.keyboard.press("Tab")
+    reviewer.keyboard.press("Space")  # the first reason
+    for _ in range(5):  # from, to, the whole recording, note, the button
+        reviewer.keyboard.press("Tab")
+    reviewer.keyboard.press("Enter")
+    reviewer.wait_for_url("**/review")
+    assert desk.clip_state(clip_id) == "refused"
+    speaker = desk.speaker()
+    speaker.goto("/me?lang=zh-Hant")
+    expect(speaker.locator("main")).to_contain_text("可申訴到")
+    speaker.locator("[data-play]").first.click()
+    sound = "(({currentTime, paused}) => [currentTime, paused])(document.querySelector('audio'))"
+    for _ in range(100):  # it begins at 1 s and stops by itself at 2 s
+        now, is_paused = speaker.evaluate(sound)
+        if is_paused and now >= 2:
+            break
+        speaker.wait_for_timeout(100)
+    assert is_paused and 2 <= now < 3
+
+
+def test_a_refusal_without_a_place_cannot_be_sent(desk):
+    clip_id = desk.upload()
+    for text in (GOOD, OTHER):
+        page = desk.open("transcriber")
+        take(page)
+        type_text(page, text)
+        saved(page)
+        hand_in(page)
+    reviewer = desk.open("reviewer")
+    take(reviewer, "review")
+    reviewer.locator("#refuse summary").click()
+    reviewer.locator("input[value='content.unclear']").check()
+    reviewer.locator("#refuse button.danger").click()
+    assert desk.clip_state(clip_id) == "accepted"
+    reviewer.locator("#refuse-whole").click()
+    reviewer.locator("#refuse button.danger").click()
+    reviewer.wait_for_url("**/review")
+    assert desk.clip_state(clip_id) == "refused"
 
 
 def test_everything_can_be_done_from_the_keyboard(desk):

@@ -155,6 +155,10 @@ player.onselect = (selection) => {
   start.value = selection[0].toFixed(2);
   end.value = selection[1].toFixed(2);
 };
+at("refuse-whole")?.addEventListener("click", () => {
+  at("refuse-start").value = "0";
+  at("refuse-end").value = at("refuse-end").max;
+});
 if (matchMedia("(max-width: 60rem)").matches) at("keys").open = false;
 
 listen({
