@@ -57,9 +57,7 @@ def take(db: Connection, name: str, limit: Limit, *, now_ms: int) -> None:
     TooOften
         If it is empty; nothing is taken then, so that asking again does not lengthen the wait.
     """
-    stored = db.execute(
-        sa.select(bucket.c.full_ms).where(bucket.c.key == name).with_for_update()
-    ).scalar()
+    stored = db.execute(sa.select(bucket.c.full_ms).where(bucket.c.key == name).with_for_update()).scalar()
     full_ms = max(stored or 0, now_ms)
     # A clock that was set back must not shut anybody out for longer than an empty bucket does.
     full_ms = min(full_ms, now_ms + limit.burst * limit.refill_ms)

@@ -22,13 +22,66 @@ _MEMORY_BYTES = 64 << 20
 _AT_ONCE = threading.BoundedSemaphore(2)  # guards memory; who waits is answered later, not refused
 
 # Pieces of which the best-known long ones are made; one that is only these, repeated, is no secret.
-_COMMON = (
-    "password passphrase passwort qwerty qwertz azerty asdfgh zxcvbn 1q2w3e4r 123456789 1234567890 12345678"
-    " 123456 1234 123 0987654321 987654321 abcdefg abcdef abcd abc abc123 iloveyou letmein welcome admin"
-    " administrator monkey dragon sunshine princess football baseball superman trustno1 changeme secret"
-    " login master hello test qazwsx woaini woaini1314 5201314 1314520 xiangyin 鄉音 乡音 password1 p@ssw0rd"
-    " 密碼 密码 correcthorsebatterystaple correct horse battery staple"
-).split()
+_COMMON = [
+    "password",
+    "passphrase",
+    "passwort",
+    "qwerty",
+    "qwertz",
+    "azerty",
+    "asdfgh",
+    "zxcvbn",
+    "1q2w3e4r",
+    "123456789",
+    "1234567890",
+    "12345678",
+    "123456",
+    "1234",
+    "123",
+    "0987654321",
+    "987654321",
+    "abcdefg",
+    "abcdef",
+    "abcd",
+    "abc",
+    "abc123",
+    "iloveyou",
+    "letmein",
+    "welcome",
+    "admin",
+    "administrator",
+    "monkey",
+    "dragon",
+    "sunshine",
+    "princess",
+    "football",
+    "baseball",
+    "superman",
+    "trustno1",
+    "changeme",
+    "secret",
+    "login",
+    "master",
+    "hello",
+    "test",
+    "qazwsx",
+    "woaini",
+    "woaini1314",
+    "5201314",
+    "1314520",
+    "xiangyin",
+    "鄉音",
+    "乡音",
+    "password1",
+    "p@ssw0rd",
+    "密碼",
+    "密码",
+    "correcthorsebatterystaple",
+    "correct",
+    "horse",
+    "battery",
+    "staple",
+]
 
 
 class PassphraseWeak(CodedError):
@@ -91,7 +144,9 @@ def is_outdated(stored: str) -> bool:
     return not stored.startswith(f"scrypt${_COST}${_BLOCK}${_PARALLEL}$")
 
 
-def _scrypt(text: str, salt: bytes, cost: int = _COST, block: int = _BLOCK, parallel: int = _PARALLEL) -> bytes:
+def _scrypt(
+    text: str, salt: bytes, cost: int = _COST, block: int = _BLOCK, parallel: int = _PARALLEL
+) -> bytes:
     secret = normal(text[: 4 * MOST_CHARACTERS]).encode("utf-8", "surrogatepass")
     with _AT_ONCE:
         return hashlib.scrypt(secret, salt=salt, n=cost, r=block, p=parallel, maxmem=_MEMORY_BYTES, dklen=32)

@@ -69,12 +69,9 @@ def show_clip(clip_id: str) -> Reply:
 @require("speaker", "transcriber", "reviewer", "operator")
 @describes("The sound as FLAC; ranges and ETag.", media="audio/flac", errors=("NOT_FOUND",))
 def audio(clip_id: str) -> Reply:
-    """The sound, to those who may hear it; each play is noted."""
+    """The sound, to those who may hear it; each listening is noted (`web.audit`)."""
     here = site()
     found = _audible(here, clip_id)
-    if request.method == "GET" and _from_the_start(request.headers.get("Range")):
-        with begin(here.engine) as db:
-            clips.listen(db, clip_id, person_id=member().person_id, now_ms=here.clock_ms())
     response = send_file(
         here.store.open(found.sha256),
         mimetype="audio/flac",
@@ -177,7 +174,3 @@ def _audible(here: Site, clip_id: str) -> Clip:
     if not found.has_sound:
         raise ClipNotFound()
     return found
-
-
-def _from_the_start(ranges: str | None) -> bool:
-    return ranges is None or ranges.startswith("bytes=0-")
