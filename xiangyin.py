@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -28,6 +30,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "receipts": ("recorder.cli:receipts", "Check receipts offline."),
     "statement": ("recorder.cli:statement", "Show the account: accepted, refused and why, payable."),
     "withdraw": ("corpus.cli:withdraw", "Withdraw a clip, a session or a speaker."),
+    "page": ("recorder.cli:page", "Print a link that signs a browser in once."),
+    "tokens": ("recorder.cli:tokens", "List, make and end tokens."),
+    "audit": ("corpus.cli:audit", "Show who played, fetched and decided what."),
     "measure": ("noise_profiles.cli:measure", "Measure level, noise and SNR of audio files."),
     "lint": ("transcribe.cli:lint", "Check transcripts against the rules."),
     "rules": ("transcribe.cli:rules", "Show the rules, or one rule's page."),
@@ -42,6 +47,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ledger": ("corpus.cli:ledger", "Export and check the append-only log."),
     "doctor": ("corpus.cli:doctor", "Say what works on this machine, and what to do about the rest."),
 }
+# Two of these have two sides: a member's, over the network, and the operator's, in a server's data folder.
+SIDES = {"withdraw": "recorder.cli:withdraw", "tokens": "corpus.cli:tokens"}
 CORPUS_LANGUAGE = {"project", "pull", "export"}  # their --language is that of the speech
 
 
@@ -56,7 +63,10 @@ class Commands(click.Group):
         """Import and return one command."""
         if cmd_name not in COMMANDS:
             return None
-        module_name, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        target = COMMANDS[cmd_name][0]
+        if cmd_name in SIDES and target.startswith("corpus") != _is_operators(_words(ctx)):
+            target = SIDES[cmd_name]
+        module_name, _, attribute = target.partition(":")
         try:
             module = importlib.import_module(module_name)
         except ModuleNotFoundError as error:
@@ -68,6 +78,21 @@ class Commands(click.Group):
         """Write the table above, importing nothing."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+def _words(ctx: click.Context) -> Sequence[str]:
+    """The words of the command line, which a group has before it looks its command up."""
+    return [*ctx._protected_args, *ctx.args] or sys.argv[1:]
+
+
+def _is_operators(words: Sequence[str]) -> bool:
+    """Whether a command is about a data folder: one is named, or set, or lies here."""
+    names = {word.partition("=")[0] for word in words}
+    if "--all" in names or names & {"list", "make", "revoke"}:
+        return False
+    if names & {"--data", "--speaker", "--person"} or os.environ.get("XIANGYIN_DATA"):
+        return True
+    return (Path("xiangyin-data") / "keys").is_dir()
 
 
 class LibraryMissing(CodedError):

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import threading
 import unicodedata
+from itertools import pairwise
 from typing import ClassVar
 
 from protocol.errors import CodedError
@@ -22,66 +23,14 @@ _MEMORY_BYTES = 64 << 20
 _AT_ONCE = threading.BoundedSemaphore(2)  # guards memory; who waits is answered later, not refused
 
 # Pieces of which the best-known long ones are made; one that is only these, repeated, is no secret.
-_COMMON = [
-    "password",
-    "passphrase",
-    "passwort",
-    "qwerty",
-    "qwertz",
-    "azerty",
-    "asdfgh",
-    "zxcvbn",
-    "1q2w3e4r",
-    "123456789",
-    "1234567890",
-    "12345678",
-    "123456",
-    "1234",
-    "123",
-    "0987654321",
-    "987654321",
-    "abcdefg",
-    "abcdef",
-    "abcd",
-    "abc",
-    "abc123",
-    "iloveyou",
-    "letmein",
-    "welcome",
-    "admin",
-    "administrator",
-    "monkey",
-    "dragon",
-    "sunshine",
-    "princess",
-    "football",
-    "baseball",
-    "superman",
-    "trustno1",
-    "changeme",
-    "secret",
-    "login",
-    "master",
-    "hello",
-    "test",
-    "qazwsx",
-    "woaini",
-    "woaini1314",
-    "5201314",
-    "1314520",
-    "xiangyin",
-    "鄉音",
-    "乡音",
-    "password1",
-    "p@ssw0rd",
-    "密碼",
-    "密码",
-    "correcthorsebatterystaple",
-    "correct",
-    "horse",
-    "battery",
-    "staple",
-]
+_COMMON: tuple[str, ...] = (
+    "password", "passphrase", "passwort", "qwerty", "qwertz", "azerty", "asdfgh", "zxcvbn", "1q2w3e4r",
+    "123456789", "1234567890", "12345678", "123456", "1234", "123", "0987654321", "987654321", "abcdefg",
+    "abcdef", "abcd", "abc", "abc123", "iloveyou", "letmein", "welcome", "admin", "administrator", "monkey",
+    "dragon", "sunshine", "princess", "football", "baseball", "superman", "trustno1", "changeme", "secret",
+    "login", "master", "hello", "test", "qazwsx", "woaini", "woaini1314", "5201314", "1314520", "xiangyin",
+    "鄉音", "乡音", "password1", "p@ssw0rd", "密碼", "密码", "correct", "horse", "battery", "staple",
+)  # fmt: skip
 
 
 class PassphraseWeak(CodedError):
@@ -154,5 +103,5 @@ def _scrypt(
 
 def _is_run(text: str) -> bool:
     """Whether each character follows from the one before, as in 123456789012 or aaaaaaaaaaaa."""
-    steps = {ord(b) - ord(a) for a, b in zip(text, text[1:], strict=False)}
+    steps = {ord(b) - ord(a) for a, b in pairwise(text)}
     return len(steps - {-9, 9}) <= 1

@@ -1,8 +1,7 @@
-"""``/account``: passphrase, tokens and sessions, who listened; links that sign a browser in once; the audit."""
+"""``/account``: passphrase, tokens, sessions, who listened; links that sign in once; the audit."""
 
 from __future__ import annotations
 
-import hmac
 from typing import Any, ClassVar
 
 from flask import Blueprint, make_response, redirect, render_template, request
