@@ -49,6 +49,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 # Two of these have two sides: a member's, over the network, and the operator's, in a server's data folder.
 SIDES = {"withdraw": "recorder.cli:withdraw", "tokens": "corpus.cli:tokens"}
+_WORDS = "xiangyin.words"
 CORPUS_LANGUAGE = {"project", "pull", "export"}  # their --language is that of the speech
 
 
@@ -59,12 +60,19 @@ class Commands(click.Group):
         """Names in the order a newcomer meets them."""
         return list(COMMANDS)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Keep the words, which say whose side of a command is meant."""
+        ctx.meta[_WORDS] = tuple(args)
+        return super().resolve_command(ctx, args)
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return one command."""
         if cmd_name not in COMMANDS:
             return None
         target = COMMANDS[cmd_name][0]
-        if cmd_name in SIDES and target.startswith("corpus") != _is_operators(_words(ctx)):
+        if cmd_name in SIDES and target.startswith("corpus") != _is_operators(ctx.meta.get(_WORDS, ())):
             target = SIDES[cmd_name]
         module_name, _, attribute = target.partition(":")
         try:
@@ -78,11 +86,6 @@ class Commands(click.Group):
         """Write the table above, importing nothing."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-
-def _words(ctx: click.Context) -> Sequence[str]:
-    """The words of the command line, which a group has before it looks its command up."""
-    return [*ctx._protected_args, *ctx.args] or sys.argv[1:]
 
 
 def _is_operators(words: Sequence[str]) -> bool:
