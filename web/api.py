@@ -67,6 +67,7 @@ LINTED = bodies.obj(
         "fixed": bodies.text(),
         "clean": bodies.YES_NO,
         "findings": bodies.array(bodies.ANYTHING),
+        "events": bodies.array(bodies.ANYTHING),
     }
 )
 _SECRET = re.compile(r"[A-Za-z0-9_-]{16,128}")
@@ -79,7 +80,7 @@ _SECRET = re.compile(r"[A-Za-z0-9_-]{16,128}")
     body=JOIN_IN,
     answer=JOINED,
     status=201,
-    errors=("INVITATION_INVALID", "CONSENT_REQUIRED", "VALUE_INVALID"),
+    errors=("INVITATION_INVALID", "CONSENT_REQUIRED", "VALUE_INVALID", "TOO_MANY_REQUESTS"),
 )
 def join() -> Reply:
     """Use an invitation; with a nonce the same request again gives the same answer."""

@@ -122,7 +122,7 @@ def peaks(clip_id: str) -> Reply:
     "Sends a refusal to another reviewer.",
     body=APPEAL_IN,
     answer=bodies.obj({"clip_id": bodies.text(), "state": bodies.text()}),
-    errors=("NOT_FOUND", "CLIP_STEP_IMPOSSIBLE"),
+    errors=("NOT_FOUND", "CLIP_STEP_IMPOSSIBLE", "TOO_MANY_REQUESTS"),
 )
 def appeal(clip_id: str) -> Reply:
     """Ask for a second look at a refusal; asking twice is asking once."""

@@ -26,18 +26,23 @@ CHECKS = [
     content_type_conformance,
     response_schema_conformance,
 ]
-EXAMPLES = 6
+EXAMPLES = 4
 
 
 @pytest.mark.parametrize("role", [*ROLES, None])
-def test_no_generated_request_breaks_the_description(app, join, role, good, make):
+def test_no_generated_request_breaks_the_description(app, join, role):
     headers = {} if role is None else {"Authorization": f"Bearer {join(role).token}"}
     description = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", app)
+    broken = []
     for found in description.get_all_operations():
         operation = found.ok()
         if operation.method.upper() == "OPTIONS":
             continue
-        _check(operation, headers)
+        try:
+            _check(operation, headers)
+        except BaseExceptionGroup as failed:
+            broken.append(f"{operation.label}: {failed.exceptions}")
+    assert not broken, "\n".join(broken)
 
 
 def _check(operation, headers):

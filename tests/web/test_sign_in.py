@@ -9,7 +9,7 @@ import sys
 import pytest
 import sqlalchemy as sa
 
-from corpus import limits, passphrases, people, tables
+from corpus import limits, passphrases, tables
 from corpus.database import begin, reading
 
 GOOD = "阿嬤 灶跤 番薯 落雨 天光 2 evening"
@@ -80,7 +80,7 @@ def test_any_long_passphrase_is_taken_without_rules_of_composition():
 
 
 def test_only_parameters_salt_and_hash_are_stored(browser, site):
-    set_passphrase(browser("speaker") if False else browser("reviewer"))
+    set_passphrase(browser("reviewer"))
     with reading(site.engine) as db:
         stored = db.execute(sa.select(tables.sign_in.c.passphrase)).scalar_one()
     name, cost, block, parallel, salt, _ = stored.split("$")
@@ -222,7 +222,9 @@ def test_nobody_makes_a_token_beyond_their_role_and_the_same_nonce_makes_one(joi
     assert len(made) == 1
 
 
-def test_a_listening_is_one_entry_whatever_ranges_it_took_and_the_speaker_sees_the_role(speaker, join, good, site):
+def test_a_listening_is_one_entry_whatever_ranges_it_took_and_the_speaker_sees_the_role(
+    speaker, join, good, site
+):
     speaker.send(good)
     reviewer = join("reviewer")
     for ranges in ("bytes=0-99", "bytes=100-199", "bytes=1-"):
@@ -271,9 +273,13 @@ def test_a_joined_speaker_withdraws_and_finds_the_page_from_the_command(shared, 
     bearer = {"Authorization": f"Bearer {member['token']}"}
     for seed, session in ((31, "sa"), (32, "sb")):
         clip = make.clip(make.file(make.samples(seed)), meta=make.meta(session_id=session))
-        created = requests.post(f"{shared.url}/api/v1/uploads", headers={**bearer, **clip.headers()}, timeout=30)
+        created = requests.post(
+            f"{shared.url}/api/v1/uploads", headers={**bearer, **clip.headers()}, timeout=30
+        )
         location = shared.url + created.headers["Location"]
-        sent = requests.patch(location, headers={**bearer, **make.patch_headers(0)}, data=clip.data, timeout=30)
+        sent = requests.patch(
+            location, headers={**bearer, **make.patch_headers(0)}, data=clip.data, timeout=30
+        )
         assert sent.status_code == 204
     done = json.loads(run("withdraw", "--session", "sa").stdout)
     assert done["clips"] == 1
