@@ -29,7 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("recorder.cli:status", "Show where each clip stands."),
     "receipts": ("recorder.cli:receipts", "Check receipts offline."),
     "statement": ("recorder.cli:statement", "Show the account: accepted, refused and why, payable."),
-    "withdraw": ("corpus.cli:withdraw", "Withdraw a clip, a session or a speaker."),
+    "withdraw": ("corpus.cli:withdraw", "Withdraw a clip, a session or all of a speaker."),
     "page": ("recorder.cli:page", "Print a link that signs a browser in once."),
     "tokens": ("recorder.cli:tokens", "List, make and end tokens."),
     "audit": ("corpus.cli:audit", "Show who played, fetched and decided what."),
