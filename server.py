@@ -22,14 +22,17 @@ from corpus.store import LocalStore
 from corpus.withdrawal import Custody
 from web import (
     access_log,
+    account,
     api,
     assignments_api,
+    audit,
     auth,
     clips_api,
     desk,
     headers,
     health,
     language,
+    limiting,
     me,
     operator,
     pages,
@@ -42,19 +45,8 @@ from web import (
 from web.context import Site
 
 BLUEPRINTS = (
-    uploads,
-    api,
-    clips_api,
-    assignments_api,
-    pages,
-    desk,
-    review,
-    me,
-    terms,
-    operator,
-    releases,
-    health,
-)
+    uploads, api, clips_api, assignments_api, pages, account, desk, review, me, terms, operator, releases, health,
+)  # fmt: skip
 
 
 def clock_ms() -> int:
@@ -110,6 +102,8 @@ def create_app(settings: Settings, site: Site | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     access_log.install(app)
     auth.install(app)
+    limiting.install(app)
+    audit.install(app)
     problems.install(app)
     language.install(app)
     headers.install(app)

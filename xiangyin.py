@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -27,8 +29,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("recorder.cli:status", "Show where each clip stands."),
     "receipts": ("recorder.cli:receipts", "Check receipts offline."),
     "statement": ("recorder.cli:statement", "Show the account: accepted, refused and why, payable."),
-    "withdraw": ("corpus.cli:withdraw", "Withdraw a clip, a session or a speaker."),
+    "withdraw": ("corpus.cli:withdraw", "Withdraw a clip, a session or all of a speaker."),
     "paid": ("corpus.cli:paid", "Log a payment to a speaker."),
+    "page": ("recorder.cli:page", "Print a link that signs a browser in once."),
+    "tokens": ("recorder.cli:tokens", "List, make and end tokens."),
+    "audit": ("corpus.cli:audit", "Show who played, fetched and decided what."),
     "measure": ("noise_profiles.cli:measure", "Measure level, noise and SNR of audio files."),
     "lint": ("transcribe.cli:lint", "Check transcripts against the rules."),
     "rules": ("transcribe.cli:rules", "Show the rules, or one rule's page."),
@@ -43,6 +48,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ledger": ("corpus.cli:ledger", "Export and check the append-only log."),
     "doctor": ("corpus.cli:doctor", "Say what works on this machine, and what to do about the rest."),
 }
+# Two of these have two sides: a member's, over the network, and the operator's, in a server's data folder.
+SIDES = {"withdraw": "recorder.cli:withdraw", "tokens": "corpus.cli:tokens"}
+_WORDS = "xiangyin.words"
 CORPUS_LANGUAGE = {"project", "pull", "export"}  # their --language is that of the speech
 
 
@@ -53,11 +61,21 @@ class Commands(click.Group):
         """Names in the order a newcomer meets them."""
         return list(COMMANDS)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Keep the words, which say whose side of a command is meant."""
+        ctx.meta[_WORDS] = tuple(args)
+        return super().resolve_command(ctx, args)
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return one command."""
         if cmd_name not in COMMANDS:
             return None
-        module_name, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        target = COMMANDS[cmd_name][0]
+        if cmd_name in SIDES and target.startswith("corpus") != _is_operators(ctx.meta.get(_WORDS, ())):
+            target = SIDES[cmd_name]
+        module_name, _, attribute = target.partition(":")
         try:
             module = importlib.import_module(module_name)
         except ModuleNotFoundError as error:
@@ -69,6 +87,16 @@ class Commands(click.Group):
         """Write the table above, importing nothing."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+def _is_operators(words: Sequence[str]) -> bool:
+    """Whether a command is about a data folder: one is named, or set, or lies here."""
+    names = {word.partition("=")[0] for word in words}
+    if "--all" in names or names & {"list", "make", "revoke"}:
+        return False
+    if names & {"--data", "--speaker", "--person"} or os.environ.get("XIANGYIN_DATA"):
+        return True
+    return (Path("xiangyin-data") / "keys").is_dir()
 
 
 class LibraryMissing(CodedError):

@@ -247,6 +247,7 @@ def invite(slug: str, role: str, count: int, data: Path | None, form: str) -> No
             people.invite(
                 db, secret, project_id=slug, role=cast(Role, role), now_ms=now_ms, expires_ms=expires_ms
             )
+    _note(site, "invite", slug)
     for secret in made:
         url = f"{base}/join/{secret}"
         row = {"invite": secret, "url": url, "role": role, "project": slug, "expires_at": rfc3339(expires_ms)}
@@ -286,7 +287,80 @@ def withdraw(
             raise clips.ClipNotFound()
     if done.clips == 0:
         raise clips.ClipNotFound()
+    _note(site, "withdraw", clip_id or session_id or speaker_id)
     tell(form, done.as_json(), f"{done.clips} clips withdrawn, {len(done.receipts)} of them now")
+
+
+@click.command(context_settings=HELP, epilog="Example:  xiangyin audit --action listen --format json")
+@click.option("--action", help="Only this action, such as listen, download, sign-in.")
+@click.option("--limit", default=200, show_default=True, type=click.IntRange(1, 1_000_000), help="How many.")
+@data_option
+@format_option
+def audit(action: str | None, limit: int, data: Path | None, form: str) -> None:
+    """Print who did what, the newest first: plays, downloads, decisions, tokens, sign-ins."""
+    from corpus import audit as log
+    from corpus.database import reading
+    from corpus.ledger import rfc3339
+
+    site = open_data(data)
+    with reading(site.engine) as db:
+        rows = log.entries(db, action=action, limit=limit)
+    for row in rows:
+        shown = {
+            "id": row["id"],
+            "time": rfc3339(row["time_ms"]),
+            "person_id": row["person_id"],
+            "role": row["role"],
+            "project": row["project_id"],
+            "action": row["action"],
+            "object": row["object"],
+        }
+        tell(form, shown, "  ".join(str(shown[key] or "–") for key in shown if key != "id"))
+
+
+@click.command(
+    context_settings=HELP, epilog="Example:  xiangyin tokens --data corpus-data --person 3f0c --revoke"
+)
+@click.option(
+    "--person", required=True, help="A person's id, as the audit names it, or a speaker's pseudonym."
+)
+@click.option("--revoke", is_flag=True, help="End them all: programs' tokens and signed-in browsers.")
+@data_option
+@format_option
+def tokens(person: str, revoke: bool, data: Path | None, form: str) -> None:
+    """Show the tokens of a person, or end them all, in a server's data folder."""
+    from corpus import people
+    from corpus.database import begin
+    from corpus.ledger import rfc3339
+
+    site = open_data(data)
+    now_ms = site.clock_ms()
+    with begin(site.engine) as db:
+        person_id = people.by_speaker(db, person) or person
+        rows = people.tokens(db, person_id, now_ms=now_ms)
+        for row in rows if revoke else ():
+            people.revoke_own(db, row.id, person_id, now_ms=now_ms)
+    if revoke and rows:
+        _note(site, "token-revoked", person_id)
+    for row in rows:
+        shown = {
+            "id": row.id,
+            "kind": row.kind,
+            "label": row.label,
+            "scopes": list(row.scopes),
+            "expires_at": rfc3339(row.expires_ms),
+            "revoked": revoke,
+        }
+        tell(form, shown, "  ".join(map(str, shown.values())))
+
+
+def _note(site: Site, action: str, about: str | None) -> None:
+    """What was done at the server's own console, by nobody who signed in."""
+    from corpus import audit as log
+    from corpus.database import begin
+
+    with begin(site.engine) as db:
+        log.note(db, action, about, person_id=None, role=None, project_id=None, now_ms=site.clock_ms())
 
 
 def _address(site: Site) -> str:

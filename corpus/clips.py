@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from corpus import lifecycle, terms
 from corpus.lifecycle import Stage, State, Step, StepImpossible
-from corpus.tables import assignment, audit, clip, decision, measurement, receipt
+from corpus.tables import assignment, clip, decision, measurement, receipt
 from protocol.clip import AudioFinding, ClipId, Sha256
 from protocol.errors import CodedError, Language, catalogue
 
@@ -300,8 +300,3 @@ def finding_json(finding: AudioFinding) -> dict[str, Any]:
 def finding_from_json(row: Mapping[str, Any]) -> AudioFinding:
     """Read what `finding_json` wrote."""
     return AudioFinding(**row)
-
-
-def listen(db: Connection, clip_id: str, *, person_id: str, now_ms: int) -> None:
-    """Note that a person heard the clip."""
-    db.execute(sa.insert(audit).values(time_ms=now_ms, person_id=person_id, action="listen", object=clip_id))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, cast
 
@@ -16,16 +16,26 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from corpus import projects
-from corpus.tables import consent, invitation, membership, person, token
+from corpus.tables import consent, invitation, membership, person, sign_in, token
 from protocol.clip import Role
 from protocol.errors import CodedError
 
 ATTRIBUTES = ("gender", "age_band", "region", "native_language", "dialect")
 REQUIRED_ATTRIBUTES = ATTRIBUTES[:4]
 _ATTRIBUTE_CHARACTERS = 100
+TOKEN_ID_DIGITS = 24
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: nothing that reads as something else
 
-TokenKind = Literal["bearer", "session"]
+TokenKind = Literal["bearer", "session", "link"]
+SCOPES: Mapping[Role, tuple[str, ...]] = {
+    "speaker": ("upload", "own"),
+    "transcriber": ("desk",),
+    "reviewer": ("desk", "review"),
+    "consumer": ("read-releases",),
+    "operator": ("operate", "read-releases"),
+}
+"""What a token may be made for. One that was got by joining has these and `SIGN_IN`."""
+SIGN_IN = "sign-in"
 
 
 class InvitationInvalid(CodedError):
@@ -38,6 +48,12 @@ class ConsentRequired(CodedError):
     """A speaker joined without consent or without what the corpus must know of a voice."""
 
     code: ClassVar[str] = "CONSENT_REQUIRED"
+
+
+class TokenUnknown(CodedError):
+    """No such token, or another person's: the two look the same."""
+
+    code: ClassVar[str] = "NOT_FOUND"
 
 
 class AttributeInvalid(CodedError):
@@ -61,6 +77,24 @@ class Member:
     display_name: str | None = None
     csrf: str | None = None
     token_hash: str = ""
+    scopes: frozenset[str] | None = None
+
+    def may(self, scope: str) -> bool:
+        """Whether the token that was sent reaches this far; a browser's session does."""
+        return self.scopes is None or scope in self.scopes
+
+
+@dataclass(frozen=True)
+class TokenRow:
+    """A token as its owner sees it: never the secret. `id` is the beginning of its hash."""
+
+    id: str
+    kind: str
+    label: str | None
+    scopes: tuple[str, ...]
+    role: str
+    created_ms: int
+    expires_ms: int
 
 
 def hashed(secret: str) -> str:
@@ -241,8 +275,10 @@ def add_token(
     now_ms: int,
     expires_ms: int,
     csrf: str | None = None,
+    scopes: Iterable[str] | None = None,
+    label: str | None = None,
 ) -> None:
-    """Store a program's bearer token or a browser's session."""
+    """Store a program's bearer token, a browser's session or a link that begins one."""
     db.execute(
         sa.insert(token).values(
             hash=hashed(secret),
@@ -251,6 +287,8 @@ def add_token(
             csrf=csrf,
             created_ms=now_ms,
             expires_ms=expires_ms,
+            scopes=None if scopes is None else " ".join(sorted(scopes)),
+            label=label,
         )
     )
 
@@ -267,6 +305,7 @@ def by_token(db: Connection, secret: str, *, now_ms: int, kind: TokenKind | None
             person.c.display_name,
             token.c.csrf,
             token.c.hash,
+            token.c.scopes,
         )
         .join(membership, membership.c.id == token.c.membership_id)
         .join(person, person.c.id == membership.c.person_id)
@@ -290,6 +329,113 @@ def revoke(db: Connection, token_hash: str, *, now_ms: int) -> None:
         .where(token.c.hash == token_hash, token.c.revoked_ms.is_(None))
         .values(revoked_ms=now_ms)
     )
+
+
+def tokens(db: Connection, person_id: str, *, now_ms: int) -> list[TokenRow]:
+    """Every token and session of a person that still opens something, the newest first."""
+    rows = db.execute(
+        sa.select(token, membership.c.role)
+        .join(membership, membership.c.id == token.c.membership_id)
+        .where(
+            membership.c.person_id == person_id,
+            token.c.kind != "link",
+            token.c.revoked_ms.is_(None),
+            token.c.expires_ms > now_ms,
+        )
+        .order_by(token.c.created_ms.desc(), token.c.hash)
+    )
+    return [
+        TokenRow(
+            row.hash[:TOKEN_ID_DIGITS],
+            row.kind,
+            row.label,
+            tuple((row.scopes or "").split()),
+            row.role,
+            row.created_ms,
+            row.expires_ms,
+        )
+        for row in rows
+    ]
+
+
+def revoke_own(db: Connection, token_id: str, person_id: str, *, now_ms: int) -> None:
+    """End a token of this person's, by the id that `tokens` names.
+
+    Raises
+    ------
+    TokenUnknown
+        If this person has no such token.
+    """
+    mine = sa.select(membership.c.id).where(membership.c.person_id == person_id)
+    found = db.execute(
+        sa.select(token.c.hash).where(
+            sa.func.substr(token.c.hash, 1, TOKEN_ID_DIGITS) == token_id, token.c.membership_id.in_(mine)
+        )
+    ).scalars()
+    hashes = list(found)
+    if not hashes:
+        raise TokenUnknown()
+    for one in hashes:
+        revoke(db, one, now_ms=now_ms)
+
+
+def revoke_others(db: Connection, person_id: str, keep: str, *, now_ms: int) -> int:
+    """End every session of a person but one, as when the passphrase changes. Returns how many ended."""
+    mine = sa.select(membership.c.id).where(membership.c.person_id == person_id)
+    ended = db.execute(
+        sa.update(token)
+        .where(
+            token.c.membership_id.in_(mine),
+            token.c.kind.in_(("session", "link")),
+            token.c.hash != keep,
+            token.c.revoked_ms.is_(None),
+        )
+        .values(revoked_ms=now_ms)
+    )
+    return ended.rowcount
+
+
+def sign_in_code(person_id: str) -> str:
+    """What a person types beside the passphrase: ``P`` and eight letters or digits."""
+    digest = hashlib.sha256(f"sign-in/{person_id}".encode()).digest()
+    return "P" + speaker_id(digest)[1:]
+
+
+def set_passphrase(db: Connection, person_id: str, stored: str, *, now_ms: int) -> None:
+    """Keep a passphrase's hash in place of any before it."""
+    values = {"passphrase": stored, "changed_ms": now_ms}
+    changed = db.execute(sa.update(sign_in).where(sign_in.c.person_id == person_id).values(values))
+    if changed.rowcount == 0:
+        db.execute(sa.insert(sign_in).values(person_id=person_id, code=sign_in_code(person_id), **values))
+
+
+def passphrase_of(db: Connection, person_id: str) -> str | None:
+    """The stored hash, or None if no passphrase was set."""
+    return db.execute(sa.select(sign_in.c.passphrase).where(sign_in.c.person_id == person_id)).scalar()
+
+
+def by_code(db: Connection, code: str) -> tuple[Member, str] | None:
+    """The member who signs in with this code, and the hash of the passphrase."""
+    row = db.execute(
+        sa.select(
+            membership.c.person_id,
+            membership.c.id,
+            membership.c.project_id,
+            membership.c.role,
+            person.c.speaker_id,
+            person.c.display_name,
+            sign_in.c.passphrase,
+            sa.null().label("csrf"),
+            sa.literal("").label("hash"),
+            sa.null().label("scopes"),
+        )
+        .join(person, person.c.id == sign_in.c.person_id)
+        .join(membership, membership.c.person_id == person.c.id)
+        .where(sign_in.c.code == code, membership.c.ended_ms.is_(None))
+        .order_by(membership.c.created_ms.desc())
+        .limit(1)
+    ).first()
+    return None if row is None else (_member(row), row.passphrase)
 
 
 def has_operator(db: Connection) -> bool:
@@ -324,4 +470,5 @@ def _member(row: Any) -> Member:
         display_name=row.display_name,
         csrf=row.csrf,
         token_hash=row.hash,
+        scopes=None if row.scopes is None else frozenset(row.scopes.split()),
     )

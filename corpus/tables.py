@@ -118,12 +118,31 @@ token = _table(
     "token",
     sa.Column("hash", sa.Text, primary_key=True),  # SHA-256; the token itself is never stored
     _text("membership_id", _ref("membership.id")),
-    _text("kind"),  # bearer | session
+    _text("kind"),  # bearer | session | link (signs a browser in once)
     _text("csrf", optional=True),
     _whole("created_ms"),
     _whole("expires_ms"),
     _whole("revoked_ms", optional=True),
+    _text("scopes", optional=True),  # words with blanks between; none: all that the role may
+    _text("label", optional=True),  # its owner's own word for it
 )
+sa.Index("ix_token_membership", token.c.membership_id)
+
+sign_in = _table(
+    "sign_in",  # of those who set a passphrase
+    sa.Column("person_id", sa.Text, _ref("person.id"), primary_key=True),
+    _text("code"),  # typed to sign in; not the pseudonym, which every release tells
+    _text("passphrase"),  # scrypt$N$r$p$salt$hash
+    _whole("changed_ms"),
+    sa.UniqueConstraint("code"),
+)
+
+bucket = _table(
+    "bucket",  # of attempts; a row that is not there is full
+    sa.Column("key", sa.Text, primary_key=True),  # keyed hash: no address is kept
+    _whole("full_ms"),  # when it will be full again
+)
+sa.Index("ix_bucket_full", bucket.c.full_ms)
 
 consent = _table(
     "consent",
@@ -154,6 +173,7 @@ upload = _table(
     _whole("expires_ms"),
     sa.UniqueConstraint("clip_id"),
 )
+sa.Index("ix_upload_person", upload.c.person_id, upload.c.created_ms)
 
 clip = _table(
     "clip",
@@ -388,4 +408,8 @@ audit = _table(
     _text("person_id", optional=True),
     _text("action"),
     _text("object", optional=True),
+    _text("role", optional=True),  # in which it was done
+    _text("project_id", optional=True),
 )
+sa.Index("ix_audit_object", audit.c.object, audit.c.action)
+sa.Index("ix_audit_person", audit.c.person_id, audit.c.action)

@@ -14,7 +14,7 @@ import click
 
 from protocol.errors import Language
 from recorder import credentials
-from recorder.account_cli import receipts, statement
+from recorder.account_cli import page, receipts, statement, tokens, withdraw
 from recorder.credentials import Membership
 from recorder.import_cli import import_
 from recorder.options import (
@@ -29,7 +29,10 @@ from recorder.options import (
 from recorder.record_cli import record
 from recorder.wording import say
 
-__all__ = ["calibrate", "devices", "import_", "join", "receipts", "record", "send", "statement", "status"]
+__all__ = [
+    "calibrate", "devices", "import_", "join", "page", "receipts", "record", "send", "statement", "status",
+    "tokens", "withdraw",
+]  # fmt: skip
 
 WATCH_S = 2.0
 

@@ -53,7 +53,9 @@ class CheckedReceipt:
 
     @property
     def decision(self) -> str:
-        """``accept`` or ``refuse``."""
+        """``accept``, ``refuse`` or ``withdrawn``."""
+        if self.event == "withdrawn":
+            return self.event
         verdict = self.receipt.details.get("verdict")
         if isinstance(verdict, dict):
             return str(verdict.get("decision", "?"))
@@ -111,7 +113,10 @@ def check(data: object, trusted: Iterable[str]) -> CheckedReceipt:
         return CheckedReceipt(
             receipt=receipt,
             clip_id=parse_clip_id(receipt.details.get("clip_id")),
-            sha256=parse_sha256(receipt.details.get("sha256")),
+            # A withdrawal leaves nothing whose digest could be named.
+            sha256=Sha256("")
+            if entry.get("event") == "withdrawn"
+            else parse_sha256(receipt.details.get("sha256")),
             event=str(entry.get("event")),
             seq=int(entry["seq"]),
             log_size=head.size,

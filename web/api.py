@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from flask import Blueprint, current_app
 
-from corpus import ledger, people, projects, prompts, statement, terms, withdrawal
+from corpus import ledger, limits, people, projects, prompts, statement, terms, withdrawal
 from corpus.database import begin, reading
-from web import bodies
+from web import bodies, limiting
+from web.audit import kept_member
 from web.auth import public, require
 from web.context import Reply, member, site
 from web.language import current
@@ -64,6 +67,7 @@ LINTED = bodies.obj(
         "fixed": bodies.text(),
         "clean": bodies.YES_NO,
         "findings": bodies.array(bodies.ANYTHING),
+        "events": bodies.array(bodies.ANYTHING),
     }
 )
 _SECRET = re.compile(r"[A-Za-z0-9_-]{16,128}")
@@ -76,13 +80,21 @@ _SECRET = re.compile(r"[A-Za-z0-9_-]{16,128}")
     body=JOIN_IN,
     answer=JOINED,
     status=201,
-    errors=("INVITATION_INVALID", "CONSENT_REQUIRED", "VALUE_INVALID"),
+    errors=("INVITATION_INVALID", "CONSENT_REQUIRED", "VALUE_INVALID", "TOO_MANY_REQUESTS"),
 )
 def join() -> Reply:
     """Use an invitation; with a nonce the same request again gives the same answer."""
     body = bodies.json_body(JOIN_IN)
-    here = site()
     invite = body["invite"].rpartition("/join/")[2]  # the whole link will do
+    try:
+        return _join(body, invite)
+    except people.InvitationInvalid:  # only these are counted: a right one cannot be guessed
+        limiting.take((limits.WRONG_INVITE, (limiting.address(),)))
+        raise
+
+
+def _join(body: Mapping[str, Any], invite: str) -> Reply:
+    here = site()
     if not _SECRET.fullmatch(invite):
         raise people.InvitationInvalid()
     consent = body.get("consent") or {}
@@ -108,7 +120,9 @@ def join() -> Reply:
                 kind="bearer",
                 now_ms=now_ms,
                 expires_ms=now_ms + 1000 * here.settings.token_expires_s,
+                scopes=(*people.SCOPES[joined.role], people.SIGN_IN),
             )
+    kept_member(joined)
     answer = {
         "token": token,
         "person_id": joined.person_id,

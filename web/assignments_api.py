@@ -77,6 +77,7 @@ _WRITING = (*_OWN, "ASSIGNMENT_CLOSED", "CLIP_GONE", "DRAFT_CONFLICT", "DRAFT_IN
 @require("transcriber", "reviewer")
 @describes(
     "Leases the next clip to the caller, or gives the one they hold already; 204 when nothing is left.",
+    also={204: "nothing is left"},
     answer=ASSIGNMENT,
     status=201,
 )

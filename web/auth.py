@@ -82,8 +82,38 @@ def enforce() -> None:
         raise NotSignedIn()
     if request.method not in SAFE_METHODS and not _from_our_page():
         raise ForgerySuspected()
-    if roles is not None and g.member.role not in roles:
+    if roles is not None and (g.member.role not in roles or not _reaches(g.member, request.endpoint)):
         raise NotAllowed()
+
+
+def _reaches(found: Member, endpoint: str) -> bool:
+    """Whether the token's scopes go as far as this view; one that no line here names needs a full sign-in."""
+    if found.scopes is None:
+        return True
+    blueprint = endpoint.partition(".")[0]
+    wanted = _SCOPES.get(endpoint) or _SCOPES.get(blueprint) or (people.SIGN_IN,)
+    return not wanted[0] or not found.scopes.isdisjoint(wanted)
+
+
+_HEARING = ("own", "desk", "review", "operate")
+_SCOPES: dict[str, tuple[str, ...]] = {
+    "uploads": ("upload",),
+    "releases": ("read-releases",),
+    "assignments_api": ("desk", "review"),
+    "desk": ("desk",),
+    "review": ("review",),
+    "operator": ("operate",),
+    "clips_api": _HEARING,
+    "clips_api.show_clip": ("upload", *_HEARING),
+    "me": _HEARING,
+    "api": ("",),  # any token of a member: the project, the account, the linter
+    "api.withdraw_me": ("own",),
+    "account.withdraw_session": ("own",),
+    "account.take_session_back": ("own",),
+    "account.heard": ("own",),
+    "account.audit_entries": ("operate",),
+    "account.audit_page": ("operate",),
+}
 
 
 def csrf_token() -> str:
@@ -93,8 +123,13 @@ def csrf_token() -> str:
 
 
 def start_session(db: Connection, member: Member) -> str:
-    """A new session for a member who just proved who they are; give the result to `set_cookie`."""
+    """A new session for a member who just proved who they are; give the result to `set_cookie`.
+
+    The session that the browser had before ends: an id from before a sign-in opens nothing after it.
+    """
     here = site()
+    if g.get("by_cookie"):
+        people.revoke(db, g.member.token_hash, now_ms=here.clock_ms())
     secret = "xy_" + here.random_hex(32)
     now_ms = here.clock_ms()
     people.add_token(

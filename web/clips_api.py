@@ -92,12 +92,9 @@ def show_clip(clip_id: str) -> Reply:
 @require("speaker", "transcriber", "reviewer", "operator")
 @describes("The sound as FLAC; ranges and ETag.", media="audio/flac", errors=("NOT_FOUND",))
 def audio(clip_id: str) -> Reply:
-    """The sound, to those who may hear it; each play is noted."""
+    """The sound, to those who may hear it; each listening is noted (`web.audit`)."""
     here = site()
     found = _audible(here, clip_id)
-    if request.method == "GET" and _from_the_start(request.headers.get("Range")):
-        with begin(here.engine) as db:
-            clips.listen(db, clip_id, person_id=member().person_id, now_ms=here.clock_ms())
     response = send_file(
         here.store.open(found.sha256),
         mimetype="audio/flac",
@@ -148,7 +145,7 @@ def peaks(clip_id: str) -> Reply:
     "Sends a refusal to another reviewer.",
     body=APPEAL_IN,
     answer=bodies.obj({"clip_id": bodies.text(), "state": bodies.text()}),
-    errors=("NOT_FOUND", "CLIP_STEP_IMPOSSIBLE", "APPEAL_LATE", "APPEAL_REASON_MISSING"),
+    errors=("NOT_FOUND", "CLIP_STEP_IMPOSSIBLE", "APPEAL_LATE", "APPEAL_REASON_MISSING", "TOO_MANY_REQUESTS"),
 )
 def appeal(clip_id: str) -> Reply:
     """Ask for a second look at a refusal; asking twice is asking once."""
@@ -223,7 +220,3 @@ def _audible(here: Site, clip_id: str) -> Clip:
 
 def _time(time_ms: int | None) -> str | None:
     return None if time_ms is None else ledger.rfc3339(time_ms)
-
-
-def _from_the_start(ranges: str | None) -> bool:
-    return ranges is None or ranges.startswith("bytes=0-")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from flask import Flask
@@ -30,6 +30,8 @@ class Description:
         JSON Schema of a JSON answer; None where there is none or `media` is not JSON.
     errors : sequence of str
         Codes of the catalogue beyond those that any view may answer.
+    also : mapping
+        Other statuses that are no error, to what they mean; they carry no body.
     query, headers : mapping
         Parameter name to what it is.
     """
@@ -43,6 +45,7 @@ class Description:
     query: Mapping[str, str] | None = None
     headers: Mapping[str, str] | None = None
     body_media: str = "application/json"
+    also: Mapping[int, str] = field(default_factory=dict)
 
 
 def describes(summary: str, **more: Any) -> Callable[[View], View]:
@@ -114,12 +117,16 @@ def _operation(name: str, rule: str, view: Callable[..., Any], said: Description
             )
     answer: dict[str, Any] = {"description": said.summary}
     if said.answer is not None or said.media != "application/json":
-        answer["content"] = {said.media: {"schema": said.answer or {}}}
+        answer["content"] = {said.media: {"schema": _of_answer(said.answer or {})}}
     operation: dict[str, Any] = {
         "operationId": name,
         "summary": said.summary,
         "parameters": parameters,
-        "responses": {str(said.status): answer, **_problems(said.errors, roles is not None)},
+        "responses": {
+            str(said.status): answer,
+            **{str(status): {"description": meaning} for status, meaning in said.also.items()},
+            **_problems(said.errors, roles is not None),
+        },
     }
     if said.body is not None:
         operation["requestBody"] = {"required": True, "content": {said.body_media: {"schema": said.body}}}
@@ -129,6 +136,19 @@ def _operation(name: str, rule: str, view: Callable[..., Any], said: Description
         operation["security"] = [{"token": []}, {"session": []}]
         operation["x-roles"] = sorted(roles)
     return operation
+
+
+def _of_answer(schema: Schema) -> Schema:
+    """The schema without what holds for requests alone: an answer may gain fields and have long texts."""
+    found = {key: value for key, value in schema.items() if key not in ("additionalProperties", "maxLength")}
+    for key in ("properties", "anyOf", "items"):
+        inner = found.get(key)
+        if isinstance(inner, list):
+            found[key] = [_of_answer(one) for one in inner]
+        elif isinstance(inner, dict):
+            named = key == "properties"
+            found[key] = {k: _of_answer(v) for k, v in inner.items()} if named else _of_answer(inner)
+    return found
 
 
 def _problems(codes: Sequence[str], guarded: bool) -> dict[str, Any]:

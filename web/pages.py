@@ -8,32 +8,27 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, current_app, g, make_response, redirect, render_template, request
 
-from corpus import people, projects
+from corpus import limits, people, projects
 from corpus.database import begin, reading
 from corpus.people import Member
 from corpus.terms import stored as stored_terms
 from protocol.clip import Role
 from protocol.errors import CodedError
-from web import auth, terms
+from web import auth, limiting, terms
+from web.account import OWN_PAGE, PassphraseWrong, by_passphrase
+from web.audit import kept_member
 from web.auth import public
 from web.context import Reply, site
 from web.language import current, t
 
 bp = Blueprint("pages", __name__)
 
-OWN_PAGE: dict[Role, str] = {
-    "speaker": "/me",
-    "transcriber": "/desk",
-    "reviewer": "/review",
-    "operator": "/operator",
-    "consumer": "/releases",
-}
 _NAV: dict[Role, tuple[tuple[str, str], ...]] = {
-    "speaker": (("/me", "nav.me_speaker"),),
-    "transcriber": (("/desk", "nav.desk"), ("/me", "nav.me_work")),
-    "reviewer": (("/review", "nav.review"), ("/me", "nav.me_work")),
-    "operator": (("/operator", "nav.operator"), ("/releases", "nav.releases")),
-    "consumer": (("/releases", "nav.releases"),),
+    "speaker": (("/me", "nav.me_speaker"), ("/account", "nav.account")),
+    "transcriber": (("/desk", "nav.desk"), ("/me", "nav.me_work"), ("/account", "nav.account")),
+    "reviewer": (("/review", "nav.review"), ("/me", "nav.me_work"), ("/account", "nav.account")),
+    "operator": (("/operator", "nav.operator"), ("/releases", "nav.releases"), ("/account", "nav.account")),
+    "consumer": (("/releases", "nav.releases"), ("/account", "nav.account")),
 }
 _NONCE = re.compile(r"[0-9a-f]{32,64}")
 AGE_BANDS = ("18-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80+")
@@ -60,21 +55,44 @@ def home() -> Reply:
 @bp.post("/signin")
 @public
 def sign_in() -> Reply:
-    """Take an invitation's link or a sign-in key. A key opens a session; a link leads to its page."""
-    given = request.form.get("key", "").strip()
+    """Take an invitation's link, a sign-in key, or code and passphrase. A link leads to its page."""
+    code, given = request.form.get("code", "").strip(), request.form.get("key", "").strip()
     invite = _invite_in(given)
     if invite is not None:
         return redirect(f"/join/{invite}", 303)
-    here = site()
-    with begin(here.engine) as db:
-        found = people.by_token(db, given, now_ms=here.clock_ms(), kind="bearer")
-        secret = None if found is None else auth.start_session(db, found)
-    if found is None or secret is None:
-        page = render_template("home.html", own_page=None, said=t("home.key_wrong"), said_bad=True)
-        return page, 403
+    try:
+        found = by_passphrase(_code(code), request.form.get("passphrase", "")) if code else _by_key(given)
+    except PassphraseWrong as error:
+        return _refused(error.sentence(current()))
+    if found is None:
+        return _refused(t("home.key_wrong"))
+    with begin(site().engine) as db:
+        secret = auth.start_session(db, found)
+    kept_member(found)
     response = make_response(redirect(_own_page(found) or "/", 303))
     auth.set_cookie(response, secret)
+    limiting.remember_device(response, people.sign_in_code(found.person_id))
     return response
+
+
+def _by_key(key: str) -> Member | None:
+    """Who a key belongs to; only wrong ones are counted, since a right one cannot be guessed."""
+    here = site()
+    with reading(here.engine) as db:
+        found = people.by_token(db, key, now_ms=here.clock_ms(), kind="bearer")
+    if found is None or not found.may(people.SIGN_IN):
+        limiting.take((limits.SIGN_IN_ADDRESS, (limiting.address(),)))
+        return None
+    return found
+
+
+def _code(given: str) -> str:
+    """The code as it is stored, however it was typed."""
+    return "P" + given[1:40].lower() if given[:1] in ("P", "p") else given[:40]
+
+
+def _refused(said: str) -> Reply:
+    return render_template("home.html", own_page=None, said=said, said_bad=True), 403
 
 
 @bp.post("/signout")
@@ -132,11 +150,16 @@ def join(invite: str) -> Reply:
                     kind="bearer",
                     now_ms=now_ms,
                     expires_ms=now_ms + 1000 * here.settings.token_expires_s,
+                    scopes=(*people.SCOPES[found.role], people.SIGN_IN),
                 )
             session = auth.start_session(db, found)
+    except people.InvitationInvalid:
+        limiting.take((limits.WRONG_INVITE, (limiting.address(),)))
+        raise
     except (people.ConsentRequired, people.AttributeInvalid) as error:
         return _join_page(invite, given=form, problem=error), error.http_status
     g.member = found
+    kept_member(found)
     response = make_response(render_template("welcome.html", key=key, own_page=_own_page(found)))
     auth.set_cookie(response, session)
     return response

@@ -57,12 +57,6 @@ class Internal(CodedError):
     code: ClassVar[str] = "INTERNAL"
 
 
-class TooManyRequests(CodedError):
-    """More than an account or an address may ask at once."""
-
-    code: ClassVar[str] = "TOO_MANY_REQUESTS"
-
-
 def explain(error: CodedError) -> Response:
     """The reply that a coded error gets."""
     status = error.http_status
@@ -83,7 +77,7 @@ def explain(error: CodedError) -> Response:
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     if status in (429, 503):
-        response.headers["Retry-After"] = "2"
+        response.headers["Retry-After"] = str(error.parameters.get("wait_s", 2))
     response.headers["Cache-Control"] = "no-store"
     return response
 

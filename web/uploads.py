@@ -140,7 +140,11 @@ def create() -> Reply:
 
 @bp.route(f"{PATH}/<upload_id>", methods=["HEAD"], provide_automatic_options=False)
 @require("speaker")
-@describes("How many bytes are stored.", errors=("UPLOAD_NOT_FOUND", "UPLOAD_GONE"))
+@describes(
+    "How many bytes are stored.",
+    headers={"Tus-Resumable": "1.0.0"},
+    errors=("UPLOAD_NOT_FOUND", "UPLOAD_GONE", "TUS_VERSION_UNSUPPORTED"),
+)
 def offset(upload_id: str) -> Reply:
     """The offset from which to go on; an upload whose bytes are complete is closed by this."""
     intake = site().intake
@@ -206,7 +210,8 @@ def append(upload_id: str) -> Reply:
 @describes(
     "Ends an unfinished upload and drops its bytes.",
     status=204,
-    errors=("UPLOAD_NOT_FOUND", "UPLOAD_GONE", "UPLOAD_FINISHED", "UPLOAD_BUSY"),
+    headers={"Tus-Resumable": "1.0.0"},
+    errors=("UPLOAD_NOT_FOUND", "UPLOAD_GONE", "UPLOAD_FINISHED", "UPLOAD_BUSY", "TUS_VERSION_UNSUPPORTED"),
 )
 def terminate(upload_id: str) -> Reply:
     """End an upload."""

@@ -32,7 +32,8 @@ def test_every_view_declares_whom_it_lets_in(app):
 
 
 PUBLIC = {
-    "/", "/signin", "/signout", "/join/<invite>", "/api/v1/join", "/api/v1/openapi.json", "/api/v1/uploads",
+    "/", "/signin", "/signout", "/join/<invite>", "/enter/<secret>",
+    "/api/v1/join", "/api/v1/openapi.json", "/api/v1/uploads",
     "/api/v1/uploads/<upload_id>", "/.well-known/xiangyin-keys.json", "/healthz", "/readyz", "/metrics",
 }  # fmt: skip
 
