@@ -45,7 +45,8 @@ from web import (
 from web.context import Site
 
 BLUEPRINTS = (
-    uploads, api, clips_api, assignments_api, pages, account, desk, review, me, terms, operator, releases, health,
+    uploads, api, clips_api, assignments_api, pages, account, desk, review, me, terms, operator, releases,
+    health,
 )  # fmt: skip
 
 
