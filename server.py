@@ -30,6 +30,7 @@ from web import (
     headers,
     health,
     language,
+    ledger_api,
     me,
     operator,
     pages,
@@ -40,7 +41,20 @@ from web import (
 )
 from web.context import Site
 
-BLUEPRINTS = (uploads, api, clips_api, assignments_api, pages, desk, review, me, operator, releases, health)
+BLUEPRINTS = (
+    uploads,
+    api,
+    clips_api,
+    assignments_api,
+    pages,
+    desk,
+    review,
+    me,
+    operator,
+    releases,
+    ledger_api,
+    health,
+)
 
 
 def clock_ms() -> int:

@@ -152,6 +152,12 @@ def leaves(db: Connection) -> Iterator[str]:
         yield row.leaf
 
 
+def leaves_between(db: Connection, start: int, end: int) -> list[str]:
+    """The exact texts of the entries from place `start` up to, not with, `end`."""
+    query = sa.select(ledger_entry.c.leaf).where(ledger_entry.c.seq >= start, ledger_entry.c.seq < end)
+    return list(db.execute(query.order_by(ledger_entry.c.seq)).scalars())
+
+
 def verify(entries: Sequence[str], note: str, key: VerifierKey, older_note: str | None = None) -> Checkpoint:
     """Check an exported log against its signed head, and that it begins with an older one.
 
