@@ -32,6 +32,7 @@ from web import (
     headers,
     health,
     language,
+    ledger_api,
     limiting,
     me,
     operator,
@@ -46,7 +47,7 @@ from web.context import Site
 
 BLUEPRINTS = (
     uploads, api, clips_api, assignments_api, pages, account, desk, review, me, terms, operator, releases,
-    health,
+    ledger_api, health,
 )  # fmt: skip
 
 

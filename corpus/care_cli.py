@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -121,18 +122,62 @@ def remeasure(data: Path | None, form: str) -> None:
         click.echo(f"{count} clips measured, {changed} with other figures than before")
 
 
-@click.command(context_settings=HELP, epilog="Example:  xiangyin fsck --format json")
+@click.command(context_settings=HELP, epilog="Example:  xiangyin fsck --only blobs --json")
 @data_option
 @format_option
-def fsck(data: Path | None, form: str) -> None:
-    """Verify every blob, row, ledger entry, receipt and release against each other. Changes nothing."""
+@click.option("--json", "form", flag_value="json", help="The same as --format json.")
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice(["blobs", "rows", "ledger", "receipts", "releases"]),
+    help="Look at this part alone; may be given again.",
+)
+@click.option("--repair", is_flag=True, help="Mend what is safe to mend; the server must be stopped.")
+@click.option(
+    "--from", "source", type=click.Path(path_type=Path), help="A backup, for --repair to take blobs from."
+)
+def fsck(data: Path | None, form: str, only: tuple[str, ...], repair: bool, source: Path | None) -> None:
+    """Verify every blob, row, ledger entry, receipt and release against each other.
+
+    Without --repair nothing is changed, and with it nothing is deleted: what is in the way is moved into
+    the folder quarantine. Exit status: 0 all fits, 1 something does not (or did not before it was
+    mended and still does not), 2 it could not look.
+    """
     from corpus import check
+    from corpus import repair as mending
 
     site = open_data(data)
+    parts = only or check.PARTS
+
+    def look() -> Iterator[check.Problem]:
+        return check.everything(
+            site.engine,
+            site.store,
+            site.signer.verifier,
+            site.shelf,
+            partials=site.intake.partials,
+            only=parts,
+        )
+
+    if repair:
+        from corpus.serve_cli import alone
+
+        with alone(site.settings):
+            bench = mending.Bench(
+                site.engine,
+                site.store,
+                site.shelf,
+                site.signer,
+                site.settings.data / "quarantine",
+                source,
+                site.clock_ms(),
+            )
+            for done in mending.mend(bench, list(look())):
+                tell(form, done.as_json(), f"mended  {done.code}  {done.name}: {done.did}")
     count = 0
-    for problem in check.everything(site.engine, site.store, site.signer.verifier, site.shelf):
+    for problem in look():
         count += 1
-        tell(form, problem.as_json(), f"{problem.kind}  {problem.name}: {problem.says}")
+        tell(form, problem.as_json(), f"{problem.code}  {problem.name}: {problem.says}. {problem.advice}")
     tell(form, {"problems": count}, "Everything fits together." if not count else f"{count} problems")
     sys.exit(1 if count else 0)
 

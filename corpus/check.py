@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import json
+import re
+import time
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -12,35 +16,95 @@ from sqlalchemy.engine import Connection, Engine
 from corpus import ledger
 from corpus.database import is_sqlite, reading
 from corpus.keys import verify_ed25519
+from corpus.partials import Partials
 from corpus.shelf import Shelf
-from corpus.store import BlobStore
-from corpus.tables import clip, ledger_entry, measurement, receipt, upload
+from corpus.store import LocalStore
+from corpus.tables import clip, ledger_detail, ledger_entry, measurement, receipt, upload
 from protocol import tlog
 from protocol.clip import MetadataInvalid, Receipt, Sha256
 from protocol.errors import CodedError
 
+PARTS = ("blobs", "rows", "ledger", "receipts", "releases")
+_BLOB = re.compile(r"[0-9a-f]{2}/[0-9a-f]{62}")
+_YOUNG_S = 600.0  # a temporary file of this age may be at work
+
+ADVICE: Mapping[str, tuple[str, str]] = {
+    "DATABASE_DAMAGED": ("database", "Stop the server and restore the latest backup beside this folder."),
+    "ROW_DANGLING": ("database", "Restore the latest backup beside this folder and compare."),
+    "RECEIPT_MISSING": ("clip", "--repair makes it again from the log."),
+    "MEASUREMENT_MISSING": ("clip", "Run xiangyin remeasure."),
+    "ENTRY_MISSING": (
+        "clip",
+        "Compare with a backup: the log does not know this row.",
+    ),
+    "ROW_CHANGED": ("clip", "Compare with a backup; the log holds what was promised."),
+    "UPLOAD_WITHOUT_CLIP": ("upload", "--repair opens it again, so that its client can send the rest."),
+    "LEDGER_DAMAGED": ("ledger", "Restore the latest backup beside this folder and compare."),
+    "LEDGER_HASHES_WRONG": ("ledger", "--repair makes the hashes again, if the entries are those signed."),
+    "RECEIPT_DAMAGED": ("receipt", "--repair makes it again from the log, and keeps the damaged one."),
+    "BLOB_UNNAMED": ("blob", "--repair moves it to quarantine."),
+    "BLOB_OF_WITHDRAWN": ("blob", "Run the withdrawal again; it erases the sound."),
+    "BLOB_DAMAGED": ("blob", "--repair brings it back from a release, or with --from from a backup."),
+    "BLOB_SIZE": ("clip", "Compare with a backup."),
+    "BLOB_MISSING": ("blob", "--repair brings it back from a release, or with --from from a backup."),
+    "FILE_STRAY": ("file", "--repair moves it to quarantine."),
+    "RELEASE_DAMAGED": ("release", "Compare with a copy that was pulled, or with a backup."),
+}
+"""Every code: the kind of thing it is about, and what to do."""
+
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that does not fit: what kind, which one, and what is wrong with it."""
+    """One thing that does not fit: its code, which one, and what is wrong with it."""
 
-    kind: str  # database | blob | clip | upload | ledger | receipt | release
+    code: str
     name: str
     says: str
 
+    @property
+    def kind(self) -> str:
+        """``database``, ``blob``, ``clip``, ``upload``, ``ledger``, ``receipt``, ``file`` or ``release``."""
+        return ADVICE[self.code][0]
+
+    @property
+    def advice(self) -> str:
+        """What to do."""
+        return ADVICE[self.code][1]
+
     def as_json(self) -> dict[str, str]:
-        """``{"kind","name","problem"}``."""
-        return {"kind": self.kind, "name": self.name, "problem": self.says}
+        """``{"kind","code","name","problem","advice"}``."""
+        return {
+            "kind": self.kind,
+            "code": self.code,
+            "name": self.name,
+            "problem": self.says,
+            "advice": self.advice,
+        }
 
 
-def everything(engine: Engine, store: BlobStore, key: tlog.VerifierKey, shelf: Shelf) -> Iterator[Problem]:
-    """Every problem there is, database first."""
+def everything(
+    engine: Engine,
+    store: LocalStore,
+    key: tlog.VerifierKey,
+    shelf: Shelf,
+    *,
+    partials: Partials | None = None,
+    only: Collection[str] = PARTS,
+) -> Iterator[Problem]:
+    """Every problem there is in these of `PARTS`, database first."""
     with reading(engine) as db:
-        yield from database(db)
-        yield from rows(db)
-        yield from log(db, key)
-        yield from blobs(db, store)
-    yield from releases(shelf)
+        if "rows" in only:
+            yield from database(db)
+            yield from rows(db)
+        if "ledger" in only:
+            yield from log(db, key)
+        if "receipts" in only:
+            yield from receipts(db, key)
+        if "blobs" in only:
+            yield from blobs(db, store)
+            yield from strays(db, store, partials)
+    if "releases" in only:
+        yield from releases(shelf)
 
 
 def database(db: Connection) -> Iterator[Problem]:
@@ -49,47 +113,101 @@ def database(db: Connection) -> Iterator[Problem]:
         return
     for (text,) in db.exec_driver_sql("PRAGMA integrity_check"):
         if text != "ok":
-            yield Problem("database", "integrity", str(text))
+            yield Problem("DATABASE_DAMAGED", "integrity", str(text))
     for row in db.exec_driver_sql("PRAGMA foreign_key_check"):
-        yield Problem("database", str(row[0]), f"row {row[1]} names a row of {row[2]} that is not there")
+        says = f"row {row[1]} names a row of {row[2]} that is not there"
+        yield Problem("ROW_DANGLING", str(row[0]), says)
 
 
 def rows(db: Connection) -> Iterator[Problem]:
     """Clips without what belongs to them, and uploads that say done without a clip."""
     lacking = (
-        ("no receipt", sa.select(receipt.c.clip_id)),
-        ("no measurement", sa.select(measurement.c.clip_id)),
+        ("RECEIPT_MISSING", "no receipt", sa.select(receipt.c.clip_id)),
+        ("MEASUREMENT_MISSING", "no measurement", sa.select(measurement.c.clip_id)),
     )
-    for says, there in lacking:
+    for code, says, there in lacking:
         query = sa.select(clip.c.id).where(clip.c.id.not_in(there))
-        if says == "no measurement":
+        if code == "MEASUREMENT_MISSING":
             query = query.where(clip.c.state != "withdrawn")
         for name in db.execute(query).scalars():
-            yield Problem("clip", name, says)
+            yield Problem(code, name, says)
     logged = sa.select(ledger_entry.c.item_id).where(ledger_entry.c.item_id.is_not(None))
     for name in db.execute(sa.select(clip.c.id).where(clip.c.item_id.not_in(logged))).scalars():
-        yield Problem("clip", name, "no entry in the log")
+        yield Problem("ENTRY_MISSING", name, "no entry in the log")
     done = sa.select(upload.c.id).where(
         upload.c.state == "done", upload.c.clip_id.not_in(sa.select(clip.c.id))
     )
     for name in db.execute(done).scalars():
-        yield Problem("upload", name, "finished, but there is no such clip")
+        yield Problem("UPLOAD_WITHOUT_CLIP", name, "finished, but there is no such clip")
+    yield from _promised(db)
+
+
+def _promised(db: Connection) -> Iterator[Problem]:
+    """Clips whose row is not what the log committed to when they were taken in."""
+    first = (
+        sa.select(ledger_entry.c.item_id, sa.func.min(ledger_entry.c.seq).label("seq"))
+        .where(ledger_entry.c.event.in_(("accepted", "refused")))
+        .group_by(ledger_entry.c.item_id)
+        .subquery()
+    )
+    query = (
+        sa.select(clip, ledger_detail.c.details)
+        .join(first, first.c.item_id == clip.c.item_id)
+        .outerjoin(ledger_detail, ledger_detail.c.seq == first.c.seq)
+        .where(clip.c.state != "withdrawn")
+    )
+    for row in db.execute(query):
+        if row.details is None:
+            yield Problem("ROW_CHANGED", row.id, "what its entry in the log commits to is missing")
+            continue
+        known = {
+            "clip_id": row.id,
+            "sha256": row.upload_sha256,
+            "samples": row.samples,
+            "sample_rate_hz": row.sample_rate_hz,
+        }
+        for field, value in known.items():
+            if row.details.get(field) != value:
+                says = f"its {field} is {value!r}, the log says {row.details.get(field)!r}"
+                yield Problem("ROW_CHANGED", row.id, says)
 
 
 def log(db: Connection, key: tlog.VerifierKey) -> Iterator[Problem]:
-    """The log against its own hashes and heads, and every receipt against the log."""
+    """The log against its own hashes, commitments and heads."""
     for says in ledger.check_stored(db, key):
-        yield Problem("ledger", "log", says)
-    for clip_id, body in db.execute(sa.select(receipt.c.clip_id, receipt.c.body)):
-        try:
-            tlog.check_receipt(
-                Receipt.from_json(body), verify_ed25519=verify_ed25519, canonical=ledger.canonical
-            )
-        except (tlog.ReceiptInvalid, MetadataInvalid) as error:
-            yield Problem("receipt", clip_id, str(error.parameters["problem"]))
+        hashes = says.startswith("the hash at level")
+        yield Problem("LEDGER_HASHES_WRONG" if hashes else "LEDGER_DAMAGED", "log", says)
 
 
-def blobs(db: Connection, store: BlobStore) -> Iterator[Problem]:
+def receipts(db: Connection, key: tlog.VerifierKey) -> Iterator[Problem]:
+    """Every receipt against its signature, its clip and the log."""
+    query = (
+        sa.select(receipt, ledger_entry.c.leaf, clip.c.item_id)
+        .outerjoin(ledger_entry, ledger_entry.c.seq == receipt.c.seq)
+        .outerjoin(clip, clip.c.id == receipt.c.clip_id)
+    )
+    for row in db.execute(query):
+        says = _receipt_problem(row, key)
+        if says is not None:
+            yield Problem("RECEIPT_DAMAGED", row.clip_id, says)
+
+
+def _receipt_problem(row: sa.Row[tuple[object, ...]], key: tlog.VerifierKey) -> str | None:
+    try:
+        body = Receipt.from_json(row.body)
+        tlog.check_receipt(body, verify_ed25519=verify_ed25519, canonical=ledger.canonical)
+    except (tlog.ReceiptInvalid, MetadataInvalid) as error:
+        return str(error.parameters["problem"])
+    if body.vkey != str(key):
+        return "it is signed by another key"
+    if body.details.get("clip_id") != row.clip_id or json.loads(body.entry).get("item") != row.item_id:
+        return "it is for another clip"
+    if body.entry != row.leaf:
+        return "its entry is not the one in the log"
+    return None
+
+
+def blobs(db: Connection, store: LocalStore) -> Iterator[Problem]:
     """Every blob's bytes against its name, every clip's blob, and blobs that nothing names."""
     columns = clip.c
     named: dict[str, list[tuple[str, int, bool]]] = {}
@@ -100,18 +218,41 @@ def blobs(db: Connection, store: BlobStore) -> Iterator[Problem]:
         stored.add(digest)
         wanted = [one for one in named.get(digest, []) if not one[2]]
         if not wanted:
-            yield Problem("blob", digest, "no clip that stands names it")
+            code = "BLOB_OF_WITHDRAWN" if digest in named else "BLOB_UNNAMED"
+            yield Problem(code, digest, "no clip that stands names it")
         with store.open(digest) as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != digest:  # type: ignore[arg-type]
-                yield Problem("blob", digest, "its bytes are not those of its name")
+                yield Problem("BLOB_DAMAGED", digest, "its bytes are not those of its name")
         size_bytes = store.size(digest)
         for clip_id, bytes_, _ in wanted:
             if size_bytes != bytes_:
-                yield Problem("clip", clip_id, f"its blob has {size_bytes} bytes, its row says {bytes_}")
+                yield Problem("BLOB_SIZE", clip_id, f"its blob has {size_bytes} bytes, its row says {bytes_}")
     for name, clips in sorted(named.items()):
         if Sha256(name) not in stored and any(not withdrawn for _, _, withdrawn in clips):
             names = ", ".join(clip_id for clip_id, _, withdrawn in clips if not withdrawn)
-            yield Problem("blob", name, f"missing; it is the sound of {names}")
+            yield Problem("BLOB_MISSING", name, f"missing; it is the sound of {names}")
+
+
+def strays(db: Connection, store: LocalStore, partials: Partials | None) -> Iterator[Problem]:
+    """Files that no part of the program will look at again."""
+    now_s = time.time()
+    for path in sorted(p for p in store.folder.rglob("*") if not p.is_dir()):
+        inside = path.relative_to(store.folder).as_posix()
+        if not _BLOB.fullmatch(inside) and not _at_work(path, now_s):
+            yield Problem("FILE_STRAY", str(path), "no blob has such a name")
+    if partials is None:
+        return
+    waiting = set(db.execute(sa.select(upload.c.id).where(upload.c.state == "open")).scalars())
+    for path in sorted(p for p in partials.folder.iterdir() if not p.is_dir()):
+        if path.name.removesuffix(".part") not in waiting and not _at_work(path, now_s):
+            yield Problem("FILE_STRAY", str(path), "no open upload has such a file")
+
+
+def _at_work(path: Path, now_s: float) -> bool:
+    try:
+        return path.suffix == ".part" and now_s - path.lstat().st_mtime < _YOUNG_S
+    except FileNotFoundError:
+        return True
 
 
 def releases(shelf: Shelf) -> Iterator[Problem]:
@@ -125,7 +266,7 @@ def releases(shelf: Shelf) -> Iterator[Problem]:
         try:
             report = verify.verify(shelf.path(name), setting="inline")
         except CodedError as error:
-            yield Problem("release", name, str(error))
+            yield Problem("RELEASE_DAMAGED", name, str(error))
             continue
         for finding in report.findings:
-            yield Problem("release", f"{name}/{finding.file}", f"{finding.code} {finding.detail}")
+            yield Problem("RELEASE_DAMAGED", f"{name}/{finding.file}", f"{finding.code} {finding.detail}")

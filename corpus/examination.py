@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import shutil
 import sqlite3
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
@@ -40,10 +42,12 @@ def lines(settings: Settings, *, now_s: float) -> Iterator[Line]:
     yield Line("clock", now_s > _EARLIEST_S, "set" if now_s > _EARLIEST_S else "years behind; set it (ntp)")
     if not missing:
         yield _tried("decoder", _decoder)
+    yield Line("device", True, _device())  # a server needs none
     if not settings.data.is_dir():
         yield Line("data", True, f"{settings.data} is not there yet; xiangyin serve makes it")
         return
     yield Line("data", os.access(settings.data, os.W_OK), f"{settings.data}")
+    yield _tried("sync", lambda: _sync(settings))
     free = shutil.disk_usage(settings.data).free
     enough = free > 2 * settings.disk_reserve_bytes
     yield Line("disk", enough, f"{free / 2**30:.1f} GiB free" + ("" if enough else "; make room"))
@@ -68,6 +72,29 @@ def _decoder() -> str:
     return "its process starts and ends"
 
 
+def _device() -> str:
+    """The microphone that a recording on this machine would take."""
+    try:
+        found = importlib.import_module("sounddevice").query_devices(kind="input")
+    except ImportError:
+        return "no recorder here; for one: pip install 'xiangyin[recorder]'"
+    except OSError:
+        return "PortAudio is missing; to record here: apt-get install libportaudio2"
+    except Exception as error:  # noqa: BLE001  # PortAudio's own error class is known only where it is
+        return f"no microphone ({error}); a server needs none"
+    return f"{found['name']}, {found['default_samplerate']:.0f} Hz"
+
+
+def _sync(settings: Settings) -> str:
+    from corpus.disk import disk_errors
+
+    with disk_errors(), tempfile.TemporaryFile(dir=settings.data) as file:
+        file.write(b"x")
+        file.flush()
+        os.fsync(file.fileno())
+    return "a byte was written and synced"
+
+
 def _keys(settings: Settings) -> str:
     from corpus import keys
 
@@ -87,8 +114,9 @@ def _database(settings: Settings) -> str:
         migrate.upgrade(engine)
         with reading(engine) as db:
             problems = list(check.database(db))
+            at = migrate.revision(db)
     finally:
         engine.dispose()
     if problems:
         return f"{len(problems)} problems; run xiangyin fsck"
-    return f"{engine.dialect.name}, whole"
+    return f"{engine.dialect.name}, revision {at}, whole"

@@ -163,6 +163,12 @@ def leaves(db: Connection) -> Iterator[str]:
         yield row.leaf
 
 
+def leaves_between(db: Connection, start: int, end: int) -> list[str]:
+    """The exact texts of the entries from place `start` up to, not with, `end`."""
+    query = sa.select(ledger_entry.c.leaf).where(ledger_entry.c.seq >= start, ledger_entry.c.seq < end)
+    return list(db.execute(query.order_by(ledger_entry.c.seq)).scalars())
+
+
 def verify(entries: Sequence[str], note: str, key: VerifierKey, older_note: str | None = None) -> Checkpoint:
     """Check an exported log against its signed head, and that it begins with an older one.
 
@@ -199,10 +205,11 @@ def check_stored(db: Connection, key: VerifierKey) -> list[str]:
         except ReceiptInvalid as error:
             problems.append(str(error.parameters["problem"]))
     read = tlog.tree_of([text.encode("utf-8") for text in entries])
-    for row in db.execute(sa.select(ledger_node).order_by(ledger_node.c.level, ledger_node.c.position)):
-        whole = (row.position + 1) << row.level <= len(entries)
-        if not whole or read(row.level, row.position).hex() != row.hash:
-            problems.append(f"the hash at level {row.level}, place {row.position} does not fit the entries")
+    problems += [
+        f"the hash at level {level}, place {position} does not fit the entries"
+        for level, position, _ in wrong_nodes(db)
+    ]
+    problems += _wrong_columns(db)
     for row in db.execute(sa.select(ledger_head).order_by(ledger_head.c.size)):
         try:
             head = tlog.open_checkpoint(row.note, key, verify_ed25519)
@@ -216,10 +223,70 @@ def check_stored(db: Connection, key: VerifierKey) -> list[str]:
             ledger_entry, ledger_entry.c.seq == ledger_detail.c.seq
         )
     ):
-        made = tlog.commitment(bytes.fromhex(row.salt), rfc8785.dumps(row.details))
-        if json.loads(row.leaf).get("commitment") != made:
+        try:
+            made = tlog.commitment(bytes.fromhex(row.salt), canonical(row.details))
+            same = json.loads(row.leaf).get("commitment") == made
+        except (ValueError, AttributeError, TypeError, RecursionError):
+            same = False
+        if not same:
             problems.append(f"the details of entry {row.seq} are not those that were logged")
     return problems
+
+
+def wrong_nodes(db: Connection) -> list[tuple[int, int, str | None]]:
+    """Subtree hashes that are missing or wrong, with the right one; None for one that must not be there."""
+    made: dict[tuple[int, int], bytes] = {}
+    for seq, text in enumerate(leaves(db)):
+        for level, at, value in tlog.new_nodes(
+            seq, tlog.leaf_hash(text.encode("utf-8")), lambda *place: made[place]
+        ):
+            made[level, at] = value
+    wrong: list[tuple[int, int, str | None]] = []
+    for row in db.execute(sa.select(ledger_node).order_by(ledger_node.c.level, ledger_node.c.position)):
+        right = made.pop((row.level, row.position), None)
+        if right is None or right.hex() != row.hash:
+            wrong.append((row.level, row.position, None if right is None else right.hex()))
+    return wrong + [(level, at, value.hex()) for (level, at), value in made.items()]
+
+
+def rebuild_nodes(db: Connection, key: VerifierKey) -> int:
+    """Write wrong subtree hashes anew from the entries; how many there were.
+
+    Raises
+    ------
+    ReceiptInvalid
+        If the entries are not those of the newest signed head: then the entries are what is damaged.
+    """
+    note = latest_head(db)
+    if note is None:
+        raise ReceiptInvalid(problem="no head was ever signed")
+    head = tlog.open_checkpoint(note, key, verify_ed25519)
+    entries = [text.encode("utf-8") for text in leaves(db)]
+    if head.size > len(entries) or tlog.root(head.size, tlog.tree_of(entries)) != head.root:
+        raise ReceiptInvalid(problem="the entries are not those that were signed")
+    wrong = wrong_nodes(db)
+    for level, position, value in wrong:
+        db.execute(
+            sa.delete(ledger_node).where(ledger_node.c.level == level, ledger_node.c.position == position)
+        )
+        if value is not None:
+            db.execute(sa.insert(ledger_node).values(level=level, position=position, hash=value))
+    return len(wrong)
+
+
+def _wrong_columns(db: Connection) -> list[str]:
+    """Entries whose columns, by which they are found, are not what their leaf says."""
+    wrong = []
+    query = sa.select(ledger_entry).order_by(ledger_entry.c.seq)
+    for row in db.execute(query, execution_options={"yield_per": 1000}):
+        try:
+            entry = json.loads(row.leaf)
+            said = (entry["seq"], entry["item"], entry["event"], entry["time"])
+        except (ValueError, KeyError, TypeError, RecursionError):
+            continue  # told as an entry that is not readable
+        if said != (row.seq, row.item_id, row.event, rfc3339(row.time_ms)):
+            wrong.append(f"the columns of entry {row.seq} are not what its leaf says")
+    return wrong
 
 
 def erase_details(db: Connection, item_id: str) -> None:

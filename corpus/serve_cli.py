@@ -66,7 +66,7 @@ def serve(data: Path | None, host: str, port: int, workers: int) -> None:
     if settings.access_log:
         logging.getLogger("xiangyin.access").setLevel(logging.INFO)
     signal.signal(signal.SIGTERM, _stop)
-    with _alone(settings), _listening(host, port) as listener:
+    with alone(settings), _listening(host, port) as listener:
         import server
 
         site = server.open_site(settings)
@@ -188,7 +188,7 @@ def _sweep(site: Site, ended: threading.Event) -> None:
 
 
 @contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
+def alone(settings: Settings) -> Iterator[None]:
     """Hold the data folder, so that a second server on it refuses to start."""
     from corpus.disk import disk_errors
 

@@ -27,13 +27,19 @@ def receipts() -> None:
 @receipts.command(epilog="Example:  xiangyin receipts verify receipts/*.receipt.json")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--vkey", multiple=True, metavar="KEY", help="A key to trust beside those of joined projects.")
+@click.option("--online", is_flag=True, help="Also ask the servers whether their logs still extend these.")
 @language_option
 @format_option
 @click.pass_context
 def verify(
-    ctx: click.Context, files: tuple[Path, ...], vkey: tuple[str, ...], language: Language, form: str
+    ctx: click.Context,
+    files: tuple[Path, ...],
+    vkey: tuple[str, ...],
+    online: bool,
+    language: Language,
+    form: str,
 ) -> None:
-    """Check proof, signature and key of receipts; no network is needed.
+    """Check proof, signature and key of receipts; no network is needed without --online.
 
     A receipt that does not hold, or by a key that nobody here trusts, gives exit status 1. Two heads of
     one log that contradict each other are told as well: the log was rewritten.
@@ -76,7 +82,26 @@ def verify(
             print_json({"fork": [one.clip_id, other.clip_id], "size": one.log_size})
         else:
             click.echo(say("receipt.fork", language, one=one.clip_id, other=other.clip_id, size=one.log_size))
+    for member in joined if online else ():
+        worst = max(worst, _compare_online(member, files, language, form))
     ctx.exit(worst)
+
+
+def _compare_online(member: Membership, files: tuple[Path, ...], language: Language, form: str) -> int:
+    """Hold these receipts against the server's log as it is now; the exit status."""
+    from recorder import loghead
+    from recorder.api import Api
+
+    try:
+        api = Api(member.server, member.token, language)
+        loghead.watch(api, member.vkeys, credentials.data_folder() / "heads", files)
+    except CodedError as error:
+        if form == "json":
+            print_json({"server": member.server, "good": False, "error": error.as_json(language)})
+        else:
+            click.echo(f"{error.code}: {error.sentence(language)}")
+        return 1 if isinstance(error, loghead.LedgerRolledBack | loghead.LedgerRewritten) else 2
+    return 0
 
 
 @click.command(epilog="Example:  xiangyin statement")

@@ -240,7 +240,8 @@ def send(ctx: click.Context, watch: bool, data: Path, language: Language, form: 
 
 
 def _send_once(data: Path, language: Language, form: str, *, say_none: bool) -> int:
-    from recorder.api import Api
+    from recorder import loghead
+    from recorder.api import Api, ServerUnreachable
     from recorder.outbox import send_all
     from recorder.upload import Uploader
 
@@ -252,9 +253,17 @@ def _send_once(data: Path, language: Language, form: str, *, say_none: bool) -> 
         return Uploader(Api(member.server, member.token, language), sleep=time.sleep)
 
     spool = open_spool(data)
+
+    def watch(member: Membership) -> None:
+        try:
+            api = Api(member.server, member.token, language)
+            loghead.watch(api, member.vkeys, spool.folder.parent / "heads", spool.receipt_files())
+        except ServerUnreachable:
+            return  # sending has the patience to try again
+
     worst, count = 0, 0
     with _progress(len(spool.takes()), form) as bar:
-        for sent in send_all(spool, members, uploader_for):
+        for sent in send_all(spool, members, uploader_for, watch=watch):
             count += 1
             bar.update(1)
             receipt = spool.receipts / f"{sent.clip_id}.receipt.json"

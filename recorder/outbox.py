@@ -52,11 +52,13 @@ def send_all(
     members: Mapping[str, Membership],
     uploader_for: Callable[[Membership], Uploader],
     progress: Progress = lambda sent, total: None,
+    watch: Callable[[Membership], object] = lambda member: None,
 ) -> Iterator[Sent]:
     """Send every finished take; yield what became of each.
 
-    A bad network or a refused credential ends the run for that membership, since the next take would
-    fare the same; a fault of one take does not.
+    `watch` is called before the first take of a membership is sent; what it raises keeps that membership's
+    takes here, which may be the only copies that are left. A bad network or a refused credential ends the
+    run for that membership, since the next take would fare the same; a fault of one take does not.
 
     Raises
     ------
@@ -69,6 +71,7 @@ def send_all(
         for damage in spool.damaged():
             yield Sent(str(damage.parameters["folder"]), "kept", error=damage)
         unreachable: dict[str, CodedError] = {}
+        watched: set[str] = set()
         for take in spool.takes():
             member = members.get(take.membership)
             if member is None:
@@ -76,6 +79,14 @@ def send_all(
             if (known := unreachable.get(member.name)) is not None:
                 yield Sent(take.clip_id, "spooled", error=known)
                 continue
+            if member.name not in watched:
+                watched.add(member.name)
+                try:
+                    watch(member)
+                except CodedError as error:
+                    unreachable[member.name] = error
+                    yield Sent(take.clip_id, "spooled", error=error)
+                    continue
             try:
                 yield _send(spool, take, member, uploader_for(member), progress)
             except (UploadGaveUp, CredentialRefused) as error:

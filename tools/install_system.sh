@@ -1,7 +1,7 @@
 #!/bin/sh
 # What device, browser and database tests need from Debian's packages. Needs root; does nothing where all is there.
 set -eu
-packages="libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils chromium fonts-noto-cjk fonts-hanazono postgresql strace"
+packages="libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils chromium fonts-noto-cjk fonts-hanazono postgresql strace nginx-light"
 missing=
 for package in $packages; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
