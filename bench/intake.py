@@ -278,6 +278,8 @@ def main() -> None:
                 "0",
                 "--server",
                 kind,
+                "--workers",
+                args.workers,
             ]
             found = process(*words, pattern=r"Ready at http://[^:]+:(\d+)")
             name = f"ours on {kind}"
