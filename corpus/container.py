@@ -21,6 +21,12 @@ _PCM, _EXTENSIBLE = 0x0001, 0xFFFE
 _PCM_GUID = struct.pack("<H", _PCM) + bytes.fromhex("000000001000800000aa00389b71")
 _STREAMINFO, _PADDING, _SEEKTABLE, _VORBIS_COMMENT, _LAST_KNOWN = 0, 1, 3, 4, 6
 _MOST_CHUNKS = 256
+# Codes of a frame's header, RFC 9639, sections 9.1.2 and 9.1.4; the others say nothing or follow later.
+_FRAME_RATES_HZ = {
+    1: 88_200, 2: 176_400, 3: 192_000, 4: 8_000, 5: 16_000, 6: 22_050, 7: 24_000, 8: 32_000, 9: 44_100,
+    10: 48_000, 11: 96_000,
+}  # fmt: skip
+_FRAME_BITS = {1: 8, 2: 12, 4: 16, 5: 20, 6: 24, 7: 32}
 
 
 class Unreadable(Exception):
@@ -168,14 +174,14 @@ def _flac(file: BinaryIO, size_bytes: int) -> Container:
     packed = int.from_bytes(info[10:18], "big")
     samples, md5 = packed & (1 << 36) - 1, info[18:34]
     file.seek(at)
-    sync = file.read(2)
+    sync = file.read(4)
     if samples == 0:
         refuse("container.empty")
-    if len(sync) < 2 or sync[0] != 0xFF or sync[1] & 0xFE != 0xF8 or not 16 <= shortest <= longest:
+    if len(sync) < 4 or sync[0] != 0xFF or sync[1] & 0xFE != 0xF8 or not 16 <= shortest <= longest:
         refuse("container.damaged")
     if not any(md5):  # an encoder that was cut off never came back to write it
         refuse("container.checksum")
-    return Container(
+    found = Container(
         "flac",
         sample_rate_hz=packed >> 44,
         channels=(packed >> 41 & 0x7) + 1,
@@ -183,3 +189,15 @@ def _flac(file: BinaryIO, size_bytes: int) -> Container:
         samples=samples,
         pcm_md5=md5.hex(),
     )
+    _agree(found, sync)
+    return found
+
+
+def _agree(said: Container, frame: bytes) -> None:
+    """Compare the first frame's header with STREAMINFO; decoders believe the latter and play at its speed."""
+    rate_hz = _FRAME_RATES_HZ.get(frame[2] & 0xF, said.sample_rate_hz)
+    channels = (frame[3] >> 4) + 1 if frame[3] >> 4 < 8 else 2
+    bits = _FRAME_BITS.get(frame[3] >> 1 & 0x7, said.bits)
+    for there, header in ((rate_hz, said.sample_rate_hz), (channels, said.channels), (bits, said.bits)):
+        if there != header:
+            refuse("container.lying_size", there, header)

@@ -34,6 +34,7 @@ from corpus.uploads import Upload
 from protocol.clip import ClipId, ClipMeta, Sha256
 from protocol.errors import CodedError
 
+_HOUR_MS = 3_600_000
 _log = logging.getLogger("xiangyin.intake")
 
 
@@ -47,6 +48,18 @@ class UploadsTooMany(CodedError):
     """A person has too many unfinished uploads."""
 
     code: ClassVar[str] = "UPLOADS_TOO_MANY"
+
+
+class UploadBytesTooMany(CodedError):
+    """A person's unfinished uploads would hold too much together."""
+
+    code: ClassVar[str] = "UPLOAD_BYTES_TOO_MANY"
+
+
+class UploadsTooFast(CodedError):
+    """A person began too many uploads within an hour."""
+
+    code: ClassVar[str] = "UPLOADS_TOO_FAST"
 
 
 class UploadFinished(CodedError):
@@ -102,7 +115,7 @@ class Intake:
 
         Raises
         ------
-        UploadTooLarge, UploadsTooMany, DiskFull
+        UploadTooLarge, UploadsTooMany, UploadBytesTooMany, UploadsTooFast, DiskFull
             Before a byte was taken.
         UploadConflict
             If the clip id stands for another file.
@@ -134,14 +147,23 @@ class Intake:
 
     def _declared(self, db: Connection, new: Upload, meta: ClipMeta) -> Upload:
         if uploads.by_clip(db, new.clip_id) is None:
-            if uploads.count_open(db, new.person_id) >= self.settings.max_open_uploads:
-                raise UploadsTooMany(limit=self.settings.max_open_uploads)
+            self._within_quotas(db, new)
             need_room(self.partials.folder, new.length_bytes, self.settings.disk_reserve_bytes)
             if people.consent_id(db, new.person_id, new.project_id, meta.consent_version) is None:
                 raise ConsentMissing(version=meta.consent_version)
             if meta.prompt_id is not None and not prompts.exists(db, new.project_id, meta.prompt_id):
                 raise PromptUnknown(prompt_id=meta.prompt_id)
         return uploads.add(db, new)
+
+    def _within_quotas(self, db: Connection, new: Upload) -> None:
+        count, total_bytes = uploads.open_of(db, new.person_id)
+        if count >= self.settings.max_open_uploads:
+            raise UploadsTooMany(limit=self.settings.max_open_uploads)
+        if total_bytes + new.length_bytes > self.settings.max_open_bytes:
+            raise UploadBytesTooMany(open_bytes=total_bytes, limit_bytes=self.settings.max_open_bytes)
+        limit = self.settings.max_creations_per_hour
+        if uploads.begun_since(db, new.person_id, new.created_ms - _HOUR_MS) >= limit:
+            raise UploadsTooFast(limit=limit)
 
     def find(self, upload_id: str, person_id: str) -> Upload:
         """The upload of that id, if it is this person's.

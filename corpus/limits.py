@@ -14,7 +14,7 @@ from typing import ClassVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from corpus.tables import bucket, upload
+from corpus.tables import bucket
 from protocol.errors import CodedError
 
 
@@ -40,7 +40,6 @@ SIGN_IN_DEVICE = Limit("sign-in/device", 10, 30_000)
 WRONG_INVITE = Limit("join/address", 60, 2_000)
 TOKEN_MADE = Limit("token/account", 20, 60_000)
 APPEAL = Limit("appeal/account", 200, 5_000)
-UPLOADS_A_MINUTE = 1200
 
 
 def key(secret: bytes, limit: Limit, *who: str) -> str:
@@ -77,12 +76,3 @@ def give_back(db: Connection, name: str, limit: Limit) -> None:
     db.execute(
         sa.update(bucket).where(bucket.c.key == name).values(full_ms=bucket.c.full_ms - limit.refill_ms)
     )
-
-
-def check_uploads(db: Connection, person_id: str, *, now_ms: int) -> None:
-    """Refuse a new upload to a person who began more than `UPLOADS_A_MINUTE`; the rows themselves tell."""
-    since = sa.select(sa.func.count()).where(
-        upload.c.person_id == person_id, upload.c.created_ms > now_ms - 60_000
-    )
-    if (db.execute(since).scalar() or 0) >= UPLOADS_A_MINUTE:
-        raise TooOften(wait_s=60)

@@ -10,8 +10,7 @@ import secrets
 import signal
 import socket
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import click
 
+from corpus import servers_cli
 from protocol.errors import CodedError
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 ADDRESS_FILE = "address"
 DEFAULT_PORT = 8000
-_SWEEP_S = 60.0
-_log = logging.getLogger("xiangyin.serve")
 
 
 class ServerRunning(CodedError):
@@ -53,7 +51,15 @@ class AddressInUse(CodedError):
     "--port", default=DEFAULT_PORT, show_default=True, type=click.IntRange(0, 65535), help="0: a free one."
 )
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Server processes.")
-def serve(data: Path | None, host: str, port: int, workers: int) -> None:
+@click.option(
+    "--server",
+    "kind",
+    default="waitress",
+    show_default=True,
+    type=click.Choice(["waitress", "granian"]),
+    help="granian gives more throughput; install it with the extra 'throughput'.",
+)
+def serve(data: Path | None, host: str, port: int, workers: int, kind: str) -> None:
     """Run the intake server and its pages until SIGTERM or Ctrl-C.
 
     Makes and migrates the data folder. On its first start it prints, once, a link with which the
@@ -77,10 +83,16 @@ def serve(data: Path | None, host: str, port: int, workers: int) -> None:
         try:
             if link is not None:
                 click.echo(f"Operator's sign-in, usable once: {link}")
-            if workers > 1:
+            if kind == "granian":
+                bound = listener.getsockname()[1]
+                listener.close()  # it binds the port itself
+                servers_cli.granian(
+                    settings, site, host, bound, workers, lambda: click.echo(f"Ready at {address}")
+                )
+            elif workers > 1:
                 _run_many(settings, site, listener, address, workers)
             else:
-                _run(site, listener, lambda: click.echo(f"Ready at {address}"))
+                servers_cli.waitress(site, listener, lambda: click.echo(f"Ready at {address}"))
         finally:
             (settings.data / ADDRESS_FILE).unlink(missing_ok=True)
 
@@ -100,43 +112,6 @@ def operator_link(site: Site, address: str) -> str | None:
     return f"{address.rstrip('/')}/join/{secret}"
 
 
-def _run(site: Site, listener: socket.socket, ready: Callable[[], object]) -> None:
-    import waitress  # type: ignore[import-untyped]
-
-    import server
-    from noise_profiles import measure
-
-    site.intake.decoder.warm()
-    measure.warm(live=False)  # the first speaker must not wait for imports
-    settings = site.settings
-    app = server.create_app(settings, site)
-    serving = waitress.create_server(
-        app,
-        sockets=[listener],
-        threads=settings.threads,
-        ident="xiangyin",
-        connection_limit=1000,
-        channel_timeout=120,
-        max_request_body_size=settings.max_upload_bytes + (1 << 20),
-        trusted_proxy=settings.trusted_proxy or None,
-        trusted_proxy_headers={"x-forwarded-for", "x-forwarded-proto"} if settings.trusted_proxy else set(),
-        clear_untrusted_proxy_headers=True,
-    )
-    ended = threading.Event()
-    sweeper = threading.Thread(target=_sweep, args=(site, ended), name="sweep", daemon=True)
-    sweeper.start()
-    ready()
-    sys.stdout.flush()
-    try:
-        serving.run()  # ends on SystemExit and KeyboardInterrupt, after the requests at work
-    finally:
-        ended.set()
-        serving.close()
-        sweeper.join(timeout=5)
-        site.intake.decoder.close()
-        site.engine.dispose()
-
-
 def _run_many(settings: Settings, site: Site, listener: socket.socket, address: str, workers: int) -> None:
     """Processes that accept from one socket; one that dies is replaced, and all end with this one."""
     import server
@@ -152,7 +127,9 @@ def _run_many(settings: Settings, site: Site, listener: socket.socket, address: 
                 if pid == 0:
                     os.close(readable)
                     signal.signal(signal.SIGTERM, _stop)
-                    _run(server.open_site(settings), listener, functools.partial(os.close, writable))
+                    servers_cli.waitress(
+                        server.open_site(settings), listener, functools.partial(os.close, writable)
+                    )
                     os._exit(0)
                 os.close(writable)
                 os.read(readable, 1)  # end of file: it answers, or it died and is replaced
@@ -169,22 +146,6 @@ def _run_many(settings: Settings, site: Site, listener: socket.socket, address: 
             os.kill(pid, signal.SIGTERM)
         for pid in children:
             os.waitpid(pid, 0)
-
-
-def _sweep(site: Site, ended: threading.Event) -> None:
-    """Every minute: close complete uploads, drop expired ones, accept appeals that nobody decided in time."""
-    from corpus import review
-
-    while True:
-        try:
-            site.intake.sweep()
-            review.settle_silent(site.engine, site.signer, random_hex=site.random_hex, now_ms=site.clock_ms())
-        except CodedError as error:
-            _log.warning("sweep: %s", error.code)
-        except Exception:  # noqa: BLE001  # a fault of ours: the next sweep must come all the same
-            _log.exception("sweep")
-        if ended.wait(_SWEEP_S):
-            return
 
 
 @contextmanager

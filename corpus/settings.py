@@ -47,6 +47,8 @@ class Settings:
     max_clip_s: int = _setting(120, "longest clip, in seconds")
     max_upload_bytes: int = _setting(64 * 2**20, "largest file of one clip")
     max_open_uploads: int = _setting(200, "unfinished uploads that one person may have")
+    max_open_bytes: int = _setting(2 * 2**30, "declared bytes of one person's unfinished uploads")
+    max_creations_per_hour: int = _setting(20_000, "uploads that one person may begin in an hour")
     upload_expires_s: int = _setting(7 * 86_400, "how long an unfinished upload is kept")
     disk_reserve_bytes: int = _setting(64 * 2**20, "room that uploads must leave for database and ledger")
     invitation_expires_s: int = _setting(14 * 86_400, "how long an invitation can be used")

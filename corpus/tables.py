@@ -174,6 +174,14 @@ upload = _table(
     sa.UniqueConstraint("clip_id"),
 )
 sa.Index("ix_upload_person", upload.c.person_id, upload.c.created_ms)
+sa.Index(
+    "ix_upload_open",
+    upload.c.person_id,
+    upload.c.expires_ms,
+    upload.c.length_bytes,
+    sqlite_where=upload.c.state == "open",
+    postgresql_where=upload.c.state == "open",
+)
 
 clip = _table(
     "clip",

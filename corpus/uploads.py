@@ -99,9 +99,19 @@ def set_state(db: Connection, upload_id: str, state: State, result: Mapping[str,
     return done.rowcount == 1
 
 
-def count_open(db: Connection, person_id: str) -> int:
-    """How many unfinished uploads a person has."""
-    query = sa.select(sa.func.count()).where(upload.c.person_id == person_id, upload.c.state == "open")
+def open_of(db: Connection, person_id: str) -> tuple[int, int]:
+    """How many unfinished uploads a person has, and of how many declared bytes."""
+    query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(upload.c.length_bytes), 0)).where(
+        upload.c.person_id == person_id,
+        upload.c.state == sa.literal_column("'open'"),  # as text, so that the index of open ones is used
+    )
+    count, total = db.execute(query).one()
+    return int(count), int(total)
+
+
+def begun_since(db: Connection, person_id: str, since_ms: int) -> int:
+    """How many uploads a person began since then."""
+    query = sa.select(sa.func.count()).where(upload.c.person_id == person_id, upload.c.created_ms > since_ms)
     return int(db.execute(query).scalar_one())
 
 
@@ -109,7 +119,12 @@ def still_open(
     db: Connection, *, expired_before_ms: int | None = None, limit: int = 1000
 ) -> Sequence[Upload]:
     """Open uploads, oldest first; only those past their time if one is named."""
-    query = sa.select(upload).where(upload.c.state == "open").order_by(upload.c.expires_ms).limit(limit)
+    query = (
+        sa.select(upload)
+        .where(upload.c.state == sa.literal_column("'open'"))
+        .order_by(upload.c.expires_ms)
+        .limit(limit)
+    )
     if expired_before_ms is not None:
         query = query.where(upload.c.expires_ms < expired_before_ms)
     return [Upload(**row._mapping) for row in db.execute(query)]

@@ -6,6 +6,8 @@ missing=
 for package in $packages; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
 done
+# Debian's npm brings hundreds of packages: only where there is none of another origin.
+command -v npm >/dev/null || missing="$missing nodejs npm"
 [ -n "$missing" ] || exit 0
 echo "Installing$missing"
 apt-get update -qq

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from flask import Flask, Response, g, request
 
 from corpus import limits
-from corpus.database import begin, reading
+from corpus.database import begin
 from corpus.limits import Limit
 from web.context import site
 
@@ -90,10 +90,6 @@ def install(app: Flask) -> None:
         found = g.get("member")
         if found is None or request.method != "POST":
             return
-        here = site()
-        if request.endpoint == "uploads.create":
-            with reading(here.engine) as db:
-                limits.check_uploads(db, found.person_id, now_ms=here.clock_ms())
         limit = _BY_ACCOUNT.get(request.endpoint or "")
         if limit is not None:
             take((limit, (found.person_id,)))

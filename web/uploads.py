@@ -96,6 +96,8 @@ def options(upload_id: str = "") -> ResponseReturnValue:
     errors=(
         "UPLOAD_TOO_LARGE",
         "UPLOADS_TOO_MANY",
+        "UPLOAD_BYTES_TOO_MANY",
+        "UPLOADS_TOO_FAST",
         "UPLOAD_CONFLICT",
         "TUS_VERSION_UNSUPPORTED",
         "DISK_FULL",

@@ -332,6 +332,12 @@ def wait_until(holds, seconds: float = 10.0):
     raise AssertionError("it never came to hold")
 
 
+@pytest.fixture(scope="session")
+def server_class():
+    """The server in a process of its own, for fixtures of a wider scope."""
+    return Server
+
+
 @pytest.fixture
 def make():
     """The makers of this file, for test modules that cannot import it."""

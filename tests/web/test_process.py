@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import socket
@@ -19,6 +20,8 @@ from tusclient.exceptions import TusCommunicationError
 from corpus.keys import verify_ed25519
 from protocol import tlog
 from protocol.clip import Receipt
+
+KILLS = int(os.environ.get("XIANGYIN_KILLS", "4"))  # a campaign asks for 50 and more
 
 
 def uploader(speaker, clip, path, **more):
@@ -70,7 +73,7 @@ def test_killed_at_any_moment_nothing_acknowledged_is_lost(serving, make, tmp_pa
     """kill -9 while receiving and at the close: after a restart every clip is there once, whole."""
     rng = random.Random(7)
     speaker = serving.join()
-    clips = [make.clip(make.file(make.samples(seed, seconds=2.5))) for seed in range(1, 5)]
+    clips = [make.clip(make.file(make.samples(seed, seconds=2.5))) for seed in range(1, KILLS + 1)]
     acknowledged: dict[str, int] = {}
     for clip in clips:
         killer = threading.Timer(rng.uniform(0.0, 0.25), serving.kill)
@@ -99,12 +102,12 @@ def test_killed_at_any_moment_nothing_acknowledged_is_lost(serving, make, tmp_pa
         if serving.process.poll() is not None:
             serving.start()
         found = make.wait_until(lambda path=f"/api/v1/clips/{clip.clip_id}": verdict(speaker, path))
-        assert found["state"] == "accepted", found
+        assert found["state"] in ("accepted", "refused") and found["measurement"] is not None, found
         assert found["receipt"]["details"]["sha256"] == clip.sha256
         holds(found["receipt"])
         assert speaker.ask("GET", f"/api/v1/clips/{clip.clip_id}/audio").content == clip.data
     statement = speaker.ask("GET", "/api/v1/me/statement").json()
-    assert statement["accepted"] == len(clips)
+    assert statement["accepted"] + statement["refused"] == len(clips)
     assert serving.stop() == 0
     (summary,) = serving.command("fsck")
     assert summary == {"problems": 0}

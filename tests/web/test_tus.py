@@ -261,6 +261,31 @@ def test_a_person_has_only_so_many_unfinished_uploads(app, site, join, make):
     assert statuses == [201, 201, 429]
 
 
+@pytest.mark.parametrize(
+    ("limits", "code"),
+    [({"max_open_bytes": 25}, "UPLOAD_BYTES_TOO_MANY"), ({"max_creations_per_hour": 2}, "UPLOADS_TOO_FAST")],
+)
+def test_one_person_cannot_take_the_room_or_the_time_of_all(site, join, make, limits, code):
+    """The third upload is too much; another person, and the same upload asked for again, are not."""
+    from dataclasses import replace
+
+    import server
+
+    narrow = replace(site.settings, **limits)
+    app = server.create_app(
+        narrow, replace(site, settings=narrow, intake=replace(site.intake, settings=narrow))
+    )
+    speaker, other = join("speaker"), join("speaker")
+    speaker.client = other.client = app.test_client()
+    made = [make.clip(bytes([65 + n]) * 10) for n in range(3)]
+    answers = [speaker.create(clip) for clip in made]
+    assert [a.status_code for a in answers] == [201, 201, 429]
+    assert answers[2].get_json()["code"] == code
+    assert answers[2].headers["Retry-After"]
+    assert speaker.create(made[0]).headers["Location"] == answers[0].headers["Location"]
+    assert other.create(made[2]).status_code == 201
+
+
 def test_no_room_is_said_and_nothing_is_taken(site, join, good):
     """507 before anything is written; the reserve is for database and ledger."""
     from dataclasses import replace

@@ -1,0 +1,327 @@
+"""Clips a second that the server takes in whole, beside servers that do less, in one run.
+
+    python bench/intake.py [--rounds 5] [--clips 40] [--clients 1,8,32] [--kb 160,1000] [--flat 10000]
+
+Ours decodes, measures, decides, logs, signs and syncs every clip. Beside it: a bare WSGI handler under
+the same server that writes the body and syncs it (the limit of this design), and @tus/server where
+`make clients` could install it, which takes the same bytes and syncs nothing. Rounds are interleaved;
+medians are printed with the slowest and the fastest round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import contextlib
+import hashlib
+import http.client
+import io
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from noise_profiles import signals
+
+ROOT = Path(__file__).resolve().parents[1]
+PIECE = "application/offset+octet-stream"
+VOICE = {"gender": "female", "age_band": "30-39", "region": "x", "native_language": "nan"}
+BARE = """
+import os, sys, secrets, waitress
+folder = sys.argv[1]
+def app(environ, start):
+    size = int(environ["CONTENT_LENGTH"])
+    path = os.path.join(folder, secrets.token_hex(16))
+    with open(path, "xb") as file:
+        file.write(environ["wsgi.input"].read(size))
+        file.flush()
+        os.fsync(file.fileno())
+    start("200 OK", [("Content-Length", "0")])
+    return [b""]
+server = waitress.create_server(app, host="127.0.0.1", port=0, threads=16, connection_limit=1000)
+print(server.effective_port, flush=True)
+server.run()
+"""
+
+
+@dataclass(frozen=True)
+class Round:
+    """One client count at one peer."""
+
+    clips_per_s: float
+    p50_ms: float
+    p99_ms: float
+
+
+class Sound:
+    """Endless different clips of about the wished size: one speech-like sound, another last bit each time."""
+
+    def __init__(self, size_bytes: int) -> None:
+        rate_hz = 48_000 if size_bytes > 500_000 else 16_000
+        seconds = 3.0
+        while True:
+            count = int(seconds * rate_hz)
+            speech = signals.speech_like(count, rate_hz, 1, lead_in_s=1.0)
+            mixed = signals.mix(speech, signals.pink_noise(count, rate_hz, 2), 30.0, rate_hz)
+            self._samples = np.round(mixed.samples * 32767).astype(np.int16)
+            self.rate_hz, self.seconds = rate_hz, seconds
+            self.size_bytes = len(self._coded(self._samples))
+            if abs(self.size_bytes / size_bytes - 1) < 0.1:
+                break
+            seconds = min(seconds * size_bytes / self.size_bytes, 119.0)
+        self._number = 0
+        self._lock = threading.Lock()
+
+    def _coded(self, x: np.ndarray) -> bytes:
+        out = io.BytesIO()
+        soundfile.write(out, x, self.rate_hz, format="FLAC", subtype="PCM_16")
+        return out.getvalue()
+
+    def clips(self, count: int) -> list[bytes]:
+        made = []
+        for _ in range(count):
+            with self._lock:
+                self._number += 1
+                number = self._number
+            x = self._samples.copy()
+            x[100:116] ^= (number >> np.arange(16) & 1).astype(np.int16)
+            made.append(self._coded(x))
+        return made
+
+
+Send = Callable[[http.client.HTTPConnection, bytes], None]
+
+
+def ask(connection, method: str, path: str, body: bytes, headers: dict[str, str], wanted: int):  # type: ignore[no-untyped-def]
+    connection.request(method, path, body, headers)
+    answer = connection.getresponse()
+    said = answer.read()
+    if answer.status != wanted:
+        raise SystemExit(f"{method} {path}: {answer.status} {said[:300]!r}")
+    return answer, said
+
+
+def to_bare(connection: http.client.HTTPConnection, data: bytes) -> None:
+    ask(connection, "POST", "/", data, {}, 200)
+
+
+def to_peer(connection: http.client.HTTPConnection, data: bytes) -> None:
+    core = {"Tus-Resumable": "1.0.0"}
+    made, _ = ask(connection, "POST", "/files", b"", {**core, "Upload-Length": str(len(data))}, 201)
+    path = re.sub(r"^https?://[^/]+", "", made.headers["Location"])
+    ask(connection, "PATCH", path, data, {**core, "Upload-Offset": "0", "Content-Type": PIECE}, 204)
+
+
+def to_ours(token: str, *, with_receipt: bool = True) -> Send:
+    meta = {
+        "session_id": "s1", "recording_id": "r1", "style": "monologue", "grade": "quiet",
+        "consent_version": "consent-1", "recorded_at": "2026-01-31T08:00:00Z", "lead_in_s": 1.0,
+    }  # fmt: skip
+
+    def send(connection: http.client.HTTPConnection, data: bytes) -> None:
+        core = {"Tus-Resumable": "1.0.0", "Authorization": f"Bearer {token}"}
+        clip_id, digest = str(uuid.uuid4()), hashlib.sha256(data)
+        pairs = {
+            "clip_id": clip_id,
+            "sha256": digest.hexdigest(),
+            "filename": "a.flac",
+            "meta": json.dumps(meta),
+        }
+        said = ",".join(f"{k} {base64.b64encode(v.encode()).decode()}" for k, v in pairs.items())
+        made, _ = ask(
+            connection, "POST", "/api/v1/uploads", b"",
+            {**core, "Upload-Length": str(len(data)), "Upload-Metadata": said}, 201,
+        )  # fmt: skip
+        check = "sha256 " + base64.b64encode(digest.digest()).decode()
+        ask(
+            connection, "PATCH", re.sub(r"^https?://[^/]+", "", made.headers["Location"]), data,
+            {**core, "Upload-Offset": "0", "Content-Type": PIECE, "Upload-Checksum": check}, 204,
+        )  # fmt: skip
+        if with_receipt:
+            _, body = ask(connection, "GET", f"/api/v1/clips/{clip_id}", b"", core, 200)
+            if json.loads(body)["receipt"]["details"]["sha256"] != digest.hexdigest():
+                raise SystemExit("a receipt for another file")
+
+    return send
+
+
+def measure(port: int, sends: list[Send], clips: list[bytes]) -> Round:
+    """Send the clips by as many clients as there are senders."""
+    took: list[float] = []
+
+    def client(send: Send, share: list[bytes]) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+        for data in share:
+            start = time.perf_counter()
+            send(connection, data)
+            took.append(time.perf_counter() - start)
+        connection.close()
+
+    clients = [
+        threading.Thread(target=client, args=(send, clips[n :: len(sends)])) for n, send in enumerate(sends)
+    ]
+    start = time.perf_counter()
+    for one in clients:
+        one.start()
+    for one in clients:
+        one.join()
+    whole_s = time.perf_counter() - start
+    if len(took) != len(clips):
+        raise SystemExit("a client failed")
+    took.sort()
+    p99 = took[min(len(took) - 1, int(0.99 * len(took)))]
+    return Round(len(clips) / whole_s, 1000 * statistics.median(took), 1000 * p99)
+
+
+@contextlib.contextmanager
+def process(*words: str, pattern: str, environ: dict[str, str] | None = None) -> Iterator[tuple[int, int]]:
+    """A server in a process of its own: its port and its pid."""
+    started = subprocess.Popen(
+        words, stdout=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, **(environ or {})}
+    )
+    assert started.stdout is not None
+    try:
+        for line in started.stdout:
+            if found := re.search(pattern, line):
+                yield int(found[1]), started.pid
+                return
+        raise SystemExit(f"{words[0]} did not start")
+    finally:
+        started.terminate()
+        try:
+            started.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            started.kill()
+
+
+def command(data: Path, *words: str) -> dict[str, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "xiangyin", *words, "--data", str(data), "--format", "json"],
+        capture_output=True, text=True, cwd=ROOT, check=True,
+    )  # fmt: skip
+    return json.loads(done.stdout.splitlines()[-1]) if done.stdout else {}
+
+
+def joined(data: Path, port: int) -> str:
+    invite = command(data, "invite", "bench", "--role", "speaker")["invite"]
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    body = {"invite": invite, "consent": {"version": "consent-1", "yes": True}, "attributes": VOICE}
+    _, said = ask(
+        connection,
+        "POST",
+        "/api/v1/join",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+        201,
+    )
+    return str(json.loads(said)["token"])
+
+
+def memory_mb(pid: int) -> float:
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    found = re.search(r"^Pss:\s+(\d+)", text, re.MULTILINE)
+    return int(found[1]) / 1024 if found else 0.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--clips", type=int, default=40)
+    parser.add_argument("--clients", default="1,8,32")
+    parser.add_argument("--kb", default="160,1000")
+    parser.add_argument("--flat", type=int, default=0, help="then send so many clips and watch memory")
+    parser.add_argument("--server", default="waitress,granian")
+    parser.add_argument("--workers", default="1", help="server processes of ours")
+    args = parser.parse_args()
+    counts = [int(n) for n in args.clients.split(",")]
+    with tempfile.TemporaryDirectory(prefix="intake-") as place, contextlib.ExitStack() as stack:
+        top = Path(place)
+        ports: dict[str, int] = {}
+        senders: dict[str, list[Send]] = {}
+        pids: dict[str, int] = {}
+        (top / "bare").mkdir()
+        (top / "bare.py").write_text(BARE)
+        words = [sys.executable, str(top / "bare.py"), str(top / "bare")]
+        ports["bare"], _ = stack.enter_context(process(*words, pattern=r"(\d+)"))
+        senders["bare"] = [to_bare] * max(counts)
+        node, peer = shutil.which("node"), ROOT / "tools" / "clients"
+        if node and (peer / "node_modules" / "@tus" / "server").is_dir():
+            words = [node, str(peer / "peer.mjs"), str(top / "peer")]
+            (top / "peer").mkdir()
+            ports["@tus/server"], _ = stack.enter_context(process(*words, pattern=r"^(\d+)$"))
+            senders["@tus/server"] = [to_peer] * max(counts)
+        else:
+            print("@tus/server: not here (make clients)")
+        for kind in args.server.split(","):
+            data = top / kind
+            words = [
+                sys.executable,
+                "-m",
+                "xiangyin",
+                "serve",
+                "--data",
+                str(data),
+                "--port",
+                "0",
+                "--server",
+                kind,
+                "--workers",
+                args.workers,
+            ]
+            found = process(*words, pattern=r"Ready at http://[^:]+:(\d+)")
+            name = f"ours on {kind}"
+            ports[name], pids[name] = stack.enter_context(found)
+            command(
+                data, "project", "create", "bench", "--title", "B", "--language", "nan-Hant-TW",
+                "--orthography", "nan-Hant",
+            )  # fmt: skip
+            tokens = [joined(data, ports[name]) for _ in range(min(4, max(counts)))]
+            senders[name] = [to_ours(tokens[n % len(tokens)]) for n in range(max(counts))]
+        for kb in map(int, args.kb.split(",")):
+            sound = Sound(1000 * kb)
+            print(f"\n{sound.size_bytes / 1000:.0f} kB a clip ({sound.seconds:.1f} s at {sound.rate_hz} Hz)")
+            for clients in counts:
+                rounds: dict[str, list[Round]] = {name: [] for name in ports}
+                for _ in range(args.rounds):
+                    for name, port in ports.items():  # interleaved, so that all share the machine's moods
+                        rounds[name].append(
+                            measure(port, senders[name][:clients], sound.clips(max(args.clips, 2 * clients)))
+                        )
+                limit = statistics.median(r.clips_per_s for r in rounds["bare"])
+                for name, results in rounds.items():
+                    rates = sorted(r.clips_per_s for r in results)
+                    middle = statistics.median(rates)
+                    print(
+                        f"{clients:3d} clients  {name:17s} {middle:7.1f} clips/s"
+                        f" ({rates[0]:.1f} to {rates[-1]:.1f})"
+                        f"  p50 {statistics.median(r.p50_ms for r in results):6.1f} ms"
+                        f"  p99 {statistics.median(r.p99_ms for r in results):6.1f} ms"
+                        f"  {100 * middle / limit:4.0f} % of bare",
+                        flush=True,
+                    )
+        if args.flat:
+            name = next(n for n in ports if n.startswith("ours"))
+            sound = Sound(60_000)
+            for sent in range(0, args.flat, max(1, args.flat // 10)):
+                measure(ports[name], senders[name][:8], sound.clips(max(1, args.flat // 10)))
+                print(
+                    f"after {sent + args.flat // 10} clips: {memory_mb(pids[name]):.0f} MB in {name}",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()

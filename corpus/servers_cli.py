@@ -1,0 +1,165 @@
+"""The two servers that `serve` can run the application on, each set so that slow clients hold up nobody.
+
+waitress takes a request in whole before a thread sees it. granian hands bodies over as they come, so it
+has many threads, and each stalled client keeps one.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.client
+import logging
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from protocol.errors import CodedError
+
+if TYPE_CHECKING:
+    from corpus.settings import Settings
+    from web.context import Site
+
+SWEEP_S = 60.0
+GRANIAN_THREADS = 64  # with 16 and fewer, 40 slow uploads held up everybody
+_STOP_S = 12
+_log = logging.getLogger("xiangyin.serve")
+
+
+class ServerMissing(CodedError):
+    """A server that was asked for is not installed."""
+
+    code: ClassVar[str] = "SERVER_MISSING"
+
+
+def waitress(site: Site, listener: socket.socket, ready: Callable[[], object]) -> None:
+    """Serve on waitress until SystemExit or KeyboardInterrupt; ends after the requests at work."""
+    import waitress.channel  # type: ignore[import-untyped]
+    import waitress.server  # type: ignore[import-untyped]
+    import waitress.task  # type: ignore[import-untyped]
+
+    class KeepingTask(waitress.task.WSGITask):  # type: ignore[misc]
+        """Keeps the connection after a 204, as HTTP/1.1 does.
+
+        waitress closes it after every reply that names no length; but a 204 must name none and has its end
+        in its header. Each piece of an upload is answered with one, so each would need a new connection.
+        """
+
+        def set_close_on_finish(self) -> None:
+            asked = self.request.headers.get("CONNECTION", "").lower() == "close"
+            if self.version == "1.1" and not asked and self.complete and not self.has_body:
+                return
+            super().set_close_on_finish()
+
+    class KeepingChannel(waitress.channel.HTTPChannel):  # type: ignore[misc]
+        task_class = KeepingTask
+
+    settings = site.settings
+    serving = waitress.create_server(
+        _application(site),
+        sockets=[listener],
+        threads=settings.threads,
+        ident="xiangyin",
+        connection_limit=1000,
+        channel_timeout=120,
+        max_request_body_size=settings.max_upload_bytes + (1 << 20),
+        trusted_proxy=settings.trusted_proxy or None,
+        trusted_proxy_headers={"x-forwarded-for", "x-forwarded-proto"} if settings.trusted_proxy else set(),
+        clear_untrusted_proxy_headers=True,
+    )
+    serving.channel_class = KeepingChannel
+    ended = threading.Event()
+    sweeper = threading.Thread(target=_sweep, args=(site, ended), name="sweep", daemon=True)
+    sweeper.start()
+    ready()
+    sys.stdout.flush()
+    try:
+        serving.run()
+    finally:
+        ended.set()
+        serving.close()
+        sweeper.join(timeout=5)
+        site.intake.decoder.close()
+        site.engine.dispose()
+
+
+def granian(
+    settings: Settings, site: Site, host: str, port: int, workers: int, ready: Callable[[], object]
+) -> None:
+    """Serve on granian until SIGTERM or Ctrl-C.
+
+    Raises
+    ------
+    ServerMissing
+        If it is not installed.
+    """
+    try:
+        from granian import Granian
+        from granian.constants import Interfaces
+    except ImportError as error:
+        raise ServerMissing(server="granian", extra="throughput") from error
+    site.engine.dispose()  # a connection must not be shared over a fork
+    serving = Granian(
+        "server",
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=workers,
+        blocking_threads=GRANIAN_THREADS,
+        log_enabled=False,
+        respawn_failed_workers=True,
+        workers_kill_timeout=_STOP_S,
+        websockets=False,
+    )
+    threading.Thread(target=_when_answering, args=(host, port, ready), daemon=True).start()
+    serving.serve(target_loader=functools.partial(_in_worker, settings), wrap_loader=False)
+
+
+def _in_worker(settings: Settings) -> Any:
+    import server
+
+    site = server.open_site(settings)
+    application = _application(site)
+    threading.Thread(target=_sweep, args=(site, threading.Event()), name="sweep", daemon=True).start()
+    return application
+
+
+def _application(site: Site) -> Any:
+    import server
+    from noise_profiles import measure
+
+    site.intake.decoder.warm()
+    measure.warm(live=False)  # the first speaker must not wait for imports
+    return server.create_app(site.settings, site)
+
+
+def _when_answering(host: str, port: int, ready: Callable[[], object]) -> None:
+    while True:
+        try:
+            connection = http.client.HTTPConnection(host, port, timeout=5)
+            connection.request("GET", "/healthz")
+            connection.getresponse().read()
+            connection.close()
+            break
+        except OSError:
+            time.sleep(0.05)
+    ready()
+    sys.stdout.flush()
+
+
+def _sweep(site: Site, ended: threading.Event) -> None:
+    """Every minute: close complete uploads, drop expired ones, accept appeals that nobody decided in time."""
+    from corpus import review
+
+    while True:
+        try:
+            site.intake.sweep()
+            review.settle_silent(site.engine, site.signer, random_hex=site.random_hex, now_ms=site.clock_ms())
+        except CodedError as error:
+            _log.warning("sweep: %s", error.code)
+        except Exception:  # noqa: BLE001  # a fault of ours: the next sweep must come all the same
+            _log.exception("sweep")
+        if ended.wait(SWEEP_S):
+            return
