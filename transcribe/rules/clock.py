@@ -20,6 +20,9 @@ _CLOCK = Lazy(
     f"|[{_D}]{{1,4}}[/／.．-][{_D}]{{1,2}}[/／.．-][{_D}]{{1,4}}|[{_D}]{{1,2}}[/／][{_D}]{{1,2}}"
     f"|(?<=[{_FACTS}])(?<![第有][一二三四五六七八九十]){_COLON}(?=[{_FACTS}])"
 )
+# ten:thirty, three:two: closed up between number words, a colon is no pause.
+_ENGLISH = "|".join(sorted(english.NUMBERS, key=len, reverse=True))
+_ENGLISH_CLOCK = Lazy(f"(?i)(?<![A-Za-z])(?:{_ENGLISH})({_COLON})(?=(?:{_ENGLISH})(?![A-Za-z]))")
 
 
 @rule("N007", stage=Stage.NUMBERS, on=Kind.DIGIT | Kind.WIDE_DIGIT | Kind.COLON, fix="ask")
@@ -32,6 +35,8 @@ def date_or_clock(text: str, orth: Orthography) -> Iterable[Hit]:
     """
     for match in _CLOCK.finditer(text) if not jyutping.only_tones(text, orth) else ():
         yield ask(*match.span(), *_said(match[0], orth))
+    for match in _ENGLISH_CLOCK.finditer(text) if not orth.han and orth.romanisation == "none" else ():
+        yield ask(*match.span(1), " ", " to ")
 
 
 _TIME = Lazy(r"([ap]m)?([0-9]{1,2}):([0-9]{1,2})(?::([0-9]{1,2}))?([ap]m)?")
