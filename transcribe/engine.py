@@ -15,7 +15,7 @@ from typing import NamedTuple
 from transcribe.draft import Draft, Edit
 from transcribe.findings import Clip, Event, Finding, Hit, Severity
 from transcribe.orthography import Orthography
-from transcribe.plan import Plan, plan_for
+from transcribe.plan import Plan, kinds_in, plan_for
 from transcribe.registry import Rule, Stage
 
 ROUNDS = 6  # whole passes before a text counts as unmendable
@@ -170,7 +170,7 @@ class Examination:
 
 def examine(text: str, orth: Orthography, clip: Clip) -> Examination | None:
     """Work on a text until nothing changes; None if nothing was found at all."""
-    plan = plan_for(orth, orth.kinds.mask(text))
+    plan = plan_for(orth, kinds_in(text, orth))
     first = plan.first(text, orth, clip)
     if first is None:
         return None
@@ -214,7 +214,7 @@ def _pass(
                 hits = seen[number] = step.hits(work.draft.text, orth, clip)
             if hits and work.take(hits, orth, number):
                 seen.clear()
-                plan = plan_for(orth, orth.kinds.mask(work.draft.text))
+                plan = plan_for(orth, kinds_in(work.draft.text, orth))
                 stage = number if repeated < STEPS else number + 1
                 edited = again = True
                 break

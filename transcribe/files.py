@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -72,6 +71,8 @@ def replacing(path: str) -> Iterator[Replacement]:
     FileUnwritable
         If the file or its folder is write-protected, or the disk is full.
     """
+    import tempfile  # slow to load, and most runs write nothing
+
     target = Path(path).resolve()
     beside: Path | None = None
     try:

@@ -229,6 +229,8 @@ class Kinds(dict[str, int]):
         kind = characters.base_kind(char)
         if kind & Kind.HAN and not orth.han:
             kind |= Kind.FOREIGN
+        if orth.hokkien and char in "ⁿᴺı":
+            kind &= ~Kind.LOOK_ALIKE  # the nasal sign, and R016
         if char in orth.foreign_variety:
             kind |= Kind.OTHER_VARIETY
         if char in orth.hijacked:

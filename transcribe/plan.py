@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from transcribe.characters import Kind
 from transcribe.findings import NO_CLIP, Clip, Hit
 from transcribe.orthography import Orthography
 from transcribe.registry import ClipCheck, Gate, Rule, Stage, TextCheck, text_rules
@@ -87,6 +88,17 @@ def _step(stage: Stage, rules: list[Rule]) -> Step:
         tuple(gates.items()),
         tuple((each, each.clip_check) for each in rules if each.clip_check is not None),
     )
+
+
+def kinds_in(text: str, orth: Orthography) -> int:
+    """The kinds that occur in a text; a Jyutping text whose digits are all tones has none."""
+    mask = orth.kinds.mask(text)
+    if mask & Kind.DIGIT and orth.romanisation == "jyutping":
+        from transcribe.rules import jyutping
+
+        if jyutping.only_tones(text, orth):
+            mask &= ~Kind.DIGIT
+    return mask
 
 
 def plan_for(orth: Orthography, mask: int) -> Plan:

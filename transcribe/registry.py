@@ -142,6 +142,11 @@ def text_rules() -> list[Rule]:
     return [RULES[code] for code in sorted(RULES) if RULES[code].check or RULES[code].clip_check]
 
 
+def is_code(code: str) -> bool:
+    """Whether a rule has that code; the rules that compare are only loaded if none of the others has."""
+    return any(each.code == code for each in text_rules()) or code in catalogue()
+
+
 def catalogue() -> Mapping[str, Rule]:
     """Every rule by code, in order."""
     import transcribe.consistency

@@ -144,50 +144,62 @@ class _File:
         yield from ((n, line) for n, line in enumerate(self.lines, start=1) if n >= after)
 
     def check(self, name: str, value: object) -> None:
-        """Refuse an unknown key, a value of the wrong type, or one that is not to choose from."""
-        line = self.line_of(name)
+        """Refuse an unknown key, a value of the wrong type, or one that is not to choose from.
+
+        The line is only looked for where there is a mistake: a search for every key took longer
+        than the linter's whole start.
+        """
         if name not in _FIELDS:
-            self.refuse(f"unknown key {name!r}", line)
+            self.refuse(f"unknown key {name!r}", self.line_of(name))
         default = _FIELDS[name]
         if name == "id" or isinstance(default, str):
             if not isinstance(value, str):
-                self.refuse(f"{name} has a value of the wrong type: it is a text", line)
+                self._refuse_type(name, "a text")
         elif isinstance(default, bool):
             if not isinstance(value, bool):
-                self.refuse(f"{name} has a value of the wrong type: it is true or false", line)
+                self._refuse_type(name, "true or false")
         elif isinstance(default, frozenset | tuple):
-            self._check_list(name, value, line)
+            self._check_list(name, value)
         else:
-            self._check_table(name, value, line)
+            self._check_table(name, value)
         for each in value if isinstance(value, list) else [value]:
             if name in _CHOICES and each not in _CHOICES[name]:
-                self.refuse(f"{name} is one of {', '.join(_CHOICES[name])}", self.line_of_value(each, line))
+                at = self.line_of_value(each, self.line_of(name))
+                self.refuse(f"{name} is one of {', '.join(_CHOICES[name])}", at)
 
-    def _check_list(self, name: str, value: object, line: int) -> None:
+    def _refuse_type(self, name: str, wanted: str) -> NoReturn:
+        self.refuse(f"{name} has a value of the wrong type: it is {wanted}", self.line_of(name))
+
+    def _check_list(self, name: str, value: object) -> None:
         if not isinstance(value, list):
-            self.refuse(f"{name} has a value of the wrong type: it is a list of texts", line)
+            self._refuse_type(name, "a list of texts")
         for item in value:
             if not isinstance(item, str) or not item.strip():
-                at = self.line_of_value(item, line)
+                at = self.line_of_value(item, self.line_of(name))
                 self.refuse(f"{name} has an item of the wrong type: every item is a text", at)
 
-    def _check_table(self, name: str, value: object, line: int) -> None:
+    def _check_table(self, name: str, value: object) -> None:
         if not isinstance(value, dict):
-            self.refuse(f"{name} has a value of the wrong type: it is a table of texts", line)
+            self._refuse_type(name, "a table of texts")
         for key, item in value.items():
-            at = self.line_of(key, line)
+            problem = ""
             if not key.strip() or not isinstance(item, str):
-                self.refuse(f"{name} has a value of the wrong type for {key!r}: it is a text", at)
-            if name == "severities":
-                self._check_severity(key, item, at)
+                problem = f"{name} has a value of the wrong type for {key!r}: it is a text"
+            elif name == "severities":
+                problem = _problem_of_severity(key, item)
+            if problem:
+                self.refuse(problem, self.line_of(key, self.line_of(name)))
 
-    def _check_severity(self, code: str, severity: str, line: int) -> None:
-        from transcribe import lint
 
-        if code not in lint.catalogue():
-            self.refuse(f"severities: there is no rule {code}; `xiangyin rules` lists them", line)
-        if severity not in SEVERITIES:
-            self.refuse(f"severity of {code!r} is one of {', '.join(SEVERITIES)}", line)
+def _problem_of_severity(code: str, severity: str) -> str:
+    """What is wrong with a rule's severity, or an empty text."""
+    from transcribe import registry
+
+    if not registry.is_code(code):
+        return f"severities: there is no rule {code}; `xiangyin rules` lists them"
+    if severity not in SEVERITIES:
+        return f"severity of {code!r} is one of {', '.join(SEVERITIES)}"
+    return ""
 
 
 def _coerced(default: object, value: Any) -> Any:

@@ -8,7 +8,7 @@ from transcribe import text as texts
 from transcribe.patterns import Lazy, words
 
 _L = texts.LETTERS
-_EDGE = Lazy(f"(?<![{_L}])[‘’'＇]|[‘’'＇](?![{_L}])")
+_EDGE = Lazy(f"[‘’'＇](?:(?<![{_L}][‘’'＇])|(?![{_L}]))")
 _WORD_AFTER = Lazy(f"[{_L}]{{1,12}}")
 _WORD_BEFORE = Lazy(f"[{_L}]{{1,24}}$")
 # Words that lost their beginning, and words that lost their end other than -ing.

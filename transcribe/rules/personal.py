@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from transcribe.characters import Kind
 from transcribe.lint import Hit, Stage, ask, rule
 from transcribe.orthography import Orthography
-from transcribe.patterns import Lazy, words
+from transcribe.patterns import Lazy, PerWord, words
 from transcribe.rules import jyutping, readings
 
 _D = readings.D
@@ -99,6 +99,7 @@ def _read_out(found: str, orth: Orthography) -> Iterator[str]:
 # -- spoken numbers -----------------------------------------------------------------------------
 
 _SPOKEN = "零〇一二三四五六七八九么幺洞拐勾兩两"
+_ANY_NUMERAL = Lazy(f"[{_D}{_SPOKEN}]")
 _SPOKEN_DIGITS = Lazy(f"[{_SPOKEN}](?:[，、, ]?[{_SPOKEN}]){{7,}}")
 _PAUSE = Lazy("[，、, ]")
 _ASCENDING, _DESCENDING = "一二三四五六七八九", "九八七六五四三二一"
@@ -108,6 +109,19 @@ _ENGLISH_NAMES = words("oh zero one two three four five six seven eight nine")
 _HOKKIEN_NAMES = words(
     "khòng lîng it jī nn̄g sann saⁿ sam sì sù gōo gō͘ ngóo ngó͘ la̍k lio̍k tshit chhit peh pat káu kiú tsi̍t chi̍t"
 )
+
+
+def _counted(names: frozenset[str]) -> PerWord[int]:
+    """How many digit words stand between two spaces."""
+
+    def count(word: str) -> int:
+        spaced = word.casefold().replace("-", " ").replace(",", " ").replace(".", " ")
+        return sum(map(names.__contains__, spaced.split()))
+
+    return PerWord(count)
+
+
+_ENGLISH_COUNT, _HOKKIEN_COUNT = _counted(_ENGLISH_NAMES), _counted(_HOKKIEN_NAMES)
 
 
 def _named(names: frozenset[str]) -> Lazy:
@@ -143,16 +157,16 @@ def personal_data(text: str, orth: Orthography) -> Iterable[Hit]:
     Good: ``電話開頭是零九一二，後面我忘記了。``
     """
     yield from (Hit(start, end) for start, end in mail_addresses(text))
-    if _ANY_DIGIT.search(text) and not jyutping.only_tones(text, orth):
-        yield from (Hit(start, end) for start, end in private_numbers(text))
-    for match in _SPOKEN_DIGITS.finditer(text):
-        if not _is_counting(_PAUSE.split(match[0])):
-            yield Hit(*match.span())
+    if _ANY_NUMERAL.search(text):
+        if _ANY_DIGIT.search(text) and not jyutping.only_tones(text, orth):
+            yield from (Hit(start, end) for start, end in private_numbers(text))
+        for match in _SPOKEN_DIGITS.finditer(text):
+            if not _is_counting(_PAUSE.split(match[0])):
+                yield Hit(*match.span())
     if orth.han:
         return
-    names, pattern = (_HOKKIEN_NAMES, _HOKKIEN_DIGITS) if orth.hokkien else (_ENGLISH_NAMES, _ENGLISH_DIGITS)
-    spaced = text.casefold().replace("-", " ").replace(",", " ")
-    if sum(map(names.__contains__, spaced.replace(".", " ").split())) < _LEAST:
+    count, pattern = (_HOKKIEN_COUNT, _HOKKIEN_DIGITS) if orth.hokkien else (_ENGLISH_COUNT, _ENGLISH_DIGITS)
+    if sum(map(count.__getitem__, text.split(" "))) < _LEAST:
         return
     for match in pattern.finditer(text):
         said = " ".join(match[0].casefold().replace(",", " ").split())

@@ -41,7 +41,7 @@ def look_alike(text: str, orth: Orthography) -> Iterable[Hit]:
     """
     kinds = orth.kinds
     for at, char in enumerate(text):
-        if not kinds[char] & Kind.LOOK_ALIKE or (orth.hokkien and char in "ⁿᴺı"):
+        if not kinds[char] & Kind.LOOK_ALIKE:
             continue
         if _in_bopomofo(text, at):
             continue  # C011

@@ -197,6 +197,7 @@ _DASHED = Lazy(
 
 
 _MASKS = Lazy("[*＊○◯●╳✕✖]")
+_MAY_MASK = Lazy("[*＊○◯●╳✕✖xXOｘＸＯ×]")
 _VOWEL_SIGN = Lazy("[!！@#$%&](?=[a-zA-Z])")
 # Swear words with a sign for their vowel.
 _SIGNED = Lazy(
@@ -219,7 +220,7 @@ def masked_word(text: str, orth: Orthography) -> Iterable[Hit]:
     Bad: ``F**k，好痛。``
     Good: the word that was said
     """
-    for match in _masked().finditer(text) if orth.han or _MASKS.search(text) else ():
+    for match in _masked().finditer(text) if (_MAY_MASK if orth.han else _MASKS).search(text) else ():
         start, end = match.span()
         around = text[max(0, start - 1) : start] + text[end : end + 1]
         if any(char in characters.NUMBER_WORDS for char in around) or (
