@@ -12,7 +12,7 @@ from transcribe import text as texts
 from transcribe.characters import Kind
 from transcribe.lint import Hit, Stage, ask, mend, rule
 from transcribe.orthography import Orthography
-from transcribe.patterns import Lazy
+from transcribe.patterns import Lazy, PerWord
 from transcribe.rules import apostrophes
 
 _INVISIBLE = Lazy(f"[{characters.INVISIBLE}]+")
@@ -29,6 +29,7 @@ _CP1252 = "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œž
 _MOJIBAKE = Lazy(f"(?:[\xc2-\xf4][\x80-\xbf{_CP1252}]{{1,3}})+")
 
 
+_NORMAL = PerWord(lambda word: unicodedata.is_normalized("NFC", word))  # nothing composes with a space
 _QUICK = 1000  # code points up to which the standard library's test cannot be slow on hostile text
 
 
@@ -39,7 +40,7 @@ def _composable() -> re.Pattern[str]:
 
 def _unnormalised(text: str, orth: Orthography) -> Iterable[tuple[int, int, str, int]]:
     """Spans that NFC would change, with what it makes of them and their first character's kinds."""
-    if len(text) <= _QUICK and unicodedata.is_normalized("NFC", text):
+    if len(text) <= _QUICK and all(map(_NORMAL.__getitem__, text.split(" "))):
         return
     kinds = orth.kinds
     odd = Kind.NOT_NFC | Kind.COMPAT_HAN

@@ -98,8 +98,9 @@ def currency_sign(text: str, orth: Orthography) -> Iterable[Hit]:
         yield ask(
             start - len(before), end + len(after), *(f"{number}{join}{unit}" for unit in units if number)
         )
-    for at, char in enumerate(text):
-        if kinds[char] & Kind.CURRENCY and at not in known:
+    signs = {char for char in set(text) if kinds[char] & Kind.CURRENCY}
+    for at, char in enumerate(text) if signs else ():
+        if char in signs and at not in known:
             yield Hit(at, at + 1)
 
 
