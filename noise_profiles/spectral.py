@@ -1,0 +1,88 @@
+"""What the long-term spectrum betrays: mains hum, and edges above which there is nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noise_profiles import levels
+from noise_profiles.evidence import Heard, Limit
+from noise_profiles.frames import LOW_HZ, SPECTRUM_STEP_HZ, runs
+from protocol.clip import AudioFinding
+
+
+def hum(heard: Heard, limit: Limit) -> Iterator[AudioFinding]:
+    """Mains hum: 50 or 60 Hz and its multiples stand out of the noise of the pauses."""
+    spectrum = _pause_spectrum(heard)
+    if spectrum is None:
+        return
+    power, step_hz = spectrum
+    best = max((_mains(power, step_hz, hz, limit) for hz in (50.0, 60.0)), key=lambda found: found[1])
+    mains_hz, harmonics, hum_power = best
+    hum_dbfs = levels.dbfs(hum_power)
+    loud = (
+        hum_dbfs > limit["lowest_dbfs"] and hum_dbfs > heard.estimate.noise_dbfs + limit["share_of_noise_db"]
+    )
+    if harmonics >= limit["least_harmonics"] and loud:
+        yield AudioFinding(
+            "noise.hum", "warning", hum_dbfs, limit["lowest_dbfs"], parameters={"mains_hz": round(mains_hz)}
+        )
+
+
+def _pause_spectrum(heard: Heard) -> tuple[NDArray[np.float64], float] | None:
+    """Mean square by frequency below 500 Hz, from stretches of 0.4 s without speech."""
+    per_frame = LOW_HZ // 100
+    length = 2 * LOW_HZ // 5
+    window = np.hanning(length + 1)[:-1]
+    scale = 2.0 / (length * float(np.square(window).sum()))
+    total, count = np.zeros(4 * length // 2 + 1), 0
+    for a, b in runs(~heard.estimate.active):
+        quiet = heard.frames.low[a * per_frame : b * per_frame]
+        for at in range(0, quiet.size - length + 1, length):
+            piece = np.fft.rfft((quiet[at : at + length]) * window, 4 * length)
+            total += np.square(np.abs(piece)) * scale
+            count += 1
+    return (total / count, LOW_HZ / (4 * length)) if count else None
+
+
+def _mains(
+    power: NDArray[np.float64], step_hz: float, mains_hz: float, limit: Limit
+) -> tuple[float, int, float]:
+    """How many harmonics stand out, and their power together."""
+    centres_hz = mains_hz * np.arange(1, int(450.0 // mains_hz) + 1)
+    middle = np.rint(centres_hz / step_hz).astype(np.intp)[:, np.newaxis]
+    near_to, around_from, around_to = (round(hz / step_hz) for hz in (2.0, 7.0, 18.0))
+    near = power[middle + np.arange(-near_to, near_to + 1)].max(axis=1)
+    sides = np.concatenate([np.arange(-around_to, -around_from), np.arange(around_from, around_to)])
+    around = np.median(power[middle + sides], axis=1)
+    stands_out = near > 10 ** (limit["prominence_db"] / 10) * around + 1e-14
+    # The Hann window spreads a tone over 1.5 of its own bins, of which there are four here.
+    return mains_hz, int(stands_out.sum()), float(near[stands_out].sum()) / 1.5
+
+
+def bandwidth(heard: Heard, limit: Limit) -> Iterator[AudioFinding]:
+    """Nothing above a sharp edge: telephone sound, or a low rate passed off as a high one."""
+    cut_hz = _edge_hz(heard.frames.spectrum, limit["drop_db"])
+    nyquist_hz = heard.sample_rate_hz / 2
+    if cut_hz is None or heard.estimate.snr_db is None:
+        return
+    if cut_hz < limit["telephone_hz"]:
+        yield AudioFinding("band.telephone", "error", cut_hz, limit["telephone_hz"])
+    elif cut_hz < limit["inaudible_hz"] and cut_hz < limit["share_of_nyquist"] * nyquist_hz:
+        yield AudioFinding("band.limited", "warning", cut_hz, limit["share_of_nyquist"] * nyquist_hz)
+
+
+def _edge_hz(spectrum: NDArray[np.float64], drop_db: float) -> float | None:
+    """Where the spectrum falls off an edge and stays down; None if it does not."""
+    if spectrum.size < 16 or not spectrum.any():
+        return None
+    level_db = 10.0 * np.log10(spectrum + 1e-16)
+    step = 6  # bands: the fall must happen within 750 Hz
+    highest_above = np.maximum.accumulate(level_db[::-1])[::-1]
+    lowest = round(2500 / SPECTRUM_STEP_HZ)
+    bands = np.arange(lowest, spectrum.size - step - 4)
+    under = np.lib.stride_tricks.sliding_window_view(level_db, 4)[bands - 3].mean(axis=1)
+    falls = np.flatnonzero(under - highest_above[bands + step] > drop_db)
+    return float((bands[falls[0]] + step / 2) * SPECTRUM_STEP_HZ) if falls.size else None
