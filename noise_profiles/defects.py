@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from noise_profiles import amplitude, gusts, pauses, spectral
+from noise_profiles import amplitude, echo, gusts, lossy, pace, pauses, spectral
 from noise_profiles.evidence import Heard, Limit, limits
 from protocol.clip import AudioFinding, Severity
 
@@ -56,4 +56,9 @@ DETECTORS: Mapping[str, Callable[[Heard, Limit], Iterator[AudioFinding]]] = {
     "cut": pauses.cut,
     "bandwidth": spectral.bandwidth,
     "pops": gusts.pops,
+    "wind": gusts.wind,
+    "lossy": lossy.lossy,
+    "echo": echo.echo,
+    "automatic_gain": pauses.automatic_gain,
+    "pace": pace.pace,
 }

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,10 @@ BLOCK_S = 2
 CONTEXT_S = 0.08  # 2.16 s have lengths of small factors at every usual rate
 BANDS = 18
 LOW_HZ = 1_000
+MIDDLE_HZ = 2_000
 SPECTRUM_STEP_HZ = 125
+HOLE_POWER = 10.0**-10.8  # in 40 Hz; the rounding to 16 bits leaves 10 to 13 dB less
+HOLE_SIDE_POWER = 10.0**-9.6
 
 Floats = NDArray[np.float32]
 
@@ -47,6 +51,10 @@ class Frames:
         How periodic it is at the pitch of a voice, -1 to 1.
     low : ndarray
         The sound below 500 Hz, down to 0, at 1 kHz.
+    middle : ndarray of float16
+        The sound from 1 to 2 kHz, moved down to 0, at 2 kHz: what an echo can be told from.
+    hollow : ndarray of bool, shape (n,)
+        Frames whose spectrum has a hole with steep sides, as codecs leave; every second one is looked at.
     spectrum : ndarray
         Mean power in bands of `SPECTRUM_STEP_HZ` up to the Nyquist frequency of the original rate.
     """
@@ -57,6 +65,8 @@ class Frames:
     voiced: NDArray[np.bool_]
     harmonic: Floats
     low: Floats
+    middle: NDArray[np.float16]
+    hollow: NDArray[np.bool_]
     spectrum: NDArray[np.float64]
 
     def __len__(self) -> int:
@@ -70,6 +80,11 @@ def _band_starts(rate_hz: int) -> NDArray[np.intp]:
     low, high = 2595.0 * np.log10(1.0 + np.array([80.0, 0.49 * rate_hz]) / 700.0)
     edges_hz = 700.0 * (10.0 ** (np.linspace(low, high, BANDS + 1) / 2595.0) - 1.0)
     return np.unique(np.ceil(edges_hz / step_hz - 1e-9).astype(np.intp))
+
+
+def band_edges_hz(rate_hz: int) -> NDArray[np.float64]:
+    """Where the bands of `Frames.bands` begin and end, for sound analysed at `rate_hz`."""
+    return _band_starts(rate_hz)[: BANDS + 1] * 40.0
 
 
 @cache
@@ -107,7 +122,7 @@ class FrameStream:
         self._pending: list[Samples] = []
         self._pending_size = 0
         self._before: Samples | None = None
-        self._done: list[tuple[Floats, Floats, Floats, NDArray[np.bool_], Floats, Floats]] = []
+        self._done: list[tuple[NDArray[Any], ...]] = []
         self._spectrum = np.zeros(self._rate_hz // (2 * SPECTRUM_STEP_HZ))
         self._voices = voices.FrameVad(self._out_hz)
 
@@ -138,11 +153,12 @@ class FrameStream:
         if not self._done:
             nothing = np.empty(0, np.float32)
             bands = np.empty((0, BANDS), np.float32)
-            return Frames(nothing, bands, nothing, np.empty(0, bool), nothing, nothing, self._spectrum)
-        power, bands, a_weighted, voiced, harmonic, low = (
-            np.concatenate(part) for part in zip(*self._done, strict=True)
-        )
-        return Frames(power, bands, a_weighted, voiced, harmonic, low, self._spectrum / len(self._done))
+            no_bool, no_half = np.empty(0, bool), np.empty(0, np.float16)
+            return Frames(
+                nothing, bands, nothing, no_bool, nothing, nothing, no_half, no_bool, self._spectrum
+            )
+        parts = [np.concatenate(part) for part in zip(*self._done, strict=True)]
+        return Frames(*parts, self._spectrum / len(self._done))
 
     def _take(self, sound: Samples, size: int) -> None:
         """Describe the first `size` samples of `sound`; what follows them is context."""
@@ -152,7 +168,7 @@ class FrameStream:
         self._before = joined[size : size + self._context].copy()
         if self._look is not None:
             self._look(joined, self._context, size)
-        y, low, spectrum = band_passed(joined, self._rate_hz, self._out_hz)
+        y, low, middle, spectrum = band_passed(joined, self._rate_hz, self._out_hz)
         self._spectrum += spectrum[: self._spectrum.size]
         hop, window = self._out_hz // FRAMES_PER_S, self._out_hz // 40
         frames = round(size * self._out_hz / self._rate_hz) // hop
@@ -166,7 +182,12 @@ class FrameStream:
         harmonic = _harmonicity(energy)
         voiced = self._voices.frames(core, power)
         low = low[start_low : start_low + frames * LOW_HZ // FRAMES_PER_S].copy()
-        self._done.append((power, bands[:frames], a_weighted[:frames], voiced, harmonic[:frames], low))
+        start_middle = round(self._context * MIDDLE_HZ / self._rate_hz)
+        middle = middle[start_middle : start_middle + frames * MIDDLE_HZ // FRAMES_PER_S].astype(np.float16)
+        self._done.append(
+            (power, bands[:frames], a_weighted[:frames], voiced, harmonic[:frames], low, middle,
+             hollow(energy, frames))
+        )  # fmt: skip
 
 
 def band_powers(y: Floats, hop: int, window: int, rate_hz: int) -> tuple[Floats, Floats]:
@@ -200,8 +221,30 @@ def _window(size: int) -> Floats:
     return np.asarray(hann * scale, dtype=np.float32)
 
 
-def band_passed(x: Samples, from_hz: int, to_hz: int) -> tuple[Samples, Samples, Floats]:
-    """What lies between 50 Hz and 8 kHz, at another rate; what lies below 500 Hz; and the power spectrum.
+def hollow(energy: Floats, frames: int) -> NDArray[np.bool_]:
+    """Whether the spectrum of a frame has a hole: 240 Hz and more of nothing between steep sides.
+
+    Every second frame is looked at. Nothing is what 16 bits cannot hold; a voice's own valleys have slopes.
+    """
+    looked = energy[:frames:2]
+    out = np.zeros(frames, dtype=bool)
+    empty = looked < HOLE_POWER
+    if not empty.any():
+        return out
+    bins = empty.shape[1]
+    starts, ends = _edges(np.pad(empty, ((0, 0), (0, 1))).ravel())
+    row, first, last = starts // (bins + 1), starts % (bins + 1), ends % (bins + 1)
+    inside = (last - first >= 6) & (first >= 12) & (last <= bins - 14)
+    row, first, last = row[inside], first[inside], last[inside]
+    full = np.pad(looked > HOLE_SIDE_POWER, ((0, 0), (3, 3)))
+    below = full[row, first] | full[row, first + 1] | full[row, first + 2]
+    above = full[row, last + 3] | full[row, last + 4] | full[row, last + 5]
+    out[2 * row[below & above]] = True
+    return out
+
+
+def band_passed(x: Samples, from_hz: int, to_hz: int) -> tuple[Samples, Samples, Samples, Floats]:
+    """What lies between 50 Hz and 8 kHz, at another rate; below 500 Hz; 1 to 2 kHz; and the power spectrum.
 
     One Fourier transform there and one back: the lengths at both rates must be whole. Below 50 Hz it falls
     as a 4th-order Butterworth filter, with zero phase; the upper edge is sharp, since the definition of noise
@@ -212,6 +255,10 @@ def band_passed(x: Samples, from_hz: int, to_hz: int) -> tuple[Samples, Samples,
     size, size_low = x.size * to_hz // from_hz, round(x.size * LOW_HZ / from_hz)
     spectrum = scipy.fft.rfft(x - x.mean())
     low: Samples = scipy.fft.irfft(spectrum[: size_low // 2 + 1], size_low) * np.float32(size_low / x.size)
+    size_middle = round(x.size * MIDDLE_HZ / from_hz)
+    first = round(x.size * 1000 / from_hz)
+    middle: Samples = scipy.fft.irfft(spectrum[first : first + size_middle // 2 + 1], size_middle)
+    middle *= np.float32(size_middle / x.size)
     # Convolving with (-1/4, 1/2, -1/4) is the Hann window of the time domain.
     windowed = spectrum[1:-1] - np.float32(0.5) * (spectrum[:-2] + spectrum[2:])
     energy = np.square(windowed.real) + np.square(windowed.imag)
@@ -222,7 +269,7 @@ def band_passed(x: Samples, from_hz: int, to_hz: int) -> tuple[Samples, Samples,
     kept = spectrum[: size // 2 + 1]
     kept *= _band_gain(kept.size, from_hz / x.size) * np.float32(size / x.size)
     y: Samples = scipy.fft.irfft(kept, size)
-    return y, low, by_band
+    return y, low, middle, by_band
 
 
 @cache
@@ -237,13 +284,19 @@ def runs(mask: NDArray[np.bool_], least: int = 1) -> list[tuple[int, int]]:
     """The (start, end) of each run of True of at least `least`."""
     if mask.size == 0:
         return []
+    starts, ends = _edges(mask)
+    if least > 1:
+        long = ends - starts >= least
+        starts, ends = starts[long], ends[long]
+    return list(zip(starts.tolist(), ends.tolist(), strict=True))
+
+
+def _edges(mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Where runs of True start and end."""
     edges = np.flatnonzero(mask[1:] != mask[:-1]) + 1
     starts, ends = edges[int(mask[0]) :: 2], edges[1 - int(mask[0]) :: 2]
     if mask[0]:
         starts = np.concatenate([[0], edges[1::2]])
     if mask[-1]:
         ends = np.concatenate([ends, [mask.size]])
-    if least > 1:
-        long = ends - starts >= least
-        starts, ends = starts[long], ends[long]
-    return list(zip(starts.tolist(), ends.tolist(), strict=True))
+    return starts, ends

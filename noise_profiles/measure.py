@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from noise_profiles import defects, levels, scan, snr
+from noise_profiles import channels, defects, levels, scan, snr
 from noise_profiles.frames import FrameStream, runs
 from noise_profiles.samples import (
     SampleRateUnsupported,
@@ -233,6 +233,8 @@ def _once_each(heard: list[defects.Heard]) -> tuple[AudioFinding, ...]:
             known = found.get(finding.code)
             if known is None or (known.severity == "warning" and finding.severity == "error"):
                 found[finding.code] = finding
+    for finding in channels.findings(heard):
+        found[finding.code] = finding
     return tuple(found.values())
 
 

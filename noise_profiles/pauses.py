@@ -1,18 +1,28 @@
-"""What the pauses betray: gates, gain that rides on the voice, and words cut at an edge."""
+"""What the pauses betray: gates and suppressors, gain that rides on the voice, words cut at an edge."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from noise_profiles import levels
 from noise_profiles.evidence import Heard, Limit
+from noise_profiles.frames import runs
 from protocol.clip import AudioFinding
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+RELEASES_S = (0.3, 0.8, 2.0, 5.0)
 
 
 def gated(heard: Heard, limit: Limit) -> Iterator[AudioFinding]:
-    """Exact silence between words: a noise gate or suppressor has removed the room."""
+    """Silence between words that no room has: a noise gate or suppressor has removed the room.
+
+    Either exact silence, or a floor in the pauses far below the one that stays under the voice.
+    """
     active = np.flatnonzero(heard.estimate.active)
     if heard.estimate.speech_dbfs is None or heard.estimate.speech_dbfs < limit["lowest_dbfs"]:
         return
@@ -35,6 +45,121 @@ def gated(heard: Heard, limit: Limit) -> Iterator[AudioFinding]:
             heard.seconds(places[0][0]),
             heard.seconds(places[0][1]),
         )
+        return
+    pauses = [(a, b) for a, b in runs(~heard.estimate.active, round(100 * limit["least_s"])) if a > active[0]]
+    removed_db = _removed_db(heard, limit)
+    if pauses and removed_db > limit["removed_db"]:
+        yield AudioFinding(
+            "noise.suppressed",
+            "warning",
+            removed_db,
+            limit["removed_db"],
+            pauses[0][0] / 100,
+            pauses[0][1] / 100,
+        )
+
+
+def _removed_db(heard: Heard, limit: Limit) -> float:
+    """How much lower the floor of the pauses lies than the noise that can be heard under the voice.
+
+    Noise shows under a voice in the bands and moments that the voice leaves free: there the level has
+    a lower edge at which many frames lie close together. What a voice itself leaves there is spread widely.
+    """
+    bands = heard.frames.bands
+    active = heard.estimate.active
+    speech = active & (heard.frames.power > levels.mean_square(heard.estimate.speech_dbfs or 0.0) / 30.0)
+    pause = ~active
+    if speech.sum() < 60 or pause.sum() < 20:
+        return 0.0
+    under = 10.0 * np.log10(bands[speech].astype(np.float64) + 1e-14)
+    low, high = np.percentile(under, (limit["from_percent"], limit["to_percent"]), axis=0)
+    silent = 10.0 * np.log10(np.median(bands[pause], axis=0).astype(np.float64) + 1e-14)
+    steady = high - low < limit["steady_db"]
+    if steady.sum() < limit["least_bands"]:
+        return 0.0
+    return float(np.median((low - silent)[steady]))
+
+
+def automatic_gain(heard: Heard, limit: Limit) -> Iterator[AudioFinding]:
+    """The noise floor follows the speech: it sinks after loud words and comes up in each pause.
+
+    The floor of the pauses is laid against what an automatic gain would do: fall while there is speech, come
+    back afterwards with one time constant. A gain lifts all bands alike, which breath, wind and a fan
+    that is switched on do not. Such a floor can be taken for speech, so the pauses are sought in two ways.
+    """
+    if heard.estimate.speech_dbfs is None:
+        return
+    for speaking in (heard.estimate.active, _clearly_voiced(heard)):
+        found = _rise_after_speech(heard, speaking, limit)
+        if found is not None:
+            depth_db, (start, end) = found
+            yield AudioFinding(
+                "noise.pumping", "warning", depth_db, limit["depth_db"], start / 100, end / 100
+            )
+            return
+
+
+def _rise_after_speech(heard: Heard, speaking: Mask, limit: Limit) -> tuple[float, tuple[int, int]] | None:
+    """How far the floor comes up in pauses, and the longest of these; None if it does not."""
+    # Without the edges, where a word's tail or the next onset may be.
+    pauses = [
+        (a + (3 if a else 0), b - (8 if b < speaking.size else 0))
+        for a, b in runs(~speaking, round(100 * limit["least_pause_s"]))
+    ]
+    after = [(a, b) for a, b in pauses if speaking[:a].any()]
+    if len(after) < limit["least_pauses"]:
+        return None
+    where = np.concatenate([np.arange(a, b) for a, b in pauses])
+    level_db = _level_db(heard.frames.power)[where]
+    best = (0.0, 0.0, np.zeros(0))
+    for release_s in RELEASES_S:
+        held = _held(speaking, release_s)[where]
+        slope, explained = _fit(held, level_db)
+        if slope < 0.0 and explained > best[1]:
+            best = slope, explained, held
+    slope, explained, held = best
+    if explained < limit["explained"]:
+        return None
+    depth_db = -slope * float(np.ptp(held))
+    by_band = np.array([_fit(held, _level_db(band)[where])[0] for band in heard.frames.bands.T])
+    alike = float(np.mean(np.abs(by_band - slope) < 0.4 * abs(slope)))
+    if depth_db < limit["depth_db"] or alike < limit["bands_alike"]:
+        return None
+    return depth_db, max(after, key=lambda pause: pause[1] - pause[0])
+
+
+def _clearly_voiced(heard: Heard) -> Mask:
+    """Speech by its voice alone: periodic, loud, and what lies within a fifth of a second of that."""
+    frames = heard.frames
+    if not len(frames):
+        return np.zeros(0, dtype=bool)
+    loud = frames.power > 0.06 * np.percentile(frames.power, 90)
+    voice = np.convolve((frames.harmonic > 0.5) & frames.voiced & loud, np.ones(5), "same") >= 3
+    near = np.convolve(voice, np.ones(41), "same")[: voice.size] > 0
+    inside = ~(np.convolve(~near, np.ones(21), "same")[: voice.size] > 0)
+    return np.asarray(inside | voice, dtype=bool)
+
+
+def _level_db(power: NDArray[np.float32]) -> Array:
+    """Levels of 50 ms, in dB."""
+    level: Array = 10.0 * np.log10(np.convolve(power.astype(np.float64), np.ones(5) / 5, mode="same") + 1e-14)
+    return level
+
+
+def _held(active: Mask, release_s: float) -> Array:
+    """How far a gain is held down: 1 while there is speech, then less and less."""
+    since = np.arange(active.size) - np.maximum.accumulate(np.where(active, np.arange(active.size), -(10**6)))
+    held: Array = np.exp(-since / (100.0 * release_s))
+    return held
+
+
+def _fit(x: Array, y: Array) -> tuple[float, float]:
+    """Slope of the line through the points, and the share of the variance that it explains."""
+    x, y = x - x.mean(), y - y.mean()
+    xx, yy, xy = float(x @ x), float(y @ y), float(x @ y)
+    if xx <= 1e-12 or yy <= 1e-12:
+        return 0.0, 0.0
+    return xy / xx, xy * xy / (xx * yy)
 
 
 def cut(heard: Heard, limit: Limit) -> Iterator[AudioFinding]:
