@@ -110,11 +110,8 @@ def _crosstalk(mine: Heard, other: Heard, number: int, limit: Limit) -> Iterator
     weights = theirs[alone]
     leak = float(leaked[alone].sum() / weights.sum())
     leak_db = 10.0 * math.log10(leak + 1e-12)
-    # Over all frames without my own voice, the other's pauses included: mine must rise and fall with it.
-    quiet = other.estimate.active[:size] & ~loud | ~other.estimate.active[:size] & (theirs > here)
-    follows = _correlation(np.log(here[alone | quiet] + 1e-12), np.log(theirs[alone | quiet] + 1e-12))
-    within = _correlation(np.log(here[alone] + 1e-12), np.log(theirs[alone] + 1e-12))
-    if leak_db > limit["leak_db"] and max(follows, within) > limit["follows"]:
+    follows = _follows(mine, other, alone)
+    if leak_db > limit["leak_db"] and follows > limit["follows"]:
         first, last = runs(alone)[0]
         yield AudioFinding(
             "channel.crosstalk",
@@ -133,9 +130,18 @@ def _smooth(power: NDArray[np.float32]) -> Array:
     return smooth
 
 
-def _correlation(x: Array, y: Array) -> float:
-    if x.size < 20:
-        return 0.0
-    x, y = x - x.mean(), y - y.mean()
-    power = float(x @ x) * float(y @ y)
-    return float(x @ y) / math.sqrt(power) if power > 0.0 else 0.0
+def _follows(mine: Heard, other: Heard, alone: NDArray[np.bool_]) -> float:
+    """How far my channel has the other's changes in each band; two talkers share none of these."""
+    x, y = (np.log(_smooth_bands(one.frames.bands[: alone.size])[alone] + 1e-12) for one in (mine, other))
+    x -= x.mean(axis=0)
+    y -= y.mean(axis=0)
+    power = np.square(x).sum(axis=0) * np.square(y).sum(axis=0)
+    by_band = (x * y).sum(axis=0) / np.sqrt(power + 1e-20)
+    # A leak may be heard in some bands only.
+    return float(np.percentile(by_band, 75))
+
+
+def _smooth_bands(bands: NDArray[np.float32]) -> Array:
+    padded = np.cumsum(np.pad(bands.astype(np.float64), ((3, 2), (0, 0)), mode="edge"), axis=0)
+    means: Array = (padded[5:] - padded[:-5]) / 5.0
+    return np.maximum(means, 0.0)

@@ -14,6 +14,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from noise_profiles.frames import MIDDLE_HZ
 from protocol.clip import AudioFinding
 
 _PIECE_S = 30
+_DELAYS_PER_S = MIDDLE_HZ // 2  # a spectrum of 1 kHz tells delays that are 1 ms apart
 
 
 def echo(heard: Heard, limit: Limit) -> Iterator[AudioFinding]:
@@ -32,40 +34,46 @@ def echo(heard: Heard, limit: Limit) -> Iterator[AudioFinding]:
     if snr_db is None or snr_db < limit["least_snr_db"] or middle.size < limit["least_s"] * MIDDLE_HZ:
         return
     ripple = _ripple(middle)
-    first, last = (round(limit[name] * MIDDLE_HZ) for name in ("shortest_s", "longest_s"))
+    first, last = (round(limit[name] * _DELAYS_PER_S) for name in ("shortest_s", "longest_s"))
     delays = ripple[first:last]
     best = int(np.argmax(delays))
     gain = float(delays[best])
     others = np.delete(delays, np.arange(max(0, best - 6), min(delays.size, best + 7)))
     usual = float(np.median(delays))
+    least_db = limit["gain_db"] if snr_db > limit["clean_db"] else limit["gain_in_noise_db"]
     if (
-        gain > 10 ** (limit["gain_db"] / 20)
+        gain > 10 ** (least_db / 20)
         and gain > limit["over_usual"] * usual
         and gain > limit["over_next"] * float(others.max())
     ):
-        delay_s = (first + best) / MIDDLE_HZ
+        delay_s = (first + best) / _DELAYS_PER_S
         yield AudioFinding(
             "sound.echo",
             "warning",
             20.0 * float(np.log10(gain)),
-            limit["gain_db"],
+            least_db,
             0.0,
             heard.duration_s,
             {"delay_ms": round(1000 * delay_s)},
         )
 
 
+@lru_cache(maxsize=8)
+def _hann(size: int) -> NDArray[np.float32]:
+    return np.hanning(size).astype(np.float32)
+
+
 def _ripple(x: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Size of the ripple in the log power spectrum, by delay in samples, up to 2 s."""
+    """Size of the ripple in the log power spectrum, by delay in milliseconds, up to 2 s."""
     import scipy.fft
 
     pieces = max(1, round(x.size / (_PIECE_S * MIDDLE_HZ)))
-    total = np.zeros(2 * MIDDLE_HZ, dtype=np.complex128)
+    total = np.zeros(2 * _DELAYS_PER_S, dtype=np.complex128)
     for piece in np.array_split(x, pieces):
         size = scipy.fft.next_fast_len(piece.size, real=True)
-        power = np.square(np.abs(scipy.fft.rfft(piece * np.hanning(piece.size), 2 * size)))
-        ripple = scipy.fft.fft(np.log(power + 1e-3 * float(np.median(power)) + 1e-20))[: total.size]
-        # The delay axis is that of a signal at the sampled rate, whatever the length of the transform.
+        power = np.square(np.abs(scipy.fft.rfft(piece * _hann(piece.size), size)))[1:]
+        ripple = scipy.fft.rfft(np.log(power + np.float32(1e-3 * float(np.median(power)) + 1e-20)))
+        ripple = ripple[: total.size]
         total[: ripple.size] += ripple / power.size
     sizes: NDArray[np.float64] = np.abs(total) / pieces
     return sizes

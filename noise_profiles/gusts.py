@@ -30,36 +30,33 @@ def pops(heard: Heard, limit: Limit) -> Iterator[AudioFinding]:
 def wind(heard: Heard, limit: Limit) -> Iterator[AudioFinding]:
     """Gusts: strong noise below 100 Hz that comes and goes, and falls off steeply above.
 
-    Judged between the words only, since deep voices begin there. A fan and a road are as low but steady.
+    No voice reaches below 40 Hz, so there it is judged all the time; between the words up to 100 Hz. A fan
+    and a road are as low but steadier.
     """
     speech_dbfs = heard.estimate.speech_dbfs
     if speech_dbfs is None:
         return
-    low = _slow_power(heard.frames.low, 5)
-    size = min(low.size, len(heard.frames)) // 20 * 20
-    quiet = ~heard.estimate.active[:size].reshape(-1, 20).any(axis=1)
-    if quiet.sum() < 5 * limit["least_s"]:
-        return
-    gusts = low[:size].reshape(-1, 20).mean(axis=1)[quiet]
-    rest = heard.frames.power[:size].astype(np.float64).reshape(-1, 20).mean(axis=1)[quiet]
-    weak, strong = np.percentile(10.0 * np.log10(gusts + 1e-14), (15, 85))
-    share = float(gusts.sum()) / (float(gusts.sum()) + float(rest.sum()) + 1e-14)
-    level_dbfs = levels.dbfs(float(gusts.mean()))
-    if (
-        level_dbfs > speech_dbfs + limit["over_speech_db"]
-        and strong - weak > limit["swing_db"]
-        and share > limit["share"]
-    ):
-        places = np.flatnonzero(quiet)
-        start_s = float(places[int(np.argmax(gusts))]) / 5
-        yield AudioFinding(
-            "noise.wind",
-            "warning",
-            level_dbfs - speech_dbfs,
-            limit["over_speech_db"],
-            start_s,
-            min(heard.duration_s, start_s + 0.2),
-        )
+    everywhere = np.ones(len(heard.frames) // 20, dtype=bool)
+    between = ~heard.estimate.active[: everywhere.size * 20].reshape(-1, 20).any(axis=1)
+    for length, chosen, within in ((12, everywhere, "below_40_hz_db"), (5, between, "below_100_hz_db")):
+        power = _slow_power(heard.frames.low, length)
+        if chosen.sum() < 5 * limit["least_s"] or power.size < chosen.size * 20:
+            continue
+        gusts = power[: chosen.size * 20].reshape(-1, 20).mean(axis=1)
+        rest = heard.frames.power[: chosen.size * 20].astype(np.float64).reshape(-1, 20).mean(axis=1)
+        level_db = 10.0 * np.log10(gusts[chosen] + 1e-14)
+        weak, strong = np.percentile(level_db, (15, 85))
+        share = float(gusts[between].sum() / (gusts[between].sum() + rest[between].sum() + 1e-14))
+        over_db = levels.dbfs(float(gusts[chosen].mean())) - speech_dbfs
+        steep = length == 12 or share > limit["share"]
+        # Gusts last: one pop lifts the mean but not the median.
+        lasting = levels.dbfs(float(np.median(gusts[chosen]))) - speech_dbfs > limit[within] - 12.0
+        if over_db > limit[within] and strong - weak > limit["swing_db"] and steep and lasting:
+            start_s = float(np.flatnonzero(chosen)[int(np.argmax(gusts[chosen]))]) / 5
+            yield AudioFinding(
+                "noise.wind", "warning", over_db, limit[within], start_s, min(heard.duration_s, start_s + 0.2)
+            )
+            return
 
 
 def _slow_power(low: NDArray[np.float32], length: int) -> NDArray[np.float64]:

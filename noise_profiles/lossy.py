@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noise_profiles.evidence import Heard, Limit
-from noise_profiles.frames import SPECTRUM_STEP_HZ, runs
+from noise_profiles.frames import HOLE_STEP, SPECTRUM_STEP_HZ, runs
 from protocol.clip import AudioFinding
 
 # Half of the rates in use. A resampler's edge lies at or a little below one of them.
@@ -25,8 +25,8 @@ def lossy(heard: Heard, limit: Limit) -> Iterator[AudioFinding]:
     speech_dbfs = heard.estimate.speech_dbfs
     if speech_dbfs is None:
         return
-    looked = heard.frames.hollow[::2]
-    speaking = heard.estimate.active[::2][: looked.size]
+    looked = heard.frames.hollow[::HOLE_STEP]
+    speaking = heard.estimate.active[::HOLE_STEP][: looked.size]
     holes = looked & speaking
     share = float(holes.sum()) / max(1, int(speaking.sum()))
     enough = holes.sum() >= limit["least_holes"] and speech_dbfs > limit["lowest_dbfs"]
@@ -37,8 +37,8 @@ def lossy(heard: Heard, limit: Limit) -> Iterator[AudioFinding]:
             "warning",
             100.0 * share,
             100.0 * limit["holes_share"],
-            first / 50,
-            last / 50,
+            HOLE_STEP * first / 100,
+            HOLE_STEP * last / 100,
         )
         return
     edge_hz = _steep_edge_hz(heard.frames.spectrum, limit)

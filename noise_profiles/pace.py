@@ -1,10 +1,10 @@
-"""Whether a voice is at the speed of a person: a wrong sample rate in a file's header makes it faster or slower.
+"""Whether a voice is at the speed of a person: a wrong sample rate in a header makes it faster or slower.
 
 Everything moves together then: formants, pitch, the rhythm of syllables and how fast spectra change. Each
-alone varies too much between people (a child's formants lie 1.4 times higher than a man's, a fast talker has twice
-the syllables of a slow one), so 14 measures of them are put into one estimate of the factor. Its coefficients,
-in pace.toml, come from real and synthesised voices in six languages, played at 13 wrong rates; see
-``bench/pace.py``. It cannot tell 44.1 from 48 kHz, nor a factor of 1.5 for certain.
+alone varies too much between people (a child's formants lie 1.4 times higher than a man's, a fast talker has
+twice the syllables of a slow one), so 14 measures of them are put into one estimate of the speed. Its
+coefficients, in pace.toml, come from real and synthesised voices in several languages, played at a dozen
+wrong rates; see ``bench/pace.py``. It cannot tell 44.1 from 48 kHz, nor a factor of 1.5 for certain.
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ Array = NDArray[np.float64]
 
 MEASURES = 14
 _RHYTHM_HZ = np.geomspace(1.5, 24.0, 8)
+_PITCH_PLACES = 60  # more of them change the median little
 _PITCH_WINDOW = 60  # samples at LOW_HZ
 _PITCH_LAGS = slice(7, 113)  # of a quarter of a sample: 571 down to 35 Hz
 
 
 @dataclass(frozen=True)
 class Model:
-    """A quadratic of the measures that estimates the logarithm of the speed; measures are held to 3 spreads."""
+    """Estimates the logarithm of the speed from the measures, each held to 3 spreads, and their squares."""
 
     mean: Array
     spread: Array
@@ -78,7 +79,7 @@ def pace(heard: Heard, limit: Limit) -> Iterator[AudioFinding]:
 
 
 def measures(frames: Frames, estimate: Estimate, sample_rate_hz: int) -> Array | None:
-    """Five of the formants, three of the rhythm, two of change, four of the pitch; None if speech is too short."""
+    """Five of formants, three of rhythm, two of change, four of pitch; None where speech is too short."""
     if estimate.speech_dbfs is None:
         return None
     loud = estimate.active & (frames.power > levels.mean_square(estimate.speech_dbfs - 12.0))
@@ -147,13 +148,12 @@ def _pitch(frames: Frames, estimate: Estimate) -> Array:
     at = at[(at >= 30) & (at + 35 < frames.low.size)][::2]
     if at.size < 6:
         return unknown
-    if at.size > 400:
-        at = at[:: at.size // 200]
+    at = at[:: 1 + at.size // _PITCH_PLACES]
     window, own = _pitch_window()
     pieces = frames.low[at[:, np.newaxis] + np.arange(-25, 35)]
     pieces = (pieces - pieces.mean(axis=1, keepdims=True)) * window
     energy = np.square(np.abs(scipy.fft.rfft(pieces, 128, axis=1)))
-    # Eight times the length gives lags of a quarter of a sample, if the spectrum is taken to be that of 4 kHz.
+    # A transform of four times the length gives lags of a quarter of a sample.
     periodic = scipy.fft.irfft(energy, 512, axis=1)[:, :128]
     periodic = (periodic / own / np.maximum(periodic[:, :1], np.float32(1e-12)))[:, _PITCH_LAGS]
     best = periodic.max(axis=1)

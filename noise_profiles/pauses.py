@@ -69,11 +69,13 @@ def _removed_db(heard: Heard, limit: Limit) -> float:
     active = heard.estimate.active
     speech = active & (heard.frames.power > levels.mean_square(heard.estimate.speech_dbfs or 0.0) / 30.0)
     pause = ~active
-    if speech.sum() < 60 or pause.sum() < 20:
+    pause[: int(np.argmax(active))] = False
+    if speech.sum() < 60 or pause.sum() < 20 or heard.scanned.step > limit["coarsest_step"]:
         return 0.0
     under = 10.0 * np.log10(bands[speech].astype(np.float64) + 1e-14)
     low, high = np.percentile(under, (limit["from_percent"], limit["to_percent"]), axis=0)
-    silent = 10.0 * np.log10(np.median(bands[pause], axis=0).astype(np.float64) + 1e-14)
+    # What is strong now and then in the pauses may well be under the voice all the time.
+    silent = 10.0 * np.log10(np.percentile(bands[pause], 90, axis=0).astype(np.float64) + 1e-14)
     steady = high - low < limit["steady_db"]
     if steady.sum() < limit["least_bands"]:
         return 0.0
@@ -164,19 +166,21 @@ def _fit(x: Array, y: Array) -> tuple[float, float]:
 
 def cut(heard: Heard, limit: Limit) -> Iterator[AudioFinding]:
     """Speech in the first or last tenth of a second: a word may have been cut."""
-    estimate, power = heard.estimate, heard.frames.power
-    n = len(heard.frames)
+    estimate, frames = heard.estimate, heard.frames
+    n = len(frames)
     if estimate.speech_dbfs is None or n < 30:
         return
-    edge, loud = round(100 * limit["edge_s"]), levels.mean_square(estimate.speech_dbfs - limit["within_db"])
-    noise = levels.mean_square(estimate.noise_dbfs)
-    over = (power > max(loud, 4.0 * noise)) & estimate.active
-    for code, frames, start_s in (
-        ("speech.cut_start", over[:edge], 0.0),
-        ("speech.cut_end", over[n - edge :], max(0.0, heard.duration_s - limit["edge_s"])),
-    ):
-        edge_frames = frames[:5] if code == "speech.cut_start" else frames[-5:]
-        if edge_frames.sum() >= 3:
-            place = np.flatnonzero(frames)
-            at_s = float(place[0] if code == "speech.cut_start" else edge - 1 - place[-1]) / 100
-            yield AudioFinding(code, "warning", at_s, limit["edge_s"], start_s, start_s + limit["edge_s"])
+    edge, near = round(100 * limit["edge_s"]), round(100 * limit["voice_within_s"])
+    soft = levels.mean_square(estimate.speech_dbfs - limit["within_db"])
+    over_noise = 10 ** (limit["over_noise_db"] / 10) * levels.mean_square(estimate.noise_dbfs)
+    over = (frames.power > max(soft, over_noise)) & estimate.active
+    # A key or a clock at the edge is no word: a voice must be heard next to it.
+    voice = frames.harmonic > limit["harmonic"]
+    voice &= frames.power > levels.mean_square(estimate.speech_dbfs - 10.0)
+    if over[:edge].sum() >= 3 and voice[:near].sum() >= limit["least_voiced"]:
+        at_s = float(np.argmax(over)) / 100
+        yield AudioFinding("speech.cut_start", "warning", at_s, limit["edge_s"], 0.0, limit["edge_s"])
+    if over[n - edge :].sum() >= 3 and voice[n - near :].sum() >= limit["least_voiced"]:
+        at_s = float(np.argmax(over[::-1])) / 100
+        start_s = max(0.0, heard.duration_s - limit["edge_s"])
+        yield AudioFinding("speech.cut_end", "warning", at_s, limit["edge_s"], start_s, heard.duration_s)

@@ -16,7 +16,13 @@ from noise_profiles.frames import runs
 from noise_profiles.samples import Samples
 
 LSB = 2.0**-15
-_REPEAT_STEP = 16
+_REPEAT_STEP = 32
+_SHORT_REPEAT_STEP = 16
+_SQUASHED_SHARE = 0.4
+_LONGEST_BUFFER_S = 0.3
+_BUFFERS = (
+    64, 96, 128, 192, 240, 256, 384, 441, 480, 512, 576, 882, 960, 1024, 1152, 1536, 2048, 4096, 4800, 8192,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,21 @@ class FlatTop:
 
 
 @dataclass(frozen=True)
+class Squashed:
+    """Two seconds in which one polarity piles up under a ceiling that later filters have rounded.
+
+    `swings` reach the ceiling; `flatness` is the median share of a swing's width that lies near its top:
+    0.58 for a sine, more for what was clipped.
+    """
+
+    start: int
+    end: int
+    ceiling: float
+    swings: int
+    flatness: float
+
+
+@dataclass(frozen=True)
 class Scanned:
     """What the samples of one channel told.
 
@@ -55,6 +76,10 @@ class Scanned:
         Stretches of 2 ms and more in which every sample is the same.
     repeated : tuple of (start, end)
         Stretches that repeat what came just before, sample by sample.
+    squashed : tuple of Squashed
+        Where far more samples than in speech lie close to the extreme.
+    step : float
+        The smallest sample that is not zero: the step of the converter, or less.
     """
 
     samples: int
@@ -64,6 +89,8 @@ class Scanned:
     tops: tuple[FlatTop, ...]
     frozen: tuple[Stretch, ...]
     repeated: tuple[tuple[int, int], ...]
+    squashed: tuple[Squashed, ...] = ()
+    step: float = LSB
 
     @property
     def peak_dbfs(self) -> float:
@@ -79,14 +106,20 @@ class SampleScan:
         self._flat = flat_samples
         self._frozen_least = max(8, round(frozen_s * sample_rate_hz))
         self._side = max(4, sample_rate_hz // 200)
-        buffers = (64, 128, 256, 512, 1024, 2048, sample_rate_hz // 200, sample_rate_hz // 100)
-        self._lags = sorted({lag for lag in buffers if lag <= sample_rate_hz // 20})
+        timed = (sample_rate_hz // per_s for per_s in (400, 200, 100, 50, 40, 25, 20, 10))
+        lags = {lag for lag in (*_BUFFERS, *timed) if lag <= sample_rate_hz * _LONGEST_BUFFER_S}
+        self._short_lags = sorted(lag for lag in lags if lag < 4 * _REPEAT_STEP)
+        self._lags = np.array(sorted(lags - set(self._short_lags)))
+        # The last of what has been seen, since a long buffer may be longer than the context of a block.
+        self._tail = np.zeros(max(lags), dtype=np.float32)
         self._at = 0
         self._sum = 0.0
         self._highest, self._lowest = -math.inf, math.inf
         self._tops: list[FlatTop] = []
         self._frozen: list[Stretch] = []
         self._repeated: list[tuple[int, int]] = []
+        self._squashed: list[Squashed] = []
+        self._step = math.inf
 
     def look(self, sound: Samples, start: int, size: int) -> None:
         """Look at `size` samples of `sound` from `start` on."""
@@ -94,13 +127,16 @@ class SampleScan:
         self._highest = max(self._highest, float(core.max()))
         self._lowest = min(self._lowest, float(core.min()))
         self._sum += float(core.sum(dtype=np.float64))
+        sizes = np.abs(core[::8])
+        self._step = min(self._step, float(sizes.min(where=sizes > 0.0, initial=math.inf)))
         self._find_tops(sound, start, size)
+        self._find_squashed(core)
         equal = sound[start : start + size] == sound[start - 1 : start + size - 1]
         if self._at == 0:
             equal[0] = False
         if np.count_nonzero(equal) >= self._frozen_least // 2:
             self._find_frozen(equal, sound, start)
-        self._find_repeats(sound, start, size)
+        self._find_repeats(core)
         self._at += size
 
     def finish(self) -> Scanned:
@@ -120,6 +156,8 @@ class SampleScan:
             tops=tuple(self._tops),
             frozen=tuple(one for one in frozen if one.end - one.start >= self._frozen_least),
             repeated=_joined(self._repeated),
+            squashed=tuple(self._squashed),
+            step=self._step if math.isfinite(self._step) else LSB,
         )
 
     def _find_tops(self, sound: Samples, start: int, size: int) -> None:
@@ -142,7 +180,7 @@ class SampleScan:
                 continue
             inside = float(step[first:last].max())
             outside = min(float(step[first - 1]), float(step[last]))
-            if outside < 4.0 * inside + 4.0 * LSB:
+            if outside < max(4.0 * inside + 4.0 * LSB, 1.5 * self._step):
                 continue  # a rounded top: the slope grows little by little
             value = float(piece[first])
             rising = piece[first] - piece[first - 1], piece[last] - piece[last + 1]
@@ -172,22 +210,50 @@ class SampleScan:
                 )
             )
 
-    def _find_repeats(self, sound: Samples, start: int, size: int) -> None:
+    def _find_squashed(self, core: Samples) -> None:
+        for sign, extreme in ((1.0, float(core.max())), (-1.0, -float(core.min()))):
+            if extreme < 64 * LSB:
+                continue
+            swing = core if sign > 0.0 else -core
+            near = int(np.count_nonzero(swing > np.float32(0.85 * extreme)))
+            below = int(np.count_nonzero(swing > np.float32(0.6 * extreme))) - near
+            if near < _SQUASHED_SHARE * below or near < 40:
+                continue
+            half = swing > np.float32(0.5 * extreme)
+            places = runs(half, 4)
+            first = np.array([a for a, _ in places])
+            width = np.array([b - a for a, b in places])
+            # Beyond the end of a swing there is nothing over half, so sums to the next begin are the swing's.
+            top = np.add.reduceat((swing > np.float32(0.82 * extreme)).astype(np.int32), first)
+            reaches = np.maximum.reduceat(swing, first) > 0.9 * extreme
+            if reaches.any():
+                flatness = float(np.median(np.minimum(1.0, top[reaches] / width[reaches])))
+                self._squashed.append(
+                    Squashed(self._at, self._at + core.size, sign * extreme, int(reaches.sum()), flatness)
+                )
+
+    def _find_repeats(self, core: Samples) -> None:
         """Whole buffers that are there twice: a driver played the old one again."""
-        for lag in self._lags:
-            if lag > start:
-                continue
-            now = sound[start : start + size : _REPEAT_STEP]
-            then = sound[start - lag : start - lag + size : _REPEAT_STEP]
-            same = now == then
-            if np.count_nonzero(same) < lag // _REPEAT_STEP:
-                continue
-            for a, b in runs(same, max(3, lag // _REPEAT_STEP - 1)):
-                first, last = start + a * _REPEAT_STEP, start + (b - 1) * _REPEAT_STEP + 1
-                piece = sound[first:last]
-                moves = float(piece.max() - piece.min()) > 16 * LSB
-                if moves and np.array_equal(piece, sound[first - lag : last - lag]):
-                    self._repeated.append((self._at + first - start, self._at + last - start))
+        known = self._tail.size
+        sound = np.concatenate([self._tail, core])
+        for lag in self._short_lags:
+            near = np.arange(known, sound.size, _SHORT_REPEAT_STEP)
+            self._look_at_repeat(sound, sound[near - lag] == sound[near], lag, _SHORT_REPEAT_STEP)
+        here = np.arange(known, sound.size, _REPEAT_STEP)
+        same_by_lag = sound[here - self._lags[:, np.newaxis]] == sound[here]
+        enough = same_by_lag.sum(axis=1) >= np.maximum(3, self._lags // _REPEAT_STEP - 1)
+        for number in np.flatnonzero(enough):
+            self._look_at_repeat(sound, same_by_lag[number], int(self._lags[number]), _REPEAT_STEP)
+        self._tail = sound[sound.size - known :].copy()
+
+    def _look_at_repeat(self, sound: Samples, same: NDArray[np.bool_], lag: int, step: int) -> None:
+        known = self._tail.size
+        for a, b in runs(same, max(3, lag // step - 1)):
+            first, last = known + a * step, known + (b - 1) * step + 1
+            piece = sound[first:last]
+            moves = float(piece.max() - piece.min()) > 16 * LSB
+            if moves and np.array_equal(piece, sound[first - lag : last - lag]):
+                self._repeated.append((self._at + first - known, self._at + last - known))
 
 
 def _at_the_ends(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
