@@ -61,10 +61,12 @@ def wind(heard: Heard, limit: Limit) -> Iterator[AudioFinding]:
 
 def _slow_power(low: NDArray[np.float32], length: int) -> NDArray[np.float64]:
     """Power by frame of what two running means over `length` samples leave."""
-    kernel = np.convolve(np.ones(length), np.ones(length)) / length**2
     frames = low.size // _PER_FRAME
-    if low.size <= kernel.size:
+    if low.size <= 2 * length:
         return np.empty(0)
-    slow = np.convolve(low.astype(np.float64), kernel, mode="same")[: frames * _PER_FRAME]
-    power: NDArray[np.float64] = np.square(slow.reshape(-1, _PER_FRAME)).mean(axis=1)
+    slow = low.astype(np.float64)
+    for before in (length // 2, (length - 1) // 2):
+        sums = np.cumsum(np.pad(slow, (before + 1, length - 1 - before)))
+        slow = (sums[length:] - sums[:-length]) / length
+    power: NDArray[np.float64] = np.square(slow[: frames * _PER_FRAME].reshape(-1, _PER_FRAME)).mean(axis=1)
     return power

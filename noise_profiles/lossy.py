@@ -18,6 +18,8 @@ from protocol.clip import AudioFinding
 
 # Half of the rates in use. A resampler's edge lies at or a little below one of them.
 HALF_RATES_HZ = (4_000, 5_512.5, 6_000, 8_000, 11_025, 12_000, 16_000, 22_050, 24_000)
+OPUS_RATE_HZ = 48_000
+OPUS_EDGE_HZ = 20_000.0
 
 
 def lossy(heard: Heard, limit: Limit) -> Iterator[AudioFinding]:
@@ -42,9 +44,11 @@ def lossy(heard: Heard, limit: Limit) -> Iterator[AudioFinding]:
         )
         return
     edge_hz = _steep_edge_hz(heard.frames.spectrum, limit)
+    if edge_hz is None and heard.sample_rate_hz == OPUS_RATE_HZ:
+        edge_hz = _opus_edge_hz(heard.frames.spectrum, limit)
     if edge_hz is not None and edge_hz >= limit["lowest_edge_hz"]:
         near = min(abs(edge_hz - half_hz) for half_hz in HALF_RATES_HZ)
-        if near > limit["half_rate_hz"] and edge_hz < 0.97 * heard.sample_rate_hz / 2:
+        if near > limit["half_rate_hz"] and edge_hz < limit["share_of_nyquist"] * heard.sample_rate_hz / 2:
             yield AudioFinding(
                 "sound.lossy_edge", "warning", edge_hz, heard.sample_rate_hz / 2, 0.0, heard.duration_s
             )
@@ -55,14 +59,28 @@ def _steep_edge_hz(spectrum: NDArray[np.float64], limit: Limit) -> float | None:
     if not spectrum.any():
         return None
     level_db = 10.0 * np.log10(spectrum + 1e-16)
-    above = np.maximum.accumulate(level_db[::-1])[::-1]
+    highest_above = np.maximum.accumulate(level_db[::-1])[::-1]
     steep = round(limit["steep_hz"] / SPECTRUM_STEP_HZ)
     if level_db.size < 40 + steep:
         return None
-    at = np.arange(20, level_db.size - steep - 3)
-    under = np.lib.stride_tricks.sliding_window_view(level_db, 6)[at - 6].min(axis=1)
-    falls = np.flatnonzero(under - above[at + steep] > limit["drop_db"])
-    if not falls.size:
-        return None
-    # The last band before the fall is the edge.
-    return float((at[falls[-1]] + 0.5) * SPECTRUM_STEP_HZ)
+    at = np.arange(24, level_db.size - steep - 3)
+    windows = np.lib.stride_tricks.sliding_window_view(level_db, 6)
+    just_under, further_under = windows[at - 6].min(axis=1), np.median(windows[at - 24], axis=1)
+    # From a level that lasted down to the rounding noise, at once.
+    falls = np.flatnonzero(
+        (just_under - highest_above[at + steep] > limit["drop_db"])
+        & (highest_above[at + steep] < np.median(level_db[-8:]) + limit["floor_db"])
+        & (just_under > further_under - limit["lasted_db"])
+    )
+    return float(at[falls[-1]] * SPECTRUM_STEP_HZ) if falls.size else None
+
+
+def _opus_edge_hz(spectrum: NDArray[np.float64], limit: Limit) -> float | None:
+    """20 kHz, if it is there that the spectrum begins to fall: no usual resampler does."""
+    level_db = 10.0 * np.log10(spectrum + 1e-16)
+    edge = round(OPUS_EDGE_HZ / SPECTRUM_STEP_HZ)
+    before, at_edge, after = level_db[edge - 16 : edge - 3], level_db[edge - 2], level_db[edge + 2]
+    even = abs(float(np.median(before)) - float(at_edge)) < 3.0
+    down = float(at_edge) - float(after) > limit["drop_db"] + 6.0
+    nothing = float(level_db[edge + 9 :].max()) < float(np.median(level_db[-8:])) + limit["floor_db"]
+    return OPUS_EDGE_HZ if even and down and nothing else None

@@ -47,8 +47,9 @@ def gated(heard: Heard, limit: Limit) -> Iterator[AudioFinding]:
         )
         return
     pauses = [(a, b) for a, b in runs(~heard.estimate.active, round(100 * limit["least_s"])) if a > active[0]]
-    removed_db = _removed_db(heard, limit)
-    if pauses and removed_db > limit["removed_db"]:
+    snr_db = heard.estimate.snr_db or 0.0
+    removed_db = _removed_db(heard, limit) if pauses and snr_db > limit["least_snr_db"] else 0.0
+    if removed_db > limit["removed_db"]:
         yield AudioFinding(
             "noise.suppressed",
             "warning",
@@ -72,14 +73,37 @@ def _removed_db(heard: Heard, limit: Limit) -> float:
     pause[: int(np.argmax(active))] = False
     if speech.sum() < 60 or pause.sum() < 20 or heard.scanned.step > limit["coarsest_step"]:
         return 0.0
-    under = 10.0 * np.log10(bands[speech].astype(np.float64) + 1e-14)
+    # In both halves of the clip, since a noise that fades away lies under the early words only.
+    halves = [
+        _under_over_pauses_db(bands[spoken], heard.frames.power[spoken], bands[silent], limit)
+        for spoken, silent in zip(
+            np.array_split(np.flatnonzero(speech), 2), _halves(np.flatnonzero(pause)), strict=True
+        )
+    ]
+    return min(halves)
+
+
+def _halves(where: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    """The earlier and the later ones, or twice all of them where they are few."""
+    return np.array_split(where, 2) if where.size >= 40 else [where, where]
+
+
+def _under_over_pauses_db(
+    spoken: NDArray[np.float32], power: NDArray[np.float32], silent: NDArray[np.float32], limit: Limit
+) -> float:
+    """The floor under the voice over that of the pauses, in the bands that have a steady one."""
+    under = 10.0 * np.log10(spoken.astype(np.float64) + 1e-14)
     low, high = np.percentile(under, (limit["from_percent"], limit["to_percent"]), axis=0)
     # What is strong now and then in the pauses may well be under the voice all the time.
-    silent = 10.0 * np.log10(np.percentile(bands[pause], 90, axis=0).astype(np.float64) + 1e-14)
+    floor = 10.0 * np.log10(np.percentile(silent, 90, axis=0).astype(np.float64) + 1e-14)
     steady = high - low < limit["steady_db"]
+    # Noise does not ask how loud the voice is; what a voice leaves beside its formants does.
+    loud = power > np.median(power)
+    beside = [np.percentile(part, limit["from_percent"], axis=0) for part in (under[loud], under[~loud])]
+    steady &= np.abs(beside[0] - beside[1]) < limit["with_voice_db"]
     if steady.sum() < limit["least_bands"]:
         return 0.0
-    return float(np.median((low - silent)[steady]))
+    return float(np.median((low - floor)[steady]))
 
 
 def automatic_gain(heard: Heard, limit: Limit) -> Iterator[AudioFinding]:
@@ -89,7 +113,7 @@ def automatic_gain(heard: Heard, limit: Limit) -> Iterator[AudioFinding]:
     back afterwards with one time constant. A gain lifts all bands alike, which breath, wind and a fan
     that is switched on do not. Such a floor can be taken for speech, so the pauses are sought in two ways.
     """
-    if heard.estimate.speech_dbfs is None:
+    if heard.estimate.speech_dbfs is None or len(heard.frames) < 60:
         return
     for speaking in (heard.estimate.active, _clearly_voiced(heard)):
         found = _rise_after_speech(heard, speaking, limit)
@@ -122,6 +146,11 @@ def _rise_after_speech(heard: Heard, speaking: Mask, limit: Limit) -> tuple[floa
     slope, explained, held = best
     if explained < limit["explained"]:
         return None
+    # A noise that fades or begins fits from pause to pause, but within each it does not come up.
+    pause_of = np.repeat(np.arange(len(pauses)), [b - a for a, b in pauses])
+    within, _ = _fit(_less_mean(held, pause_of), _less_mean(level_db, pause_of))
+    if within > limit["within_pauses"] * slope:
+        return None
     depth_db = -slope * float(np.ptp(held))
     by_band = np.array([_fit(held, _level_db(band)[where])[0] for band in heard.frames.bands.T])
     alike = float(np.mean(np.abs(by_band - slope) < 0.4 * abs(slope)))
@@ -136,7 +165,7 @@ def _clearly_voiced(heard: Heard) -> Mask:
     if not len(frames):
         return np.zeros(0, dtype=bool)
     loud = frames.power > 0.06 * np.percentile(frames.power, 90)
-    voice = np.convolve((frames.harmonic > 0.5) & frames.voiced & loud, np.ones(5), "same") >= 3
+    voice = np.convolve((frames.harmonic > 0.28) & frames.voiced & loud, np.ones(5), "same") >= 3
     near = np.convolve(voice, np.ones(41), "same")[: voice.size] > 0
     inside = ~(np.convolve(~near, np.ones(21), "same")[: voice.size] > 0)
     return np.asarray(inside | voice, dtype=bool)
@@ -162,6 +191,13 @@ def _fit(x: Array, y: Array) -> tuple[float, float]:
     if xx <= 1e-12 or yy <= 1e-12:
         return 0.0, 0.0
     return xy / xx, xy * xy / (xx * yy)
+
+
+def _less_mean(x: Array, group: NDArray[np.intp]) -> Array:
+    """Each value less the mean of its group."""
+    means = np.bincount(group, weights=x) / np.bincount(group)
+    less: Array = x - means[group]
+    return less
 
 
 def cut(heard: Heard, limit: Limit) -> Iterator[AudioFinding]:

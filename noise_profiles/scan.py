@@ -221,6 +221,8 @@ class SampleScan:
                 continue
             half = swing > np.float32(0.5 * extreme)
             places = runs(half, 4)
+            if not places:
+                continue
             first = np.array([a for a, _ in places])
             width = np.array([b - a for a, b in places])
             # Beyond the end of a swing there is nothing over half, so sums to the next begin are the swing's.

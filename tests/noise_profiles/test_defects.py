@@ -6,10 +6,15 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import scipy.signal
+import soxr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from noise_profiles import levels, measure, signals
 from noise_profiles.defects import limits
 from protocol.errors import LANGUAGES, catalogue
+from tests.noise_profiles.spoiled import codes, sixteen_bits
 
 RATE_HZ = 16_000
 SECOND = RATE_HZ
@@ -21,15 +26,6 @@ def take(rate_hz: int = RATE_HZ, *, seed: int = 1, noise_dbfs: float = -75.0) ->
     spoken = np.concatenate([spoken, np.zeros(rate_hz // 2, np.float32)])
     room = signals.white_noise(spoken.size, rate_hz, seed) * 10 ** ((noise_dbfs - signals.NOISE_DBFS) / 20)
     return np.asarray(0.5 * spoken / np.abs(spoken).max() + room, dtype=np.float64)
-
-
-def sixteen_bits(x: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(x * 2**15), -(2**15), 2**15 - 1).astype(np.int16)
-
-
-def codes(x: np.ndarray, rate_hz: int = RATE_HZ) -> dict[str, str]:
-    heard = measure.measure(sixteen_bits(x), rate_hz)
-    return {finding.code: finding.severity for finding in heard.defects}
 
 
 CLEAN = take()
@@ -144,8 +140,6 @@ def test_too_short_and_too_long_are_refused():
 
 @pytest.mark.parametrize("true_hz, code", [(8_000, "band.telephone"), (16_000, "band.limited")])
 def test_a_low_rate_passed_off_as_a_high_one_is_told(true_hz, code):
-    import soxr
-
     heard = codes(soxr.resample(take(true_hz, noise_dbfs=-60.0), true_hz, 48_000), 48_000)
     assert code in heard
 
@@ -164,6 +158,64 @@ def test_breath_on_the_membrane_is_told():
     t = np.arange(SECOND // 4) / RATE_HZ
     popped[SECOND : SECOND + t.size] += 0.7 * np.sin(2 * np.pi * 12 * t) * np.hanning(t.size)
     assert "noise.pops" in codes(popped)
+
+
+@pytest.mark.parametrize("length", [96, 192, 480, 960, 1024, 2048, 4096])
+def test_a_buffer_of_any_usual_size_played_twice_is_a_dropout(length):
+    broken = CLEAN.copy()
+    broken[LOUDEST : LOUDEST + length] = broken[LOUDEST - length : LOUDEST]
+    heard = measure.measure(sixteen_bits(broken), RATE_HZ)
+    finding = next(f for f in heard.defects if f.code == "sound.dropout")
+    assert finding.value == pytest.approx(1000 * length / RATE_HZ, rel=0.35)
+
+
+@pytest.mark.parametrize("ms", [2, 5, 20, 100, 250])
+@pytest.mark.parametrize("held", [False, True])
+def test_gaps_of_any_length_are_dropouts_filled_with_zeros_or_the_last_value(ms, held):
+    broken, length = CLEAN.copy(), ms * RATE_HZ // 1000
+    loud = np.convolve(np.abs(CLEAN) > 0.1, np.ones(80), "same") > 0.5
+    start = int(np.flatnonzero(loud[80 : -length - 80] & loud[80 + length : -80])[0]) + 80
+    broken[start : start + length] = broken[start - 1] if held else 0.0
+    assert codes(broken)["sound.dropout"] == "error"
+
+
+def test_eight_bits_are_neither_a_dropout_nor_clipped():
+    """Soft sounds stand still in them, and tops are flat."""
+    eight = np.clip(np.rint(CLEAN * 128), -128, 127).astype(np.int8)
+    found = {f.code for f in measure.measure(eight, RATE_HZ).defects}
+    assert not {"sound.dropout", "level.clipped", "noise.suppressed"} & found
+
+
+def _high_passed(x: np.ndarray) -> np.ndarray:
+    return scipy.signal.sosfilt(scipy.signal.butter(1, 20, "high", fs=RATE_HZ, output="sos"), x)
+
+
+LATER: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "resampled": lambda x: soxr.resample(soxr.resample(x, RATE_HZ, 44_100), 44_100, RATE_HZ),
+    "high-passed": _high_passed,
+    "dithered": lambda x: 0.3 * x + np.random.default_rng(1).triangular(-1, 0, 1, x.size) / 2**15,
+}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("change", sorted(LATER))
+def test_clipping_shows_though_its_tops_are_no_longer_flat(change, seed):
+    clean = take(seed=seed)
+    assert "level.clipped" in codes(LATER[change](np.clip(clean, -0.2, 0.2)))
+    assert "level.clipped" not in codes(LATER[change](clean))
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(0, CLEAN.size), max_size=5))
+def test_no_cutting_changes_a_finding(cuts):
+    spoiled = np.clip(CLEAN, -0.2, 0.2)
+    spoiled[LOUDEST : LOUDEST + 960] = spoiled[LOUDEST - 960 : LOUDEST]
+    spoiled[60_000:] += 0.2 * spoiled[56_000:-4_000]
+    sound = sixteen_bits(spoiled)
+    meter = measure.Meter(RATE_HZ)
+    for block in np.split(sound, sorted(cuts)):
+        meter.feed(block)
+    assert meter.finish() == measure.measure(sound, RATE_HZ)
 
 
 TROUBLES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -189,10 +241,14 @@ def test_every_limit_is_a_number():
 
 
 def test_what_detectors_can_say_is_in_the_catalogue():
+    """Every code that a detector's source names has its sentences."""
     import inspect
+    import re
 
-    from noise_profiles import defects
+    from noise_profiles import channels, defects
 
-    source = inspect.getsource(defects)
-    said = {code for code in catalogue() if f'"{code}"' in source}
-    assert len(said) >= 15
+    modules = {inspect.getmodule(detector) for detector in defects.DETECTORS.values()} | {channels}
+    source = "".join(inspect.getsource(module) for module in modules)
+    said = set(re.findall(r'"((?:clip|speech|level|sound|noise|band|channel)\.[a-z_]+)"', source))
+    assert len(said) >= 28
+    assert said <= set(catalogue())
