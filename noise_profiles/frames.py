@@ -85,7 +85,7 @@ def _band_starts(rate_hz: int) -> NDArray[np.intp]:
 
 def band_edges_hz(rate_hz: int) -> NDArray[np.float64]:
     """Where the bands of `Frames.bands` begin and end, for sound analysed at `rate_hz`."""
-    return _band_starts(rate_hz)[: BANDS + 1] * 40.0
+    return _band_starts(rate_hz)[: BANDS + 1].astype(np.float64) * 40.0
 
 
 @cache
@@ -158,8 +158,11 @@ class FrameStream:
             return Frames(
                 nothing, bands, nothing, no_bool, nothing, nothing, no_half, no_bool, self._spectrum
             )
-        parts = [np.concatenate(part) for part in zip(*self._done, strict=True)]
-        return Frames(*parts, self._spectrum / len(self._done))
+        power, bands, a_weighted, voiced, harmonic, low, middle, holes = (
+            np.concatenate(part) for part in zip(*self._done, strict=True)
+        )
+        spectrum = self._spectrum / len(self._done)
+        return Frames(power, bands, a_weighted, voiced, harmonic, low, middle, holes, spectrum)
 
     def _take(self, sound: Samples, size: int) -> None:
         """Describe the first `size` samples of `sound`; what follows them is context."""
