@@ -8,9 +8,10 @@ fillers, severities...), without code; see `transcribe.ruleset_file`.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property, reduce
+from functools import cache, cached_property, lru_cache, reduce
 from operator import or_
 from pathlib import Path
 from typing import Any
@@ -164,9 +165,11 @@ class Orthography:
     def in_glossary(self, text: str, start: int, end: int) -> bool:
         """Whether a piece of a text lies in a term of the glossary."""
         pattern = self.glossary_pattern
-        return pattern is not None and any(
-            term.start() <= start and end <= term.end() for term in pattern.finditer(text)
-        )
+        if pattern is None:
+            return False
+        terms = _spans(pattern, text)
+        at = bisect_right(terms, (start, len(text)))
+        return at > 0 and end <= terms[at - 1][1]
 
     @cached_property
     def filler_pattern(self) -> re.Pattern[str]:
@@ -213,6 +216,12 @@ def any_of(words: Iterable[str]) -> str:
     longest_first = sorted(words, key=lambda word: (-len(word), word))
     firsts = {re.escape(form) for word in longest_first for form in (word[0].lower(), word[0].upper())}
     return f"(?=[{''.join(sorted(firsts))}])(?:{'|'.join(map(re.escape, longest_first))})"
+
+
+@lru_cache(maxsize=4)
+def _spans(pattern: re.Pattern[str], text: str) -> tuple[tuple[int, int], ...]:
+    """Where a pattern is found in a text, asked once a text however many pieces are looked at."""
+    return tuple(match.span() for match in pattern.finditer(text))
 
 
 class Kinds(dict[str, int]):
