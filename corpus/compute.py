@@ -120,10 +120,10 @@ def _ordered(
         answer: T = futures[0].result()
         futures.popleft()
         waiting.popleft()
+        yield answer  # before anything is asked of the pool, which may have broken meanwhile
         for shard in islice(source, 1):
             waiting.append(shard)
             futures.append(pool.submit(function, shard))
-        yield answer
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

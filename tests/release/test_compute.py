@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import signal
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -50,6 +53,21 @@ def test_a_killed_worker_costs_a_second_run_and_nothing_else(tmp_path):
     jobs = [(n, str(tmp_path)) for n in range(20)]
     assert list(compute.run("local", die_once, jobs)) == list(range(20))
     assert (tmp_path / "died").exists()
+
+
+def test_an_answer_that_came_before_the_pool_broke_is_not_lost(monkeypatch):
+    """A worker may die between an answer and the next question."""
+    ahead = 4 * (os.cpu_count() or 1)
+    questions = itertools.count()
+
+    class BreaksOnce(compute.InlineExecutor):
+        def submit(self, fn, /, *args, **kwargs):
+            if next(questions) == ahead:
+                raise BrokenProcessPool
+            return super().submit(fn, *args, **kwargs)
+
+    monkeypatch.setattr(compute, "executor", lambda setting: contextlib.nullcontext(BreaksOnce()))
+    assert list(compute.run("local", double, range(3 * ahead))) == [2 * n for n in range(3 * ahead)]
 
 
 def test_work_that_always_kills_its_worker_is_given_up():
