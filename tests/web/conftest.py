@@ -12,6 +12,7 @@ import re
 import secrets
 import signal
 import subprocess
+import tempfile
 import sys
 import time
 import uuid
@@ -234,7 +235,7 @@ class Server:
         self.process = subprocess.Popen(
             [*command, *self.words],
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=(said := tempfile.TemporaryFile("w+")),  # a pipe that nobody reads may fill and block
             text=True,
             cwd=ROOT,
             env={**os.environ, "XIANGYIN_DISK_RESERVE_BYTES": "0", **self.environ},
@@ -244,7 +245,8 @@ class Server:
             if found := re.match(r"Ready at (http://\S+:(\d+))", line):
                 self.url, self.port = found[1], int(found[2])
                 return self
-        raise AssertionError(self.process.stderr.read())
+        said.seek(0)
+        raise AssertionError(said.read())
 
     def kill(self) -> None:
         self.process.kill()
