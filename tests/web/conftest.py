@@ -12,8 +12,8 @@ import re
 import secrets
 import signal
 import subprocess
-import tempfile
 import sys
+import tempfile
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -232,10 +232,11 @@ class Server:
             "--port",
             str(self.port),
         ]
+        said = tempfile.TemporaryFile("w+")  # noqa: SIM115  # it lives as long as the server
         self.process = subprocess.Popen(
             [*command, *self.words],
             stdout=subprocess.PIPE,
-            stderr=(said := tempfile.TemporaryFile("w+")),  # a pipe that nobody reads may fill and block
+            stderr=said,  # a pipe that nobody reads may fill and block
             text=True,
             cwd=ROOT,
             env={**os.environ, "XIANGYIN_DISK_RESERVE_BYTES": "0", **self.environ},
