@@ -136,6 +136,7 @@ def _application(site: Site) -> Any:
 
 
 def _when_answering(host: str, port: int, ready: Callable[[], object]) -> None:
+    time.sleep(1.0)  # workers are forked now: a lock that this thread held would never open in them
     while True:
         try:
             connection = http.client.HTTPConnection(host, port, timeout=5)
