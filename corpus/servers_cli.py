@@ -9,6 +9,8 @@ from __future__ import annotations
 import functools
 import http.client
 import logging
+import multiprocessing
+import os
 import socket
 import sys
 import threading
@@ -113,7 +115,12 @@ def granian(
         workers_kill_timeout=_STOP_S,
         websockets=False,
     )
-    threading.Thread(target=_when_answering, args=(host, port, ready), daemon=True).start()
+    # A process, not a thread: granian forks, and a lock that a thread held just then stays shut in a worker.
+    sys.stdout.flush()
+    waiting = multiprocessing.get_context("fork").Process(
+        target=_when_answering, args=(host, port, os.getpid(), ready), daemon=True
+    )
+    waiting.start()
     serving.serve(target_loader=functools.partial(_in_worker, settings), wrap_loader=False)
 
 
@@ -135,19 +142,20 @@ def _application(site: Site) -> Any:
     return server.create_app(site.settings, site)
 
 
-def _when_answering(host: str, port: int, ready: Callable[[], object]) -> None:
-    time.sleep(1.0)  # workers are forked now: a lock that this thread held would never open in them
-    while True:
+def _when_answering(host: str, port: int, server_pid: int, ready: Callable[[], object]) -> None:
+    """Tell once the server answers; give up if it ends before."""
+    while os.getppid() == server_pid:
         try:
             connection = http.client.HTTPConnection(host, port, timeout=5)
             connection.request("GET", "/healthz")
             connection.getresponse().read()
             connection.close()
-            break
         except OSError:
             time.sleep(0.05)
-    ready()
-    sys.stdout.flush()
+            continue
+        ready()
+        sys.stdout.flush()
+        return
 
 
 def _sweep(site: Site, ended: threading.Event) -> None:

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from corpus.settings import Settings
 from noise_profiles import signals
 
 ROOT = Path(__file__).resolve().parents[2]
+START_S = 90.0
 RATE_HZ = 16_000
 VOICE = {"gender": "female", "age_band": "30-39", "region": "Tainan", "native_language": "nan"}
 PROJECT = projects.Project(
@@ -241,11 +243,15 @@ class Server:
             cwd=ROOT,
             env={**os.environ, "XIANGYIN_DISK_RESERVE_BYTES": "0", **self.environ},
         )
+        given_up = threading.Timer(START_S, self.process.kill)  # one that never answers fails its test
+        given_up.start()
         for line in self.process.stdout:
             self.told.append(line.strip())
             if found := re.match(r"Ready at (http://\S+:(\d+))", line):
+                given_up.cancel()
                 self.url, self.port = found[1], int(found[2])
                 return self
+        given_up.cancel()
         said.seek(0)
         raise AssertionError(said.read())
 
