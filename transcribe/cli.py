@@ -60,7 +60,7 @@ class _Linter:
 
         self.utterances += 1
         if line.error is not None:
-            self._unreadable(line, line.error)
+            self.unread(line, line.error)
             return line.raw
         fixed = engine.fix(line.text, self.orth, speech_s=line.speech_s)
         for found in fixed.findings:
@@ -88,7 +88,8 @@ class _Linter:
     def _json(self, line: lines.Line, fixed: engine.Fixed) -> dict[str, object]:
         return engine.as_json(line.text, fixed, id=line.id, language=self.language)
 
-    def _unreadable(self, line: lines.Line, error: CodedError) -> None:
+    def unread(self, line: lines.Line, error: CodedError) -> None:
+        """Report a line that cannot be checked."""
         from transcribe import report
 
         self.unreadable += 1
@@ -204,6 +205,8 @@ def _run(path: str, orth: Orthography, options: dict[str, Any]) -> _Linter:
                     sys.stdout.buffer.write(raw)
                     sys.stdout.buffer.flush()
             sys.stdout.flush()
+    if not linter.utterances and path != files.STDIN:  # a filter may rightly pass nothing on
+        linter.unread(lines.Line(1, b"", None), lines.TranscriptEmpty())
     if linter.style == "text" and sys.stderr.isatty():
         click.echo(linter.summary(), err=True)
     return linter

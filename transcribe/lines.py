@@ -19,6 +19,12 @@ class LineNotUtf8(CodedError):
     code = "LINE_NOT_UTF8"
 
 
+class TranscriptEmpty(CodedError):
+    """A file without a single line."""
+
+    code = "TRANSCRIPT_EMPTY"
+
+
 class LineNotJson(CodedError):
     """A line of a JSON Lines file is no object."""
 

@@ -121,8 +121,18 @@ def test_what_cannot_run_is_one_line_and_status_2(args: list[str], sentence: str
     assert (status, out) == (2, "") and err.startswith(sentence) and err.count("\n") == 1
 
 
-def test_an_empty_file_is_nothing_to_lint() -> None:
+def test_an_empty_stream_is_nothing_to_lint() -> None:
     assert run("lint", "--ruleset", "zh-Hant") == (0, "", "")
+
+
+def test_an_empty_file_is_told_of_and_its_neighbour_is_still_checked(tmp_path: Path) -> None:
+    """An export that failed must not pass for a clean transcript."""
+    (tmp_path / "empty.txt").touch()
+    (tmp_path / "full.txt").write_text("我去3樓。\n", encoding="utf-8")
+    status, out, _ = run("lint", str(tmp_path), "--ruleset", "zh-Hant")
+    assert status == 1
+    first, second = out.splitlines()
+    assert "empty.txt:1: TRANSCRIPT_EMPTY" in first and "full.txt:1:3: N001" in second
 
 
 def test_rules_shows_the_catalogue_and_one_page() -> None:
