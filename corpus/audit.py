@@ -5,12 +5,13 @@ An entry names people by their random ids and things by theirs: no name, no text
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from corpus.ledger import rfc3339
 from corpus.tables import audit, clip
 
 LISTENING_MS = 5 * 60_000
@@ -53,8 +54,8 @@ def entries(
     action: str | None = None,
     before: int | None = None,
     limit: int = 200,
-) -> list[Mapping[str, Any]]:
-    """The newest entries first; those of one project only where one is given."""
+) -> list[dict[str, Any]]:
+    """The newest entries first, as JSON; those of one project only where one is given."""
     query = sa.select(audit).order_by(audit.c.id.desc()).limit(limit)
     if project_id is not None:
         query = query.where(audit.c.project_id == project_id)
@@ -62,7 +63,18 @@ def entries(
         query = query.where(audit.c.action == action)
     if before is not None:
         query = query.where(audit.c.id < before)
-    return [dict(row._mapping) for row in db.execute(query)]
+    return [
+        {
+            "id": row.id,
+            "time": rfc3339(row.time_ms),
+            "person_id": row.person_id,
+            "role": row.role,
+            "project": row.project_id,
+            "action": row.action,
+            "object": row.object,
+        }
+        for row in db.execute(query)
+    ]
 
 
 def heard(db: Connection, person_id: str) -> Sequence[tuple[str, str, int, int]]:

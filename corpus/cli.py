@@ -300,22 +300,12 @@ def audit(action: str | None, limit: int, data: Path | None, form: str) -> None:
     """Print who did what, the newest first: plays, downloads, decisions, tokens, sign-ins."""
     from corpus import audit as log
     from corpus.database import reading
-    from corpus.ledger import rfc3339
 
     site = open_data(data)
     with reading(site.engine) as db:
         rows = log.entries(db, action=action, limit=limit)
     for row in rows:
-        shown = {
-            "id": row["id"],
-            "time": rfc3339(row["time_ms"]),
-            "person_id": row["person_id"],
-            "role": row["role"],
-            "project": row["project_id"],
-            "action": row["action"],
-            "object": row["object"],
-        }
-        tell(form, shown, "  ".join(str(shown[key] or "–") for key in shown if key != "id"))
+        tell(form, row, "  ".join(str(row[key] or "–") for key in row if key != "id"))
 
 
 @click.command(

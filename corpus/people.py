@@ -293,16 +293,21 @@ def add_token(
     )
 
 
+_MEMBER = (
+    membership.c.person_id,
+    membership.c.id,
+    membership.c.project_id,
+    membership.c.role,
+    person.c.speaker_id,
+    person.c.display_name,
+)
+
+
 def by_token(db: Connection, secret: str, *, now_ms: int, kind: TokenKind | None = None) -> Member | None:
     """Who holds this token, or None if it is unknown, expired, revoked, or its membership has ended."""
     query = (
         sa.select(
-            membership.c.person_id,
-            membership.c.id,
-            membership.c.project_id,
-            membership.c.role,
-            person.c.speaker_id,
-            person.c.display_name,
+            *_MEMBER,
             token.c.csrf,
             token.c.hash,
             token.c.scopes,
@@ -418,12 +423,7 @@ def by_code(db: Connection, code: str) -> tuple[Member, str] | None:
     """The member who signs in with this code, and the hash of the passphrase."""
     row = db.execute(
         sa.select(
-            membership.c.person_id,
-            membership.c.id,
-            membership.c.project_id,
-            membership.c.role,
-            person.c.speaker_id,
-            person.c.display_name,
+            *_MEMBER,
             sign_in.c.passphrase,
             sa.null().label("csrf"),
             sa.literal("").label("hash"),

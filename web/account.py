@@ -378,22 +378,10 @@ def _entries() -> list[dict[str, Any]]:
     before, action = request.args.get("before"), request.args.get("action")
     bodies.check({"type": "string", "pattern": "[0-9]{0,15}"}, before or "", "before")
     with reading(site().engine) as db:
-        rows = audit.entries(
+        return audit.entries(
             db,
             project_id=member().project_id,
             action=action or None,
             before=int(before) if before else None,
             limit=_ENTRIES,
         )
-    return [
-        {
-            "id": row["id"],
-            "time": rfc3339(row["time_ms"]),
-            "person_id": row["person_id"],
-            "role": row["role"],
-            "project": row["project_id"],
-            "action": row["action"],
-            "object": row["object"],
-        }
-        for row in rows
-    ]
