@@ -209,7 +209,8 @@ def test_everything_can_be_done_from_the_keyboard(desk):
     desk.upload()
     page = desk.open("transcriber")
     page.goto("/desk")
-    page.keyboard.press("Enter")  # the one thing to do has the focus
+    expect(page.locator("main form button")).to_be_focused()  # the one thing to do
+    page.keyboard.press("Enter")
     expect(page.locator("#text")).to_be_focused()
     page.keyboard.press("Alt+k")
     page.wait_for_timeout(500)
