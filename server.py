@@ -65,7 +65,7 @@ def open_site(settings: Settings) -> Site:
         If the folder, the database, the keys or the disk are not as they must be.
     """
     with disk_errors():
-        settings.data.mkdir(parents=True, exist_ok=True)
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = open_engine(settings.engine_url, pool_size=settings.threads + 4)
     migrate.upgrade(engine)
     signer = keys.signer(settings.keys)

@@ -71,7 +71,7 @@ def open_engine(url: str, *, pool_size: int = 20) -> Engine:
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "sqlite":
         if parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            Path(parsed.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         engine = sa.create_engine(
             parsed, connect_args={"timeout": BUSY_S}, pool_size=pool_size, max_overflow=pool_size
         )

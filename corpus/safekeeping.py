@@ -43,7 +43,7 @@ def back_up(settings: Settings, engine: Engine, store: LocalStore, folder: Path)
             problem="the database is PostgreSQL; copy it with pg_dump, and the data folder with it"
         )
     with disk_errors():
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         part = folder / f".{DATABASE}.part"
         part.unlink(missing_ok=True)
         try:
@@ -91,7 +91,7 @@ def bring_back(folder: Path, settings: Settings) -> dict[str, Any]:
     if settings.database_url:
         raise BackupImpossible(problem="a database is set by URL; restore it with its own tools")
     with disk_errors():
-        settings.data.mkdir(parents=True, exist_ok=True)
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         there, target = LocalStore(folder / "blobs"), LocalStore(settings.blobs)
         count = 0
         for digest in there:

@@ -154,7 +154,7 @@ def alone(settings: Settings) -> Iterator[None]:
     from corpus.disk import disk_errors
 
     with disk_errors():
-        settings.data.mkdir(parents=True, exist_ok=True)
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = (settings.data / "server.lock").open("a")
     with file:
         try:

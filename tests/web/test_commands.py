@@ -201,6 +201,7 @@ def test_a_backup_made_while_the_server_works_restores_whole(filled, run, tmp_pa
     assert run("fsck", data=place) == (0, [{"problems": 0}])
     assert run("ledger", "verify", data=place)[1] == [{"entries": 4, "good": True}]
     assert (place / "keys" / "ledger.pem").stat().st_mode & 0o777 == 0o600
+    assert {path.stat().st_mode & 0o077 for path in (copy, place)} == {0}, "names and voices are in both"
     with pytest.raises(CodedError, match="not empty"):
         run("restore", str(copy), data=place)
 
