@@ -13,14 +13,20 @@ import socket
 import subprocess
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 import soundfile
 
+import xiangyin
 from noise_profiles import signals
+from recorder.screen import RecorderScreen
+from transcribe import lint
 
 RATE_HZ = 16_000
 TIMEOUT_S = 120
+ROOT = Path(__file__).resolve().parent.parent
+KEYS = (ROOT / "web/static/keys.js").read_text(encoding="utf-8")
 
 
 def steps(page: str) -> list[tuple[str, list[str]]]:
@@ -36,7 +42,7 @@ def steps(page: str) -> list[tuple[str, list[str]]]:
 
 
 def fits(shown: list[str], said: list[str]) -> bool:
-    """Whether the lines are those that are shown; ``…`` stands for anything, alone on a line for any lines."""
+    """Whether the lines are those that are shown; ``…`` is anything, alone any lines."""
     pattern = "".join(
         r"(?:.*\n)*?" if line == "…" else re.escape(line).replace("…", ".*") + "\n" for line in shown
     )
@@ -56,7 +62,7 @@ def talk(seed: int = 5) -> np.ndarray:
 @pytest.fixture
 def desk(tmp_path: Path, xiangyin_command: list[str]):
     """A folder with what the page's reader has, and a way to type into it."""
-    page = (Path(__file__).resolve().parent.parent / "docs/operating.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/operating.md").read_text(encoding="utf-8")
     toml = re.search(r"^```toml\n(.*?)^```", page, re.M | re.S)
     assert toml is not None
     (tmp_path / "terms.toml").write_text(toml[1], encoding="utf-8")
@@ -65,7 +71,11 @@ def desk(tmp_path: Path, xiangyin_command: list[str]):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    home = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "c"), "XDG_DATA_HOME": str(tmp_path / "d")}
+    home = {
+        "HOME": str(tmp_path),
+        "XDG_CONFIG_HOME": str(tmp_path / "c"),
+        "XDG_DATA_HOME": str(tmp_path / "d"),
+    }
     kept = {name: value for name, value in os.environ.items() if not name.startswith("XIANGYIN_")}
     env = {**kept, **home, "PYTHONUNBUFFERED": "1", "LC_ALL": "C.UTF-8"}
     running: list[subprocess.Popen[str]] = []
@@ -109,3 +119,41 @@ def test_an_operator_who_follows_the_page_gets_what_it_shows(desk):
         assert fits(shown, said), f"$ {command}\n" + "\n".join(said)
         if "--role speaker" in command:
             link = said[0]
+
+
+@pytest.mark.parametrize(
+    ("page", "ruleset"),
+    [
+        ("transcribing.md", "zh-Hant"),
+        ("transcribing.zh-Hant.md", "zh-Hant"),
+        ("transcribing.zh-Hans.md", "zh-Hans"),
+    ],
+)
+def test_what_transcribers_are_told_to_write_is_what_the_rules_ask(page, ruleset):
+    """A guide that disagrees with the desk costs its reader a refusal."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.+?) \| (.+?) \| ([A-Z]\d{3})[:：]", text, re.M)
+    assert len(rows) == 8
+    for bad, good, code in rows:
+        assert code in {finding.code for finding in lint.check(bad, ruleset)}, bad
+        assert lint.check(good, ruleset) == [], good
+
+
+@pytest.mark.parametrize("language", ["", ".zh-Hant", ".zh-Hans"])
+def test_the_keys_that_a_guide_names_are_those_of_the_page_and_the_screen(language):
+    desk = (ROOT / f"docs/transcribing{language}.md").read_text(encoding="utf-8")
+    named = re.findall(r'^  (\w+): "(?:play|back|loop|slower|faster|next|apply)"', KEYS, re.M)
+    short = {name.removeprefix("Key"): name for name in named} | {",": "Comma", ".": "Period"}
+    assert set(re.findall(r"Alt\+(\S)", desk)) - {"1"} == {k for k in short if len(k) == 1}
+    speaking = (ROOT / f"docs/speaking{language}.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\| ([A-Z]) \| ", speaking, re.M)
+    bound = [key for binding in RecorderScreen.BINDINGS for key in binding.key.split(",") if len(key) == 1]
+    assert sorted(told) == sorted(key.upper() for key in bound)
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
+def test_a_command_that_a_page_names_is_there(page):
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    for words in re.findall(r"`xiangyin ([a-z]+)(?: ([a-z]+))?", text):
+        command = xiangyin.cli.get_command(click.Context(xiangyin.cli), words[0])
+        assert command is not None, f"{page}: xiangyin {words[0]}"
