@@ -138,17 +138,6 @@ def of_person(db: Connection, person_id: str, project_id: str | None = None) -> 
     return [Clip(**row._mapping) for row in db.execute(query)]
 
 
-def same_sound(db: Connection, project_id: str, pcm_md5: str, *, but: str) -> str | None:
-    """Another clip of the project with exactly these samples, unless it was refused or withdrawn."""
-    query = sa.select(clip.c.id).where(
-        clip.c.pcm_md5 == pcm_md5,
-        clip.c.project_id == project_id,
-        clip.c.id != but,
-        clip.c.state.in_(("received", "accepted", "appealed")),
-    )
-    return db.execute(query.limit(1)).scalar()
-
-
 def add_measurement(
     db: Connection,
     clip_id: str,

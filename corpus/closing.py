@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 from sqlalchemy.engine import Connection
 
-from corpus import clips, container, ledger, lifecycle, people, projects, terms, uploads
+from corpus import clips, container, ledger, lifecycle, likeness, people, projects, terms, uploads
 from corpus.container import Container, Unreadable
 from corpus.decode import Decoder, Sound
 from corpus.disk import need_room
@@ -22,6 +22,7 @@ from protocol.clip import AudioFinding, ClipMeta, Sha256, Verdict
 from protocol.errors import CodedError
 
 if TYPE_CHECKING:
+    from noise_profiles.fingerprint import Fingerprint
     from noise_profiles.measure import Measurement
 
 
@@ -39,6 +40,7 @@ class Heard:
     said: Container | None = None
     sound: Sound | None = None
     measured: Measurement | None = None
+    fingerprint: Fingerprint | None = None
 
     @property
     def samples(self) -> int:
@@ -92,7 +94,8 @@ def hear(
     except measure.SignalError as error:
         finding = AudioFinding("container.damaged", "error", parameters={"signal": error.code})
         return Heard(Verdict("refuse", None, (finding,), judge.id, judge.version), said)
-    return Heard(profile.verdict(measured, judge, meta.grade), said, sound, measured)
+    verdict = profile.verdict(measured, judge, meta.grade)
+    return Heard(verdict, said, sound, measured, likeness.of(sound, said.sample_rate_hz))
 
 
 def keep(store: LocalStore, path: Path, heard: Heard) -> Sha256:
@@ -120,7 +123,7 @@ def record(db: Connection, taken: Taken, signer: Signer, *, item_id: str, salt: 
     consent_id = people.consent_id(db, upload.person_id, upload.project_id, meta.consent_version)
     if consent_id is None:
         raise ConsentMissing(version=meta.consent_version)
-    heard = _not_twice(db, taken.heard, upload)
+    heard = _not_twice(db, taken.heard, upload, meta)
     verdict, measured = heard.verdict, heard.measured
     measured_stage = lifecycle.after("measure", "received")
     outcome = lifecycle.state_of(lifecycle.after(verdict.decision, measured_stage))
@@ -158,6 +161,8 @@ def record(db: Connection, taken: Taken, signer: Signer, *, item_id: str, salt: 
             terms_version=agreed.version,
         ),
     )
+    if heard.fingerprint is not None:
+        likeness.keep(db, upload.clip_id, heard.fingerprint)
     clips.add_measurement(
         db,
         upload.clip_id,
@@ -218,11 +223,16 @@ def details(upload: Upload, heard: Heard, agreed: Terms) -> Mapping[str, Any]:
     }
 
 
-def _not_twice(db: Connection, heard: Heard, upload: Upload) -> Heard:
-    """Refuse a sound that the project has under another id."""
+def _not_twice(db: Connection, heard: Heard, upload: Upload, meta: ClipMeta) -> Heard:
+    """Refuse a sound that the project has under another id, also a copy that was changed a little."""
+    from noise_profiles.fingerprint import SAME
+
     if heard.sound is None or heard.verdict.decision != "accept":
         return heard
-    if clips.same_sound(db, upload.project_id, heard.sound.pcm_md5, but=upload.clip_id) is None:
+    like = likeness.same(db, upload.project_id, heard.sound, heard.fingerprint, meta, but=upload.clip_id)
+    if like is None:
         return heard
-    findings = (*heard.verdict.findings, AudioFinding("content.duplicate", "error"))
+    length_s = heard.samples / heard.sample_rate_hz
+    twice = AudioFinding("content.duplicate", "error", round(like.similarity, 3), SAME, 0.0, length_s)
+    findings = (*heard.verdict.findings, twice)
     return replace(heard, verdict=replace(heard.verdict, decision="refuse", findings=findings))

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from corpus import clips, container, projects
+from corpus import clips, container, likeness, projects
 from corpus.clips import Clip
 from corpus.database import begin, reading
 from corpus.intake import Intake
@@ -45,6 +45,8 @@ def remeasured(intake: Intake, clock_ms: Callable[[], int]) -> Iterator[dict[str
         verdict = profile.verdict(now, judge, meta.grade)
         figures = now.as_json()
         with begin(intake.engine) as db:
+            if not likeness.is_kept(db, clip.id):
+                likeness.keep(db, clip.id, likeness.of(sound, said.sample_rate_hz))
             before = clips.newest_measurement(db, clip.id)
             changed = before is None or dict(before.figures) != figures or before.decision != verdict.decision
             if changed:

@@ -252,6 +252,21 @@ decision = _table(
 )
 sa.Index("ix_decision_clip", decision.c.clip_id, decision.c.id)
 
+fingerprint = _table(
+    "fingerprint",  # of each sound, so that a copy of it is known again; erased with it
+    sa.Column("clip_id", sa.Text, _ref("clip.id"), primary_key=True),
+    sa.Column("body", sa.LargeBinary, nullable=False),  # noise_profiles.fingerprint, with its version
+)
+
+fingerprint_key = sa.Table(
+    "fingerprint_key",  # numbers that copies of a sound share some of
+    metadata,
+    sa.Column("key", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("clip_id", sa.Text, _ref("clip.id"), primary_key=True),
+    sqlite_with_rowid=False,
+)
+sa.Index("ix_fingerprint_key_clip", fingerprint_key.c.clip_id)
+
 receipt = _table(
     "receipt",
     sa.Column("clip_id", sa.Text, _ref("clip.id"), primary_key=True),

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from corpus import clips, ledger, publish, tables, transcripts
+from corpus import clips, ledger, likeness, publish, tables, transcripts
 from corpus.clips import Clip
 from corpus.database import begin, reading
 from corpus.keys import Signer
@@ -91,6 +91,7 @@ def _withdraw(db: Connection, custody: Custody, clip: Clip, now_ms: int) -> Rece
         .values(withdrawn_ms=now_ms, meta={}, device_class=None, recorded_at="")
     )
     transcripts.erase(db, [clip.id])
+    likeness.erase(db, [clip.id])
     db.execute(sa.delete(tables.measurement).where(tables.measurement.c.clip_id == clip.id))
     db.execute(sa.delete(tables.receipt).where(tables.receipt.c.clip_id == clip.id))
     ledger.erase_details(db, clip.item_id)

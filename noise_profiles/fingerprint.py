@@ -96,6 +96,18 @@ class Fingerprint:
         told = (np.bitwise_count(self.sure[:-_KEY_GAP]) > 5) & (np.bitwise_count(self.sure[_KEY_GAP:]) > 5)
         return frozenset((now | later << np.uint32(16))[told].tolist())
 
+    def few_keys(self, most: int) -> frozenset[int]:
+        """At most `most` of the `keys`, for a table: copies choose the same ones, however they were cut.
+
+        Of a long sound every second key is taken, or every fourth and so on, by the key's own hash.
+        """
+        keys = np.fromiter(self.keys, dtype=np.uint64)
+        ranks = (keys * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)  # Fibonacci hashing (Knuth 6.4)
+        below = 1 << 32
+        while np.count_nonzero(ranks < below) > most:
+            below >>= 1
+        return frozenset(keys[ranks < below].tolist())
+
     def __len__(self) -> int:
         return int(self.words.size)
 
