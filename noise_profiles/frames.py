@@ -27,6 +27,8 @@ BANDS = 18
 LOW_HZ = 1_000
 MIDDLE_HZ = 2_000
 SPECTRUM_STEP_HZ = 125
+GROUP = 4  # blocks are transformed by fours: together they cost little more than one
+SLOW_SAMPLES = (12, 5)  # running means at LOW_HZ; taken twice, they leave what lies below 40 Hz, and 100 Hz
 HOLE_STEP = 4
 HOLE_POWER = 10.0**-10.8  # in 40 Hz; the rounding to 16 bits leaves 10 to 13 dB less
 HOLE_SIDE_POWER = 10.0**-9.6
@@ -54,6 +56,8 @@ class Frames:
         The sound below 500 Hz, down to 0, at 1 kHz.
     middle : ndarray of float16
         The sound from 1 to 2 kHz, moved down to 0, at 2 kHz: what an echo can be told from.
+    slow : ndarray, shape (n, 2)
+        Mean square of what two running means leave, for each of `SLOW_SAMPLES`: wind, not voice.
     hollow : ndarray of bool, shape (n,)
         Frames whose spectrum has a hole with steep sides, as codecs leave; one in `HOLE_STEP` is looked at.
     spectrum : ndarray
@@ -67,6 +71,7 @@ class Frames:
     harmonic: Floats
     low: Floats
     middle: NDArray[np.float16]
+    slow: Floats
     hollow: NDArray[np.bool_]
     spectrum: NDArray[np.float64]
 
@@ -120,63 +125,74 @@ class FrameStream:
         self._context = math.ceil(CONTEXT_S * g) * (self._rate_hz // g)
         self._context_out = math.ceil(CONTEXT_S * g) * (self._out_hz // g)
         self._block = BLOCK_S * self._rate_hz
-        self._pending: list[Samples] = []
-        self._pending_size = 0
-        self._before: Samples | None = None
+        # What is not described yet, with the context before it; at the very start that is made up.
+        self._sound = np.empty(GROUP * self._block + 2 * self._context, np.float32)
+        self._filled = self._context
+        self._begun = False
         self._done: list[tuple[NDArray[Any], ...]] = []
         self._spectrum = np.zeros(self._rate_hz // (2 * SPECTRUM_STEP_HZ))
         self._voices = voices.FrameVad(self._out_hz)
 
     def feed(self, x: Samples) -> None:
-        """Take the next samples."""
-        if x.size:
-            self._pending.append(x)
-            self._pending_size += x.size
-        need = self._block + self._context
-        if self._pending_size < need:
-            return
-        sound = np.concatenate(self._pending)
+        """Take the next samples; they are copied."""
         at = 0
-        while sound.size - at >= need:
-            self._take(sound[at : at + need], self._block)
-            at += self._block
-        self._pending, self._pending_size = [sound[at:].copy()], sound.size - at
+        while at < x.size:
+            part = x[at : at + self._sound.size - self._filled]
+            self._sound[self._filled : self._filled + part.size] = part
+            self._filled += part.size
+            at += part.size
+            if self._filled == self._sound.size:
+                self._take_group()
 
     def finish(self) -> Frames:
-        """Describe the rest, and give all frames."""
-        sound = np.concatenate(self._pending) if self._pending else np.empty(0, np.float32)
-        for at in range(0, sound.size, self._block):
-            size = min(self._block, sound.size - at)
-            ahead = sound[at : at + self._block + self._context]
-            # Mirrored, so that an offset or a rumble does not look like a step; of a length that is fast.
-            self._take(np.pad(ahead, (0, self._block + self._context - ahead.size), mode="symmetric"), size)
-        self._pending, self._pending_size = [], 0
-        if not self._done:
-            nothing = np.empty(0, np.float32)
-            bands = np.empty((0, BANDS), np.float32)
-            no_bool, no_half = np.empty(0, bool), np.empty(0, np.float16)
-            return Frames(
-                nothing, bands, nothing, no_bool, nothing, nothing, no_half, no_bool, self._spectrum
-            )
-        power, bands, a_weighted, voiced, harmonic, low, middle, holes = (
-            np.concatenate(part) for part in zip(*self._done, strict=True)
-        )
-        spectrum = self._spectrum / len(self._done)
-        return Frames(power, bands, a_weighted, voiced, harmonic, low, middle, holes, spectrum)
+        """Describe the rest, and give all frames; the stream is empty afterwards."""
+        c, block = self._context, self._block
+        left = self._sound[c : self._filled]
+        starts = range(0, left.size, block)
+        if starts:
+            rows = np.empty((len(starts), c + block + c), np.float32)
+            for row, at in zip(rows, starts, strict=True):
+                ahead = left[at : at + block + c]
+                # Mirrored, so that an offset or a rumble does not look like a step; of a length that is fast.
+                row[c:] = np.pad(ahead, (0, block + c - ahead.size), mode="symmetric")
+                row[:c] = self._sound[at : at + c] if at or self._begun else row[c : 2 * c][::-1]
+            self._take(rows, [min(block, left.size - at) for at in starts])
+        self._filled, self._begun = c, False
+        blocks = max(1, len(self._done))
+        kinds = [list(kind) for kind in zip(*self._done, strict=True)] or _nothing()
+        self._done = []
+        # One kind after the other is joined and its parts let go: hours of sound lie there twice otherwise.
+        joined = []
+        while kinds:
+            joined.append(np.concatenate(kinds.pop(0)))
+        return Frames(*joined, self._spectrum / blocks)
 
-    def _take(self, sound: Samples, size: int) -> None:
-        """Describe the first `size` samples of `sound`; what follows them is context."""
-        if self._before is None:
-            self._before = np.pad(sound, (self._context, 0), mode="symmetric")[: self._context]
-        joined = np.concatenate([self._before, sound])
-        self._before = joined[size : size + self._context].copy()
+    def _take_group(self) -> None:
+        """Describe the blocks that are there in full, and keep what the next ones need."""
+        c, taken = self._context, GROUP * self._block
+        if not self._begun:
+            self._sound[:c] = self._sound[c : 2 * c][::-1]
+            self._begun = True
+        rows = np.lib.stride_tricks.sliding_window_view(self._sound, c + self._block + c)[:: self._block]
+        self._take(rows, [self._block] * GROUP)
+        self._filled -= taken
+        self._sound[: self._filled] = self._sound[taken : taken + self._filled].copy()
+
+    def _take(self, rows: Samples, sizes: list[int]) -> None:
+        """Describe so many samples of each row; context lies before and after them."""
         if self._look is not None:
-            self._look(joined, self._context, size)
-        y, low, middle, spectrum = band_passed(joined, self._rate_hz, self._out_hz)
-        self._spectrum += spectrum[: self._spectrum.size]
+            for row, size in zip(rows, sizes, strict=True):
+                self._look(row, self._context, size)
+        passed = band_passed(rows, self._rate_hz, self._out_hz)
+        self._spectrum += passed.spectrum[: self._spectrum.size]
+        for number, size in enumerate(sizes):
+            self._describe(passed, number, size)
+
+    def _describe(self, passed: Passed, number: int, size: int) -> None:
+        y = passed.sound[number]
         hop, window = self._out_hz // FRAMES_PER_S, self._out_hz // 40
         frames = round(size * self._out_hz / self._rate_hz) // hop
-        start, start_low = self._context_out, round(self._context * LOW_HZ / self._rate_hz)
+        start = self._context_out
         core = y[start : start + frames * hop].reshape(frames, hop)
         power = np.einsum("ij,ij->i", core, core, dtype=np.float32) / np.float32(hop)
         first = start - (window - hop) // 2
@@ -185,13 +201,25 @@ class FrameStream:
         a_weighted = np.einsum("ij,j->i", energy, _a_weights(self._out_hz))
         harmonic = _harmonicity(energy)
         voiced = self._voices.frames(core, power)
-        low = low[start_low : start_low + frames * LOW_HZ // FRAMES_PER_S].copy()
-        start_middle = round(self._context * MIDDLE_HZ / self._rate_hz)
-        middle = middle[start_middle : start_middle + frames * MIDDLE_HZ // FRAMES_PER_S].astype(np.float16)
-        self._done.append(
-            (power, bands[:frames], a_weighted[:frames], voiced, harmonic[:frames], low, middle,
-             hollow(energy, frames))
+        low, middle, *slow = (
+            x[number, (at := round(self._context * rate_hz / self._rate_hz)) : at + frames * rate_hz // 100]
+            for x, rate_hz in (
+                (passed.low, LOW_HZ), (passed.middle, MIDDLE_HZ), *((x, LOW_HZ) for x in passed.slow)
+            )
         )  # fmt: skip
+        of_frames = [np.square(x.reshape(frames, LOW_HZ // 100)).mean(axis=1) for x in slow]
+        self._done.append(
+            (power, bands[:frames], a_weighted[:frames], voiced, harmonic[:frames], low.copy(),
+             middle.astype(np.float16), np.stack(of_frames, axis=1), hollow(energy, frames))
+        )  # fmt: skip
+
+
+def _nothing() -> list[list[NDArray[Any]]]:
+    """What a stream of no samples leaves, in the order of `Frames`."""
+    none = np.empty(0, np.float32)
+    wide = [np.empty((0, columns), np.float32) for columns in (BANDS, len(SLOW_SAMPLES))]
+    no, half = np.empty(0, bool), np.empty(0, np.float16)
+    return [[one] for one in (none, wide[0], none, no, none, none, half, wide[1], no)]
 
 
 def band_powers(y: Floats, hop: int, window: int, rate_hz: int) -> tuple[Floats, Floats]:
@@ -251,33 +279,71 @@ def hollow(energy: Floats, frames: int) -> NDArray[np.bool_]:
     return out
 
 
-def band_passed(x: Samples, from_hz: int, to_hz: int) -> tuple[Samples, Samples, Samples, Floats]:
-    """What lies between 50 Hz and 8 kHz, at another rate; below 500 Hz; 1 to 2 kHz; and the power spectrum.
+@dataclass(frozen=True)
+class Passed:
+    """Rows of sound in several bands, each at a rate of its own.
 
-    One Fourier transform there and one back: the lengths at both rates must be whole. Below 50 Hz it falls
-    as a 4th-order Butterworth filter, with zero phase; the upper edge is sharp, since the definition of noise
-    ends there. The spectrum is in bands of `SPECTRUM_STEP_HZ`, seen through a Hann window.
+    Attributes
+    ----------
+    sound : ndarray
+        50 Hz to 8 kHz.
+    low, middle : ndarray
+        Below 500 Hz at `LOW_HZ`; 1 to 2 kHz at `MIDDLE_HZ`.
+    slow : list of ndarray
+        `low` after two running means of each of `SLOW_SAMPLES`.
+    spectrum : ndarray, shape (bands,)
+        Power in bands of `SPECTRUM_STEP_HZ`, seen through a Hann window; the sum over the rows.
+    """
+
+    sound: Samples
+    low: Samples
+    middle: Samples
+    slow: list[Samples]
+    spectrum: Floats
+
+
+def band_passed(x: Samples, from_hz: int, to_hz: int) -> Passed:
+    """Each row of `x` in bands, by one Fourier transform there and one back for each band.
+
+    The lengths at all rates must be whole. Below 50 Hz the sound falls as a 4th-order Butterworth filter,
+    with zero phase; the upper edge is sharp, since the definition of noise ends there.
     """
     import scipy.fft
 
-    size, size_low = x.size * to_hz // from_hz, round(x.size * LOW_HZ / from_hz)
-    spectrum = scipy.fft.rfft(x - x.mean())
-    low: Samples = scipy.fft.irfft(spectrum[: size_low // 2 + 1], size_low) * np.float32(size_low / x.size)
-    size_middle = round(x.size * MIDDLE_HZ / from_hz)
-    first = round(x.size * 1000 / from_hz)
-    middle: Samples = scipy.fft.irfft(spectrum[first : first + size_middle // 2 + 1], size_middle)
-    middle *= np.float32(size_middle / x.size)
-    # Convolving with (-1/4, 1/2, -1/4) is the Hann window of the time domain.
-    windowed = spectrum[1:-1] - np.float32(0.5) * (spectrum[:-2] + spectrum[2:])
-    energy = np.square(windowed.real) + np.square(windowed.imag)
-    starts = np.arange(0, from_hz // 2, SPECTRUM_STEP_HZ) * x.size // from_hz
-    by_band = np.add.reduceat(energy, np.minimum(starts, energy.size - 1)) * np.float32(
-        1.0 / (3.0 * x.size**2 / 4)
-    )
-    kept = spectrum[: size // 2 + 1]
-    kept *= _band_gain(kept.size, from_hz / x.size) * np.float32(size / x.size)
-    y: Samples = scipy.fft.irfft(kept, size)
-    return y, low, middle, by_band
+    length = x.shape[1]
+    size, size_low = length * to_hz // from_hz, round(length * LOW_HZ / from_hz)
+    spectrum = scipy.fft.rfft(x - x.mean(axis=1, keepdims=True), axis=1)
+    below = spectrum[:, : size_low // 2 + 1] * np.float32(size_low / length)
+    low: Samples = scipy.fft.irfft(below, size_low, axis=1)
+    slow = [scipy.fft.irfft(below * _twice_mean(size_low, n), size_low, axis=1) for n in SLOW_SAMPLES]
+    size_middle = round(length * MIDDLE_HZ / from_hz)
+    first = round(length * 1000 / from_hz)
+    middle: Samples = scipy.fft.irfft(spectrum[:, first : first + size_middle // 2 + 1], size_middle, axis=1)
+    middle *= np.float32(size_middle / length)
+    starts = np.arange(0, from_hz // 2, SPECTRUM_STEP_HZ) * length // from_hz
+    starts = np.minimum(starts, spectrum.shape[1] - 3)
+    by_band = np.zeros(starts.size, np.float32)
+    for row in spectrum:
+        # Convolving with (-1/4, 1/2, -1/4) is the Hann window of the time domain.
+        windowed = row[:-2] + row[2:]
+        windowed *= np.float32(-0.5)
+        windowed += row[1:-1]
+        energy = np.square(windowed.real)
+        energy += np.square(windowed.imag)
+        by_band += np.add.reduceat(energy, starts)
+    by_band *= np.float32(1.0 / (3.0 * length**2 / 4))
+    kept = spectrum[:, : size // 2 + 1]
+    kept *= _band_gain(kept.shape[1], from_hz / length) * np.float32(size / length)
+    y: Samples = scipy.fft.irfft(kept, size, axis=1)
+    return Passed(y, low, middle, slow, by_band)
+
+
+@cache
+def _twice_mean(size: int, samples: int) -> Floats:
+    """What two running means over so many samples leave of each frequency."""
+    half_turn = np.pi * np.arange(1, size // 2 + 1) / size
+    gain = np.sin(samples * half_turn) / (samples * np.sin(half_turn))
+    return np.concatenate([[1.0], np.square(gain)]).astype(np.float32)
 
 
 @cache

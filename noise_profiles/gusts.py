@@ -9,17 +9,15 @@ from numpy.typing import NDArray
 
 from noise_profiles import levels
 from noise_profiles.evidence import Heard, Limit
-from noise_profiles.frames import LOW_HZ, runs
+from noise_profiles.frames import runs
 from protocol.clip import AudioFinding
-
-_PER_FRAME = LOW_HZ // 100
 
 
 def pops(heard: Heard, limit: Limit) -> Iterator[AudioFinding]:
     """Bursts below 40 Hz stronger than the speech."""
     if heard.estimate.speech_dbfs is None:
         return
-    power = _slow_power(heard.frames.low, 12)  # means over 12.5 ms, taken twice, leave what lies below 40 Hz
+    power = heard.frames.slow[:, 0]
     strong = power > levels.mean_square(heard.estimate.speech_dbfs + limit["over_speech_db"])
     seconds = float(strong.sum()) / 100
     if seconds >= limit["least_s"]:
@@ -38,17 +36,16 @@ def wind(heard: Heard, limit: Limit) -> Iterator[AudioFinding]:
         return
     everywhere = np.ones(len(heard.frames) // 20, dtype=bool)
     between = ~heard.estimate.active[: everywhere.size * 20].reshape(-1, 20).any(axis=1)
-    for length, chosen, within in ((12, everywhere, "below_40_hz_db"), (5, between, "below_100_hz_db")):
-        power = _slow_power(heard.frames.low, length)
-        if chosen.sum() < 5 * limit["least_s"] or power.size < chosen.size * 20:
+    rest = _fifths(heard.frames.power)
+    for column, chosen, within in ((0, everywhere, "below_40_hz_db"), (1, between, "below_100_hz_db")):
+        if chosen.sum() < 5 * limit["least_s"]:
             continue
-        gusts = power[: chosen.size * 20].reshape(-1, 20).mean(axis=1)
-        rest = heard.frames.power[: chosen.size * 20].astype(np.float64).reshape(-1, 20).mean(axis=1)
+        gusts = _fifths(heard.frames.slow[:, column])
         level_db = 10.0 * np.log10(gusts[chosen] + 1e-14)
         weak, strong = np.percentile(level_db, (15, 85))
         share = float(gusts[between].sum() / (gusts[between].sum() + rest[between].sum() + 1e-14))
         over_db = levels.dbfs(float(gusts[chosen].mean())) - speech_dbfs
-        steep = length == 12 or share > limit["share"]
+        steep = column == 0 or share > limit["share"]
         # Gusts last: one pop lifts the mean but not the median.
         lasting = levels.dbfs(float(np.median(gusts[chosen]))) - speech_dbfs > limit[within] - 12.0
         if over_db > limit[within] and strong - weak > limit["swing_db"] and steep and lasting:
@@ -59,14 +56,7 @@ def wind(heard: Heard, limit: Limit) -> Iterator[AudioFinding]:
             return
 
 
-def _slow_power(low: NDArray[np.float32], length: int) -> NDArray[np.float64]:
-    """Power by frame of what two running means over `length` samples leave."""
-    frames = low.size // _PER_FRAME
-    if low.size <= 2 * length:
-        return np.empty(0)
-    slow = low.astype(np.float64)
-    for before in (length // 2, (length - 1) // 2):
-        sums = np.cumsum(np.pad(slow, (before + 1, length - 1 - before)))
-        slow = (sums[length:] - sums[:-length]) / length
-    power: NDArray[np.float64] = np.square(slow[: frames * _PER_FRAME].reshape(-1, _PER_FRAME)).mean(axis=1)
-    return power
+def _fifths(power: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Means of whole fifths of a second."""
+    means: NDArray[np.float64] = power[: power.size // 20 * 20].reshape(-1, 20).mean(axis=1, dtype=np.float64)
+    return means
