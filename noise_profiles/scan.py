@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,12 +107,9 @@ class SampleScan:
         self._flat = flat_samples
         self._frozen_least = max(8, round(frozen_s * sample_rate_hz))
         self._side = max(4, sample_rate_hz // 200)
-        timed = (sample_rate_hz // per_s for per_s in (400, 200, 100, 50, 40, 25, 20, 10))
-        lags = {lag for lag in (*_BUFFERS, *timed) if lag <= sample_rate_hz * _LONGEST_BUFFER_S}
-        self._short_lags = sorted(lag for lag in lags if lag < 4 * _REPEAT_STEP)
-        self._lags = np.array(sorted(lags - set(self._short_lags)))
+        self._short_lags, self._lags = _buffer_lags(sample_rate_hz)
         # The last of what has been seen, since a long buffer may be longer than the context of a block.
-        self._tail = np.zeros(max(lags), dtype=np.float32)
+        self._tail = np.zeros(max(*self._short_lags, *self._lags), dtype=np.float32)
         self._at = 0
         self._sum = 0.0
         self._highest, self._lowest = -math.inf, math.inf
@@ -124,14 +122,14 @@ class SampleScan:
     def look(self, sound: Samples, start: int, size: int) -> None:
         """Look at `size` samples of `sound` from `start` on."""
         core = sound[start : start + size]
-        self._highest = max(self._highest, float(core.max()))
-        self._lowest = min(self._lowest, float(core.min()))
+        high, low = float(core.max()), float(core.min())
+        self._highest, self._lowest = max(self._highest, high), min(self._lowest, low)
         self._sum += float(core.sum(dtype=np.float64))
         sizes = np.abs(core[::8])
         self._step = min(self._step, float(sizes.min(where=sizes > 0.0, initial=math.inf)))
-        self._find_tops(sound, start, size)
-        self._find_squashed(core)
-        equal = sound[start : start + size] == sound[start - 1 : start + size - 1]
+        self._find_tops(sound, start, size, high, low)
+        self._find_squashed(core, high, low)
+        equal = core == sound[start - 1 : start + size - 1]
         if self._at == 0:
             equal[0] = False
         if np.count_nonzero(equal) >= self._frozen_least // 2:
@@ -160,9 +158,8 @@ class SampleScan:
             step=self._step if math.isfinite(self._step) else LSB,
         )
 
-    def _find_tops(self, sound: Samples, start: int, size: int) -> None:
+    def _find_tops(self, sound: Samples, start: int, size: int, high: float, low: float) -> None:
         core = sound[start : start + size]
-        high, low = float(core.max()), float(core.min())
         limit = 0.9 * max(high, -low)
         if limit < 16 * LSB:
             return
@@ -210,15 +207,14 @@ class SampleScan:
                 )
             )
 
-    def _find_squashed(self, core: Samples) -> None:
-        for sign, extreme in ((1.0, float(core.max())), (-1.0, -float(core.min()))):
+    def _find_squashed(self, core: Samples, high: float, low: float) -> None:
+        for sign, extreme in ((1.0, high), (-1.0, -low)):
             if extreme < 64 * LSB:
                 continue
-            swing = core if sign > 0.0 else -core
-            near = int(np.count_nonzero(swing > np.float32(0.85 * extreme)))
-            below = int(np.count_nonzero(swing > np.float32(0.6 * extreme))) - near
-            if near < _SQUASHED_SHARE * below or near < 40:
+            near, below = (_count_beyond(core, sign, np.float32(share * extreme)) for share in (0.85, 0.6))
+            if near < 40 or near < _SQUASHED_SHARE * (below - near):
                 continue
+            swing = core if sign > 0.0 else -core
             half = swing > np.float32(0.5 * extreme)
             places = runs(half, 4)
             if not places:
@@ -238,14 +234,19 @@ class SampleScan:
         """Whole buffers that are there twice: a driver played the old one again."""
         known = self._tail.size
         sound = np.concatenate([self._tail, core])
-        for lag in self._short_lags:
-            near = np.arange(known, sound.size, _SHORT_REPEAT_STEP)
-            self._look_at_repeat(sound, sound[near - lag] == sound[near], lag, _SHORT_REPEAT_STEP)
-        here = np.arange(known, sound.size, _REPEAT_STEP)
-        same_by_lag = sound[here - self._lags[:, np.newaxis]] == sound[here]
-        enough = same_by_lag.sum(axis=1) >= np.maximum(3, self._lags // _REPEAT_STEP - 1)
-        for number in np.flatnonzero(enough):
-            self._look_at_repeat(sound, same_by_lag[number], int(self._lags[number]), _REPEAT_STEP)
+        for lags, step in ((self._short_lags, _SHORT_REPEAT_STEP), (self._lags, _REPEAT_STEP)):
+            here = sound[known::step].copy()
+            # Every lag of one remainder looks at the same samples, so they are laid side by side once.
+            by_remainder: dict[int, Samples] = {}
+            for lag in lags:
+                first = (known - lag) % step
+                apart = by_remainder.get(first)
+                if apart is None:
+                    apart = by_remainder[first] = sound[first::step].copy()
+                at = (known - lag) // step
+                same = apart[at : at + here.size] == here
+                if np.count_nonzero(same) >= max(3, lag // step - 1):
+                    self._look_at_repeat(sound, same, lag, step)
         self._tail = sound[sound.size - known :].copy()
 
     def _look_at_repeat(self, sound: Samples, same: NDArray[np.bool_], lag: int, step: int) -> None:
@@ -256,6 +257,19 @@ class SampleScan:
             moves = float(piece.max() - piece.min()) > 16 * LSB
             if moves and np.array_equal(piece, sound[first - lag : last - lag]):
                 self._repeated.append((self._at + first - known, self._at + last - known))
+
+
+@cache
+def _buffer_lags(rate_hz: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """How many samples buffers hold: those of which few places are looked at twice as closely, and others."""
+    timed = (rate_hz // per_s for per_s in (400, 200, 100, 50, 40, 25, 20, 10))
+    lags = sorted({lag for lag in (*_BUFFERS, *timed) if lag <= rate_hz * _LONGEST_BUFFER_S})
+    longer = tuple(lag for lag in lags if lag >= 4 * _REPEAT_STEP)
+    return tuple(lags[: len(lags) - len(longer)]), longer
+
+
+def _count_beyond(x: Samples, sign: float, level: np.float32) -> int:
+    return int(np.count_nonzero(x > level if sign > 0.0 else x < -level))
 
 
 def _at_the_ends(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
