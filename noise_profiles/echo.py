@@ -19,6 +19,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from noise_profiles import order
 from noise_profiles.evidence import Heard, Limit
 from noise_profiles.frames import MIDDLE_HZ
 from protocol.clip import AudioFinding
@@ -29,7 +30,7 @@ _DELAYS_PER_S = MIDDLE_HZ // 2  # a spectrum of 1 kHz tells delays that are 1 ms
 
 def echo(heard: Heard, limit: Limit) -> Iterator[AudioFinding]:
     """A delayed copy of the sound in itself: loudspeakers that play what the microphone hears."""
-    middle = heard.frames.middle.astype(np.float32)
+    middle = heard.frames.middle
     snr_db = heard.estimate.snr_db
     if snr_db is None or snr_db < limit["least_snr_db"] or middle.size < limit["least_s"] * MIDDLE_HZ:
         return
@@ -38,13 +39,13 @@ def echo(heard: Heard, limit: Limit) -> Iterator[AudioFinding]:
     delays = ripple[first:last]
     best = int(np.argmax(delays))
     gain = float(delays[best])
-    others = np.delete(delays, np.arange(max(0, best - 6), min(delays.size, best + 7)))
-    usual = float(np.median(delays))
+    others = max(delays[: max(0, best - 6)].max(initial=0.0), delays[best + 7 :].max(initial=0.0))
+    usual = order.median(delays)
     least_db = limit["gain_db"] if snr_db > limit["clean_db"] else limit["gain_in_noise_db"]
     if (
         gain > 10 ** (least_db / 20)
         and gain > limit["over_usual"] * usual
-        and gain > limit["over_next"] * float(others.max())
+        and gain > limit["over_next"] * float(others)
     ):
         delay_s = (first + best) / _DELAYS_PER_S
         yield AudioFinding(
@@ -63,7 +64,7 @@ def _hann(size: int) -> NDArray[np.float32]:
     return np.hanning(size).astype(np.float32)
 
 
-def _ripple(x: NDArray[np.float32]) -> NDArray[np.float64]:
+def _ripple(x: NDArray[np.float16]) -> NDArray[np.float64]:
     """Size of the ripple in the log power spectrum, by delay in milliseconds, up to 2 s."""
     import scipy.fft
 
@@ -71,8 +72,10 @@ def _ripple(x: NDArray[np.float32]) -> NDArray[np.float64]:
     total = np.zeros(2 * _DELAYS_PER_S, dtype=np.complex128)
     for piece in np.array_split(x, pieces):
         size = scipy.fft.next_fast_len(piece.size, real=True)
-        power = np.square(np.abs(scipy.fft.rfft(piece * _hann(piece.size), size)))[1:]
-        ripple = scipy.fft.rfft(np.log(power + np.float32(1e-3 * float(np.median(power)) + 1e-20)))
+        spectrum = scipy.fft.rfft(piece.astype(np.float32) * _hann(piece.size), size)[1:]
+        power = np.square(spectrum.real) + np.square(spectrum.imag)
+        floor = 1e-3 * order.median(power[::4]) + 1e-20
+        ripple = scipy.fft.rfft(np.log(power + np.float32(floor)))
         ripple = ripple[: total.size]
         total[: ripple.size] += ripple / power.size
     sizes: NDArray[np.float64] = np.abs(total) / pieces

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from noise_profiles import levels
+from noise_profiles import levels, order
 from noise_profiles.evidence import Heard, Limit
 from noise_profiles.frames import runs
 from protocol.clip import AudioFinding
@@ -42,12 +42,12 @@ def wind(heard: Heard, limit: Limit) -> Iterator[AudioFinding]:
             continue
         gusts = _fifths(heard.frames.slow[:, column])
         level_db = 10.0 * np.log10(gusts[chosen] + 1e-14)
-        weak, strong = np.percentile(level_db, (15, 85))
+        weak, strong = order.quantiles(level_db, 0.15, 0.85)
         share = float(gusts[between].sum() / (gusts[between].sum() + rest[between].sum() + 1e-14))
         over_db = levels.dbfs(float(gusts[chosen].mean())) - speech_dbfs
         steep = column == 0 or share > limit["share"]
         # Gusts last: one pop lifts the mean but not the median.
-        lasting = levels.dbfs(float(np.median(gusts[chosen]))) - speech_dbfs > limit[within] - 12.0
+        lasting = levels.dbfs(order.median(gusts[chosen])) - speech_dbfs > limit[within] - 12.0
         if over_db > limit[within] and strong - weak > limit["swing_db"] and steep and lasting:
             start_s = float(np.flatnonzero(chosen)[int(np.argmax(gusts[chosen]))]) / 5
             yield AudioFinding(

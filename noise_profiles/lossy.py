@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from noise_profiles import order
 from noise_profiles.evidence import Heard, Limit
 from noise_profiles.frames import HOLE_STEP, SPECTRUM_STEP_HZ, runs
 from protocol.clip import AudioFinding
@@ -64,15 +65,17 @@ def _steep_edge_hz(spectrum: NDArray[np.float64], limit: Limit) -> float | None:
     if level_db.size < 40 + steep:
         return None
     at = np.arange(24, level_db.size - steep - 3)
-    windows = np.lib.stride_tricks.sliding_window_view(level_db, 6)
-    just_under, further_under = windows[at - 6].min(axis=1), np.median(windows[at - 24], axis=1)
     # From a level that lasted down to the rounding noise, at once.
-    falls = np.flatnonzero(
-        (just_under - highest_above[at + steep] > limit["drop_db"])
-        & (highest_above[at + steep] < np.median(level_db[-8:]) + limit["floor_db"])
-        & (just_under > further_under - limit["lasted_db"])
-    )
-    return float(at[falls[-1]] * SPECTRUM_STEP_HZ) if falls.size else None
+    at = at[
+        (level_db[at - 1] - highest_above[at + steep] > limit["drop_db"])
+        & (highest_above[at + steep] < order.median(level_db[-8:]) + limit["floor_db"])
+    ]
+    for edge in at[::-1].tolist():
+        just_under = float(level_db[edge - 6 : edge].min())
+        lasted = just_under > order.median(level_db[edge - 24 : edge - 18]) - limit["lasted_db"]
+        if lasted and just_under - float(highest_above[edge + steep]) > limit["drop_db"]:
+            return float(edge * SPECTRUM_STEP_HZ)
+    return None
 
 
 def _opus_edge_hz(spectrum: NDArray[np.float64], limit: Limit) -> float | None:
@@ -80,7 +83,7 @@ def _opus_edge_hz(spectrum: NDArray[np.float64], limit: Limit) -> float | None:
     level_db = 10.0 * np.log10(spectrum + 1e-16)
     edge = round(OPUS_EDGE_HZ / SPECTRUM_STEP_HZ)
     before, at_edge, after = level_db[edge - 16 : edge - 3], level_db[edge - 2], level_db[edge + 2]
-    even = abs(float(np.median(before)) - float(at_edge)) < 3.0
+    even = abs(order.median(before) - float(at_edge)) < 3.0
     down = float(at_edge) - float(after) > limit["drop_db"] + 6.0
-    nothing = float(level_db[edge + 9 :].max()) < float(np.median(level_db[-8:])) + limit["floor_db"]
+    nothing = float(level_db[edge + 9 :].max()) < order.median(level_db[-8:]) + limit["floor_db"]
     return OPUS_EDGE_HZ if even and down and nothing else None

@@ -19,7 +19,7 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
-from noise_profiles import levels, voices
+from noise_profiles import levels, order, voices
 from noise_profiles.evidence import Heard, Limit
 from noise_profiles.frames import LOW_HZ, Frames, band_edges_hz
 from noise_profiles.snr import Estimate
@@ -86,10 +86,11 @@ def measures(frames: Frames, estimate: Estimate, sample_rate_hz: int) -> Array |
     if loud.sum() < 60:
         return None
     edges_hz = band_edges_hz(voices.analysis_rate_hz(sample_rate_hz))
-    bands = frames.bands[:, : edges_hz.size - 1].astype(np.float64)
+    bands = frames.bands[:, : edges_hz.size - 1]
     quiet = ~estimate.active
-    noise = bands[quiet].mean(axis=0) if quiet.sum() > 10 else np.zeros(bands.shape[1])
-    voice = bands[loud].mean(axis=0)
+    heard_quiet = quiet.sum() > 10
+    noise = bands[quiet].mean(axis=0, dtype=np.float64) if heard_quiet else np.zeros(bands.shape[1])
+    voice = bands[loud].mean(axis=0, dtype=np.float64)
     return np.concatenate(
         [
             _formants(np.maximum(voice - noise, 1e-13), edges_hz),
@@ -125,15 +126,18 @@ def _rhythm(power: NDArray[np.float32], speech_dbfs: float) -> Array:
     return cosines
 
 
-def _change(bands: Array, noise: Array, voice: Array, loud: NDArray[np.bool_]) -> Array:
+def _change(bands: NDArray[np.float32], noise: Array, voice: Array, loud: NDArray[np.bool_]) -> Array:
     """How much the shape of the spectrum changes within 10 ms, and how much more within 80."""
-    shape = np.log(np.maximum(bands, noise + 1e-3 * voice + 1e-14))
+    at = np.flatnonzero(loud)
+    shape = np.log(np.maximum(bands[at], (noise + 1e-3 * voice + 1e-14).astype(np.float32)))
     shape -= shape.mean(axis=1, keepdims=True)
+    row = np.cumsum(loud) - 1
     sizes = []
     for lag in (1, 8):
-        both = loud[:-lag] & loud[lag:]
-        moved = np.square(shape[lag:][both] - shape[:-lag][both])
-        sizes.append(math.log(float(moved.mean()) + 1e-3) if both.sum() > 5 else 0.0)
+        both = row[:-lag][loud[:-lag] & loud[lag:]]
+        later = row[lag:][loud[:-lag] & loud[lag:]]
+        moved = np.square(shape[later] - shape[both])
+        sizes.append(math.log(float(moved.mean(dtype=np.float64)) + 1e-3) if both.size > 5 else 0.0)
     return np.array([sizes[0], sizes[1] - sizes[0]])
 
 
@@ -152,7 +156,8 @@ def _pitch(frames: Frames, estimate: Estimate) -> Array:
     window, own = _pitch_window()
     pieces = frames.low[at[:, np.newaxis] + np.arange(-25, 35)]
     pieces = (pieces - pieces.mean(axis=1, keepdims=True)) * window
-    energy = np.square(np.abs(scipy.fft.rfft(pieces, 128, axis=1)))
+    spectrum = scipy.fft.rfft(pieces, 128, axis=1)
+    energy = np.square(spectrum.real) + np.square(spectrum.imag)
     # A transform of four times the length gives lags of a quarter of a sample.
     periodic = scipy.fft.irfft(energy, 512, axis=1)[:, :128]
     periodic = (periodic / own / np.maximum(periodic[:, :1], np.float32(1e-12)))[:, _PITCH_LAGS]
@@ -165,7 +170,7 @@ def _pitch(frames: Frames, estimate: Estimate) -> Array:
         return unknown
     # The first of the peaks that are nearly the highest, so that an octave below does not win.
     pitch = np.log(4.0 * LOW_HZ / (peaks[clear].argmax(axis=1) + _PITCH_LAGS.start + 1))
-    low, middle_pitch, high = np.percentile(pitch, (20, 50, 80))
+    low, middle_pitch, high = order.quantiles(pitch, 0.2, 0.5, 0.8)
     return np.array([middle_pitch, float(clear.mean()), high - low, float(best.mean())])
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from noise_profiles import levels
+from noise_profiles import levels, order
 from noise_profiles.evidence import Heard, Limit
 from noise_profiles.frames import runs
 from protocol.clip import AudioFinding
@@ -137,9 +137,10 @@ def _rise_after_speech(heard: Heard, speaking: Mask, limit: Limit) -> tuple[floa
         return None
     where = np.concatenate([np.arange(a, b) for a, b in pauses])
     level_db = _level_db(heard.frames.power)[where]
+    since = _since(speaking)[where]
     best = (0.0, 0.0, np.zeros(0))
     for release_s in RELEASES_S:
-        held = _held(speaking, release_s)[where]
+        held = np.exp(since * (-0.01 / release_s))
         slope, explained = _fit(held, level_db)
         if slope < 0.0 and explained > best[1]:
             best = slope, explained, held
@@ -164,7 +165,7 @@ def _clearly_voiced(heard: Heard) -> Mask:
     frames = heard.frames
     if not len(frames):
         return np.zeros(0, dtype=bool)
-    loud = frames.power > 0.06 * np.percentile(frames.power, 90)
+    loud = frames.power > 0.06 * order.quantiles(frames.power, 0.9)[0]
     voice = np.convolve((frames.harmonic > 0.28) & frames.voiced & loud, np.ones(5), "same") >= 3
     near = np.convolve(voice, np.ones(41), "same")[: voice.size] > 0
     inside = ~(np.convolve(~near, np.ones(21), "same")[: voice.size] > 0)
@@ -177,11 +178,11 @@ def _level_db(power: NDArray[np.float32]) -> Array:
     return level
 
 
-def _held(active: Mask, release_s: float) -> Array:
-    """How far a gain is held down: 1 while there is speech, then less and less."""
-    since = np.arange(active.size) - np.maximum.accumulate(np.where(active, np.arange(active.size), -(10**6)))
-    held: Array = np.exp(-since / (100.0 * release_s))
-    return held
+def _since(active: Mask) -> Array:
+    """Frames since there was speech. A gain that it held down comes up with them."""
+    frames = np.arange(active.size, dtype=np.float64)
+    since: Array = frames - np.maximum.accumulate(np.where(active, frames, -1e6))
+    return since
 
 
 def _fit(x: Array, y: Array) -> tuple[float, float]:
