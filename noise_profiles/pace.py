@@ -130,13 +130,14 @@ def _change(bands: NDArray[np.float32], noise: Array, voice: Array, loud: NDArra
     """How much the shape of the spectrum changes within 10 ms, and how much more within 80."""
     at = np.flatnonzero(loud)
     shape = np.log(np.maximum(bands[at], (noise + 1e-3 * voice + 1e-14).astype(np.float32)))
-    shape -= shape.mean(axis=1, keepdims=True)
-    row = np.cumsum(loud) - 1
+    shape -= (np.einsum("ij->i", shape) / np.float32(shape.shape[1]))[:, np.newaxis]
     sizes = []
     for lag in (1, 8):
-        both = row[:-lag][loud[:-lag] & loud[lag:]]
-        later = row[lag:][loud[:-lag] & loud[lag:]]
-        moved = np.square(shape[later] - shape[both])
+        # Where the frame so much later is loud as well, and which row it has.
+        row = np.searchsorted(at, at + lag)
+        row[row == at.size] = 0
+        both = np.flatnonzero(at[row] == at + lag)
+        moved = np.square(shape.take(row[both], axis=0) - shape.take(both, axis=0))
         sizes.append(math.log(float(moved.mean(dtype=np.float64)) + 1e-3) if both.size > 5 else 0.0)
     return np.array([sizes[0], sizes[1] - sizes[0]])
 

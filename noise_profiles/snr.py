@@ -24,11 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noise_profiles import levels
+from noise_profiles.excess import TINY, SmoothBands
 from noise_profiles.frames import Frames, runs
 
 LOWEST_SNR_DB = -10.0
 HIGHEST_SNR_DB = 60.0
-TINY = 1e-14
 
 Mask = NDArray[np.bool_]
 Array = NDArray[np.float64]
@@ -189,8 +189,7 @@ def _speech(frames: Frames, power: Array, lead: Mask, k: Tuning) -> tuple[Mask, 
     noise_at = lead.copy() if lead.sum() >= k.least_noise else ~widened(frames.voiced, 10, 20)
     if noise_at.sum() < k.least_noise:
         noise_at = _quietest(power)
-    bands = smoothed(frames.bands.astype(np.float64) + TINY, 3)
-    bands_db = 10.0 * np.log10(bands)
+    bands = SmoothBands(frames.bands)
     short = smoothed(running_median(power, 5), 5)
     voiced = frames.voiced.astype(np.float64)
     voice_here = smoothed(voiced, 15) > k.voice_here
@@ -198,8 +197,7 @@ def _speech(frames: Frames, power: Array, lead: Mask, k: Tuning) -> tuple[Mask, 
     speech = np.zeros(power.size, dtype=bool)
     for _ in range(k.rounds):
         before = noise_at
-        noise_db = 10.0 * np.log10(bands[noise_at].mean(axis=0))
-        excess = np.clip(bands_db - noise_db, 0.0, k.clip_db).mean(axis=1)
+        excess = bands.excess_db(bands.mean_db(noise_at), k.clip_db)
         excess = smoothed(running_median(excess, k.median), k.smooth)
         usual = float(excess[noise_at].mean())
         spread = max(float(excess[noise_at].std()), k.least_spread_db)

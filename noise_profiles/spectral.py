@@ -13,6 +13,8 @@ from noise_profiles.evidence import Heard, Limit
 from noise_profiles.frames import LOW_HZ, SPECTRUM_STEP_HZ, runs
 from protocol.clip import AudioFinding
 
+_SEEN = 1.5  # the Hann window spreads a tone over so many of its own bins, of which there are four here
+
 
 def hum(heard: Heard, limit: Limit) -> Iterator[AudioFinding]:
     """Mains hum: 50 or 60 Hz and its multiples stand out of the noise of the pauses."""
@@ -20,13 +22,14 @@ def hum(heard: Heard, limit: Limit) -> Iterator[AudioFinding]:
     if spectrum is None:
         return
     power, step_hz = spectrum
-    best = max((_mains(power, step_hz, hz, limit) for hz in (50.0, 60.0)), key=lambda found: found[1])
-    mains_hz, harmonics, hum_power = best
+    least_dbfs = max(limit["lowest_dbfs"], heard.estimate.noise_dbfs + limit["share_of_noise_db"])
+    near = {hz: _near_mains(power, step_hz, hz) for hz in (50.0, 60.0)}
+    if levels.dbfs(max(float(powers.sum()) for powers in near.values()) / _SEEN) <= least_dbfs:
+        return
+    found = [_mains(power, step_hz, hz, powers, limit) for hz, powers in near.items()]
+    mains_hz, harmonics, hum_power = max(found, key=lambda one: one[1])
     hum_dbfs = levels.dbfs(hum_power)
-    loud = (
-        hum_dbfs > limit["lowest_dbfs"] and hum_dbfs > heard.estimate.noise_dbfs + limit["share_of_noise_db"]
-    )
-    if harmonics >= limit["least_harmonics"] and loud:
+    if harmonics >= limit["least_harmonics"] and hum_dbfs > least_dbfs:
         yield AudioFinding(
             "noise.hum", "warning", hum_dbfs, limit["lowest_dbfs"], parameters={"mains_hz": round(mains_hz)}
         )
@@ -52,19 +55,31 @@ def _pause_spectrum(heard: Heard) -> tuple[NDArray[np.float64], float] | None:
     return (total / count, LOW_HZ / (4 * length)) if count else None
 
 
+def _harmonics(step_hz: float, mains_hz: float) -> NDArray[np.intp]:
+    """The bins of a mains frequency and its multiples, as a column."""
+    centres_hz = mains_hz * np.arange(1, int(450.0 // mains_hz) + 1)
+    return np.rint(centres_hz / step_hz).astype(np.intp)[:, np.newaxis]
+
+
+def _near_mains(power: NDArray[np.float64], step_hz: float, mains_hz: float) -> NDArray[np.float64]:
+    """The highest power at each harmonic."""
+    near_to = round(2.0 / step_hz)
+    highest: NDArray[np.float64] = power[
+        _harmonics(step_hz, mains_hz) + np.arange(-near_to, near_to + 1)
+    ].max(axis=1)
+    return highest
+
+
 def _mains(
-    power: NDArray[np.float64], step_hz: float, mains_hz: float, limit: Limit
+    power: NDArray[np.float64], step_hz: float, mains_hz: float, near: NDArray[np.float64], limit: Limit
 ) -> tuple[float, int, float]:
     """How many harmonics stand out, and their power together."""
-    centres_hz = mains_hz * np.arange(1, int(450.0 // mains_hz) + 1)
-    middle = np.rint(centres_hz / step_hz).astype(np.intp)[:, np.newaxis]
-    near_to, around_from, around_to = (round(hz / step_hz) for hz in (2.0, 7.0, 18.0))
-    near = power[middle + np.arange(-near_to, near_to + 1)].max(axis=1)
+    middle = _harmonics(step_hz, mains_hz)
+    around_from, around_to = (round(hz / step_hz) for hz in (7.0, 18.0))
     sides = np.concatenate([np.arange(-around_to, -around_from), np.arange(around_from, around_to)])
     around = np.median(power[middle + sides], axis=1)
     stands_out = near > 10 ** (limit["prominence_db"] / 10) * around + 1e-14
-    # The Hann window spreads a tone over 1.5 of its own bins, of which there are four here.
-    return mains_hz, int(stands_out.sum()), float(near[stands_out].sum()) / 1.5
+    return mains_hz, int(stands_out.sum()), float(near[stands_out].sum()) / _SEEN
 
 
 def bandwidth(heard: Heard, limit: Limit) -> Iterator[AudioFinding]:
