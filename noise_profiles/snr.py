@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from noise_profiles import levels
 from noise_profiles.excess import TINY, SmoothBands
-from noise_profiles.frames import Frames, runs
+from noise_profiles.frames import Frames, frames_of, runs
 
 LOWEST_SNR_DB = -10.0
 HIGHEST_SNR_DB = 60.0
@@ -317,9 +317,10 @@ def running_median(x: Array, width: int) -> Array:
     """Centred running median of odd width; the ends are repeated."""
     if x.size < width:
         return x
-    padded = np.pad(x, width // 2, mode="edge")
-    views = np.lib.stride_tricks.sliding_window_view(padded, width)
-    return np.asarray(np.partition(views, width // 2, axis=1)[:, width // 2])
+    half = width // 2
+    padded = np.concatenate([x[:1].repeat(half), x, x[-1:].repeat(half)])
+    views = frames_of(padded, 1, width)
+    return np.asarray(np.partition(views, half, axis=1)[:, half])
 
 
 def widened(mask: Mask, before: int, after: int) -> Mask:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,8 +102,8 @@ class _Describer:
         around = y[: (count - 1) * self._hop + self._window]
         bands, _ = frames.band_powers(around, self._hop, self._window, self.out_hz)
         core = y[self._lead : self._lead + count * self._hop].reshape(count, self._hop)
-        core = core - core.mean(axis=1, keepdims=True)
-        voiced = self._voices.frames(core, np.square(core).mean(axis=1))
+        core = core - (np.einsum("ij->i", core) / np.float32(self._hop))[:, np.newaxis]
+        voiced = self._voices.frames(core, np.einsum("ij,ij->i", core, core) / np.float32(self._hop))
         return bands[:count].astype(np.float64) + snr.TINY, voiced
 
 
@@ -123,7 +124,7 @@ class _Floor:
         self._k = k
         self._rows = np.empty((round(100 * k.memory_s) // _ROW, frames.BANDS))
         self._count = 0
-        self._part: list[Floats] = []
+        self._part = np.empty((0, frames.BANDS))
         self._learned_spread_db = 0.0
         self._steady = False
         self.bands_db = np.zeros(frames.BANDS)
@@ -144,7 +145,7 @@ class _Floor:
             return
         self._rows[:] = np.resize(rows, self._rows.shape)
         self._count = max(len(self._rows), self._count)
-        self._part = []
+        self._part = self._part[:0]
         self._follow()
         excess = self.excess_db(10.0 * np.log10(bands))[_LAG : len(bands) - _LAG]
         if excess.size:
@@ -160,22 +161,21 @@ class _Floor:
         """
         if self._steady and speaking:
             return
-        self._part.extend(bands)
-        full = len(self._part) // _ROW
+        part = np.concatenate([self._part, bands]) if len(self._part) else bands
+        full = len(part) // _ROW * _ROW
+        self._part = part[full:].copy()
         if not full:
             return
-        for at in range(0, full * _ROW, _ROW):
-            row = np.mean(self._part[at : at + _ROW], axis=0)
-            self._rows[self._count % len(self._rows)] = 10.0 * np.log10(row)
+        for row in 10.0 * np.log10(np.add.reduce(part[:full].reshape(-1, _ROW, frames.BANDS), axis=1) / _ROW):
+            self._rows[self._count % len(self._rows)] = row
             self._count += 1
-        del self._part[: full * _ROW]
         self._follow()
 
     def _follow(self) -> None:
         rows = self._rows[: min(self._count, len(self._rows))]
         place = int(self._k.quantile * (len(rows) - 1))
         self.bands_db = np.partition(rows, place, axis=0)[place]
-        excess = np.sort(np.clip(rows - self.bands_db, 0.0, self._k.clip_db).mean(axis=1))
+        excess = np.sort(self._over(rows))
         # Of a normal spread: its lower part belongs to the room, whoever speaks in the upper.
         low, middle = excess[int(0.05 * (len(excess) - 1))], excess[int(0.3 * (len(excess) - 1))]
         spread_db = (middle - low) / (1.645 - 0.524)
@@ -186,8 +186,34 @@ class _Floor:
     def excess_db(self, bands_db: Floats) -> Floats:
         """How far frames stand out, as the mean over bands, freed of clicks and smoothed."""
         k = self._k
-        excess = np.clip(bands_db - self.bands_db, 0.0, k.clip_db).mean(axis=1)
-        return snr.smoothed(snr.running_median(excess, k.median), k.smooth)
+        return snr.smoothed(snr.running_median(self._over(bands_db), k.median), k.smooth)
+
+    def _over(self, bands_db: Floats) -> Floats:
+        """By row, the mean over bands of what lies over the floor."""
+        over = bands_db - self.bands_db
+        np.minimum(np.maximum(over, 0.0, out=over), self._k.clip_db, out=over)
+        mean: Floats = np.add.reduce(over, axis=1) / frames.BANDS
+        return mean
+
+
+def _share(voiced: Floats, width: int) -> Floats:
+    """How much around each frame is voiced; at the ends, of what there is. As `snr.smoothed`, but soon done."""
+    share: Floats = np.convolve(voiced, _ones(width))[width // 2 :][: voiced.size]
+    share /= _around(voiced.size, width)
+    return share
+
+
+@cache
+def _ones(width: int) -> Floats:
+    return np.ones(width)
+
+
+@lru_cache(maxsize=256)
+def _around(size: int, width: int) -> Floats:
+    """How many of so many frames lie around each."""
+    at = np.arange(size)
+    counts = np.minimum(at + width // 2 + 1, size) - np.maximum(at - width // 2, 0)
+    return counts.astype(np.float64)
 
 
 class SpeechDetector:
@@ -281,8 +307,8 @@ class SpeechDetector:
         k = self._k
         excess = self._floor.excess_db(self._bands_db)
         over = (excess - self._floor.usual_db) / self._floor.spread_db
-        here = snr.smoothed(self._voiced, 15) > k.voice_here
-        near = snr.smoothed(self._voiced, 31) > k.voice_near
+        here = _share(self._voiced, 15) > k.voice_here
+        near = _share(self._voiced, 31) > k.voice_near
         speech = ((over > k.sure) & near) | ((over > k.likely) & here)
         speech &= excess > self._floor.usual_db + k.least_excess_db
         for row in range(first, last):
