@@ -19,6 +19,9 @@ from noise_profiles.scan import LSB
 from protocol.clip import AudioFinding
 
 Array = NDArray[np.float64]
+Sound = NDArray[np.float32] | NDArray[np.float16]
+
+_PIECE = 200_000  # samples that are in double precision at once
 
 
 def findings(channels: Sequence[Heard]) -> Iterator[AudioFinding]:
@@ -61,12 +64,10 @@ def _is_dead(heard: Heard, limit: Limit) -> bool:
 
 def _same(a: Heard, b: Heard, number: int, limit: Limit) -> AudioFinding | None:
     """One sound in both channels, perhaps louder or turned over in one: what differs is far below it."""
-    x, y = (one.frames.low.astype(np.float64) for one in (a, b))
-    u, v = (one.frames.middle.astype(np.float64) for one in (a, b))
-    size = min(x.size, y.size)
-    differs_db, turned = _difference_db(x[:size], y[:size])
-    also_db, _ = _difference_db(u[: min(u.size, v.size)], v[: min(u.size, v.size)])
-    differs_db = max(differs_db, also_db)
+    differs_db, turned = _difference_db(a.frames.low, b.frames.low)
+    if not differs_db < limit["same_db"]:
+        return None
+    differs_db = max(differs_db, _difference_db(a.frames.middle, b.frames.middle)[0])
     if not differs_db < limit["same_db"]:
         return None
     code = "channel.inverted" if turned else "channel.same"
@@ -81,9 +82,12 @@ def _same(a: Heard, b: Heard, number: int, limit: Limit) -> AudioFinding | None:
     )
 
 
-def _difference_db(x: Array, y: Array) -> tuple[float, bool]:
-    """What is left of `y` less the best multiple of `x`, and whether that multiple is negative."""
-    xx, yy, xy = float(x @ x), float(y @ y), float(x @ y)
+def _difference_db(a: Sound, b: Sound) -> tuple[float, bool]:
+    """What is left of `b` less the best multiple of `a`, and whether that multiple is negative."""
+    xx = yy = xy = 0.0
+    for at in range(0, min(a.size, b.size), _PIECE):
+        x, y = (one[at : at + _PIECE].astype(np.float64) for one in (a, b))
+        xx, yy, xy = xx + float(x @ x), yy + float(y @ y), xy + float(x @ y)
     if xx <= 0.0 or yy <= 0.0:
         return 0.0, False
     left = max(0.0, 1.0 - xy * xy / (xx * yy))

@@ -10,10 +10,19 @@ from numpy.typing import NDArray
 from noise_profiles.frames import Floats
 
 TINY = 1e-14
-_PIECE = 60_000  # frames: ten minutes, and 4 MB for each copy of the bands
+PIECE = 60_000  # frames: ten minutes, and 4 MB for each copy of the bands
 
 Array = NDArray[np.float64]
 _Piece = tuple[slice, Floats, Floats]
+
+
+def mean_where(rows: Floats, where: NDArray[np.bool_]) -> Array:
+    """The mean of the rows where it says so, and 0 if that is nowhere."""
+    total = np.zeros(rows.shape[1])
+    for at in range(0, len(rows), PIECE):
+        chosen = rows[at : at + PIECE][where[at : at + PIECE]]
+        total += chosen.sum(axis=0, dtype=np.float64)
+    return np.asarray(total / max(1, np.count_nonzero(where)))
 
 
 class SmoothBands:
@@ -24,7 +33,7 @@ class SmoothBands:
 
     def __init__(self, bands: Floats) -> None:
         self._bands = bands
-        self._only = [self._piece(0)] if len(bands) <= _PIECE else None
+        self._only = [self._piece(0)] if len(bands) <= PIECE else None
 
     def mean_db(self, where: NDArray[np.bool_]) -> Array:
         """The level of each band in those frames."""
@@ -46,11 +55,11 @@ class SmoothBands:
     def _pieces(self) -> Iterable[_Piece]:
         if self._only is not None:
             return self._only
-        return (self._piece(at) for at in range(0, len(self._bands), _PIECE))
+        return (self._piece(at) for at in range(0, len(self._bands), PIECE))
 
     def _piece(self, at: int) -> _Piece:
         """One piece, smoothed with its neighbours, and in decibels."""
-        end = min(len(self._bands), at + _PIECE)
+        end = min(len(self._bands), at + PIECE)
         first, last = max(0, at - 1), min(len(self._bands), end + 1)
         known = self._bands[first:last]
         total = known.copy()

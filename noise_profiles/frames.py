@@ -12,12 +12,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noise_profiles import levels, voices
+from noise_profiles.growing import Growing
 from noise_profiles.samples import Samples, checked_rate
 
 FRAMES_PER_S = 100
@@ -130,7 +131,13 @@ class FrameStream:
         self._sound = np.empty(GROUP * self._block + 2 * self._context, np.float32)
         self._filled = self._context
         self._begun = False
-        self._done: list[tuple[NDArray[Any], ...]] = []
+        # In the order of `Frames`.
+        self._kinds = [
+            Growing(np.float32), Growing(np.float32, BANDS), Growing(np.float32), Growing(np.bool_),
+            Growing(np.float32), Growing(np.float32), Growing(np.float16), Growing(np.float32, len(SLOW_SAMPLES)),
+            Growing(np.bool_),
+        ]  # fmt: skip
+        self._blocks = 0
         self._spectrum = np.zeros(self._rate_hz // (2 * SPECTRUM_STEP_HZ))
         self._voices = voices.FrameVad(self._out_hz)
 
@@ -146,7 +153,7 @@ class FrameStream:
                 self._take_group()
 
     def finish(self) -> Frames:
-        """Describe the rest, and give all frames; the stream is empty afterwards."""
+        """Describe the rest, and give all frames; nothing more is to be fed."""
         c, block = self._context, self._block
         left = self._sound[c : self._filled]
         starts = range(0, left.size, block)
@@ -158,15 +165,8 @@ class FrameStream:
                 row[c:] = np.pad(ahead, (0, block + c - ahead.size), mode="symmetric")
                 row[:c] = self._sound[at : at + c] if at or self._begun else row[c : 2 * c][::-1]
             self._take(rows, [min(block, left.size - at) for at in starts])
-        self._filled, self._begun = c, False
-        blocks = max(1, len(self._done))
-        kinds = [list(kind) for kind in zip(*self._done, strict=True)] or _nothing()
-        self._done = []
-        # One kind after the other is joined and its parts let go: hours of sound lie there twice otherwise.
-        joined = []
-        while kinds:
-            joined.append(np.concatenate(kinds.pop(0)))
-        return Frames(*joined, self._spectrum / blocks)
+        self._filled = c
+        return Frames(*(kind.rows() for kind in self._kinds), self._spectrum / max(1, self._blocks))
 
     def _take_group(self) -> None:
         """Describe the blocks that are there in full, and keep what the next ones need."""
@@ -209,18 +209,13 @@ class FrameStream:
             )
         )  # fmt: skip
         of_frames = [np.square(x.reshape(frames, LOW_HZ // 100)).mean(axis=1) for x in slow]
-        self._done.append(
-            (power, bands[:frames], a_weighted[:frames], voiced, harmonic[:frames], low.copy(),
-             middle.astype(np.float16), np.stack(of_frames, axis=1), hollow(energy, frames))
+        described = (
+            power, bands[:frames], a_weighted[:frames], voiced, harmonic[:frames], low, middle,
+            np.stack(of_frames, axis=1), hollow(energy, frames),
         )  # fmt: skip
-
-
-def _nothing() -> list[list[NDArray[Any]]]:
-    """What a stream of no samples leaves, in the order of `Frames`."""
-    none = np.empty(0, np.float32)
-    wide = [np.empty((0, columns), np.float32) for columns in (BANDS, len(SLOW_SAMPLES))]
-    no, half = np.empty(0, bool), np.empty(0, np.float16)
-    return [[one] for one in (none, wide[0], none, no, none, none, half, wide[1], no)]
+        for kind, rows in zip(self._kinds, described, strict=True):
+            kind.add(rows)
+        self._blocks += 1
 
 
 def band_powers(y: Floats, hop: int, window: int, rate_hz: int) -> tuple[Floats, Floats]:

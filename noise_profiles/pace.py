@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from noise_profiles import levels, order, voices
 from noise_profiles.evidence import Heard, Limit
+from noise_profiles.excess import mean_where
 from noise_profiles.frames import LOW_HZ, Frames, band_edges_hz
 from noise_profiles.snr import Estimate
 from protocol.clip import AudioFinding
@@ -29,6 +30,7 @@ Array = NDArray[np.float64]
 
 MEASURES = 14
 _RHYTHM_HZ = np.geomspace(1.5, 24.0, 8)
+_MOST_CHANGES = 60_000  # ten minutes of loud frames say all that there is to say
 _PITCH_PLACES = 60  # more of them change the median little
 _PITCH_WINDOW = 60  # samples at LOW_HZ
 _PITCH_LAGS = slice(7, 113)  # of a quarter of a sample: 571 down to 35 Hz
@@ -88,9 +90,8 @@ def measures(frames: Frames, estimate: Estimate, sample_rate_hz: int) -> Array |
     edges_hz = band_edges_hz(voices.analysis_rate_hz(sample_rate_hz))
     bands = frames.bands[:, : edges_hz.size - 1]
     quiet = ~estimate.active
-    heard_quiet = quiet.sum() > 10
-    noise = bands[quiet].mean(axis=0, dtype=np.float64) if heard_quiet else np.zeros(bands.shape[1])
-    voice = bands[loud].mean(axis=0, dtype=np.float64)
+    noise = mean_where(bands, quiet) if quiet.sum() > 10 else np.zeros(bands.shape[1])
+    voice = mean_where(bands, loud)
     return np.concatenate(
         [
             _formants(np.maximum(voice - noise, 1e-13), edges_hz),
@@ -128,7 +129,7 @@ def _rhythm(power: NDArray[np.float32], speech_dbfs: float) -> Array:
 
 def _change(bands: NDArray[np.float32], noise: Array, voice: Array, loud: NDArray[np.bool_]) -> Array:
     """How much the shape of the spectrum changes within 10 ms, and how much more within 80."""
-    at = np.flatnonzero(loud)
+    at = np.flatnonzero(loud)[:_MOST_CHANGES]
     shape = np.log(np.maximum(bands[at], (noise + 1e-3 * voice + 1e-14).astype(np.float32)))
     shape -= (np.einsum("ij->i", shape) / np.float32(shape.shape[1]))[:, np.newaxis]
     sizes = []

@@ -15,6 +15,7 @@ from protocol.clip import AudioFinding
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
+_MOST_FRAMES = 60_000
 RELEASES_S = (0.3, 0.8, 2.0, 5.0)
 
 
@@ -76,11 +77,15 @@ def _removed_db(heard: Heard, limit: Limit) -> float:
     # In both halves of the clip, since a noise that fades away lies under the early words only.
     halves = [
         _under_over_pauses_db(bands[spoken], heard.frames.power[spoken], bands[silent], limit)
-        for spoken, silent in zip(
-            np.array_split(np.flatnonzero(speech), 2), _halves(np.flatnonzero(pause)), strict=True
-        )
+        for spoken, silent in zip(np.array_split(_thinned(speech), 2), _halves(_thinned(pause)), strict=True)
     ]
     return min(halves)
+
+
+def _thinned(mask: Mask) -> NDArray[np.intp]:
+    """Where it is so; of hours, evenly spread places, which give the same percentiles."""
+    where = np.flatnonzero(mask)
+    return where[:: 1 + where.size // _MOST_FRAMES]
 
 
 def _halves(where: NDArray[np.intp]) -> list[NDArray[np.intp]]:

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noise_profiles import levels
-from noise_profiles.excess import TINY, SmoothBands
+from noise_profiles.excess import PIECE, TINY, SmoothBands
 from noise_profiles.frames import Frames, frames_of, runs
 
 LOWEST_SNR_DB = -10.0
@@ -320,7 +320,10 @@ def running_median(x: Array, width: int) -> Array:
     half = width // 2
     padded = np.concatenate([x[:1].repeat(half), x, x[-1:].repeat(half)])
     views = frames_of(padded, 1, width)
-    return np.asarray(np.partition(views, half, axis=1)[:, half])
+    medians = np.empty(x.size, x.dtype)
+    for at in range(0, x.size, PIECE):
+        medians[at : at + PIECE] = np.partition(views[at : at + PIECE], half, axis=1)[:, half]
+    return medians
 
 
 def widened(mask: Mask, before: int, after: int) -> Mask:
