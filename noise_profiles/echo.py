@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from noise_profiles import order
 from noise_profiles.evidence import Heard, Limit
-from noise_profiles.frames import MIDDLE_HZ
+from noise_profiles.passband import MIDDLE_HZ
 from protocol.clip import AudioFinding
 
 _PIECE_S = 30

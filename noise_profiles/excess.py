@@ -22,7 +22,7 @@ def mean_where(rows: Floats, where: NDArray[np.bool_]) -> Array:
     for at in range(0, len(rows), PIECE):
         chosen = rows[at : at + PIECE][where[at : at + PIECE]]
         total += chosen.sum(axis=0, dtype=np.float64)
-    return np.asarray(total / max(1, np.count_nonzero(where)))
+    return np.asarray(total / max(1, int(np.count_nonzero(where))))
 
 
 class SmoothBands:
@@ -40,7 +40,7 @@ class SmoothBands:
         total = np.zeros(self._bands.shape[1])
         for place, powers, _ in self._pieces():
             total += powers[where[place]].sum(axis=0, dtype=np.float64)
-        return np.asarray(10.0 * np.log10(total / max(1, np.count_nonzero(where)) + 1e-30))
+        return np.asarray(10.0 * np.log10(total / max(1, int(np.count_nonzero(where))) + 1e-30))
 
     def excess_db(self, noise_db: Array, most_db: float) -> Array:
         """By frame, the mean over the bands of what lies over the noise, at most `most_db` of each."""

@@ -19,17 +19,22 @@ from numpy.typing import NDArray
 
 from noise_profiles import levels, voices
 from noise_profiles.growing import Growing
+from noise_profiles.passband import (
+    LOW_HZ,
+    MIDDLE_HZ,
+    SLOW_SAMPLES,
+    SPECTRUM_STEP_HZ,
+    Passed,
+    band_gain,
+    band_passed,
+)
 from noise_profiles.samples import Samples, checked_rate
 
 FRAMES_PER_S = 100
 BLOCK_S = 2
 CONTEXT_S = 0.08  # 2.16 s have lengths of small factors at every usual rate
 BANDS = 18
-LOW_HZ = 1_000
-MIDDLE_HZ = 2_000
-SPECTRUM_STEP_HZ = 125
 GROUP = 4  # blocks are transformed by fours: together they cost little more than one
-SLOW_SAMPLES = (12, 5)  # running means at LOW_HZ; taken twice, they leave what lies below 40 Hz, and 100 Hz
 HOLE_STEP = 4
 HOLE_POWER = 10.0**-10.8  # in 40 Hz; the rounding to 16 bits leaves 10 to 13 dB less
 HOLE_SIDE_POWER = 10.0**-9.6
@@ -104,7 +109,7 @@ def _a_weights(rate_hz: int) -> Floats:
     """
     bins_hz = np.arange(rate_hz // 80 + 1) * 40.0
     wanted = 10.0 ** (levels.a_weighting_db(bins_hz) / 10.0)
-    wanted /= np.maximum(np.square(_band_gain(bins_hz.size, 40.0)), 0.5)
+    wanted /= np.maximum(np.square(band_gain(bins_hz.size, 40.0)), 0.5)
     seen = np.diag(np.full(bins_hz.size, 2 / 3))
     seen += np.diag(np.full(bins_hz.size - 1, 1 / 6), 1) + np.diag(np.full(bins_hz.size - 1, 1 / 6), -1)
     weights: Floats = np.maximum(np.linalg.solve(seen, wanted), 0.0).astype(np.float32)
@@ -134,8 +139,8 @@ class FrameStream:
         # In the order of `Frames`.
         self._kinds = [
             Growing(np.float32), Growing(np.float32, BANDS), Growing(np.float32), Growing(np.bool_),
-            Growing(np.float32), Growing(np.float32), Growing(np.float16), Growing(np.float32, len(SLOW_SAMPLES)),
-            Growing(np.bool_),
+            Growing(np.float32), Growing(np.float32), Growing(np.float16),
+            Growing(np.float32, len(SLOW_SAMPLES)), Growing(np.bool_),
         ]  # fmt: skip
         self._blocks = 0
         self._spectrum = np.zeros(self._rate_hz // (2 * SPECTRUM_STEP_HZ))
@@ -166,7 +171,11 @@ class FrameStream:
                 row[:c] = self._sound[at : at + c] if at or self._begun else row[c : 2 * c][::-1]
             self._take(rows, [min(block, left.size - at) for at in starts])
         self._filled = c
-        return Frames(*(kind.rows() for kind in self._kinds), self._spectrum / max(1, self._blocks))
+        power, bands, a_weighted, voiced, harmonic, low, middle, slow, holes = (
+            kind.rows() for kind in self._kinds
+        )
+        spectrum = self._spectrum / max(1, self._blocks)
+        return Frames(power, bands, a_weighted, voiced, harmonic, low, middle, slow, holes, spectrum)
 
     def _take_group(self) -> None:
         """Describe the blocks that are there in full, and keep what the next ones need."""
@@ -229,7 +238,7 @@ def band_powers(y: Floats, hop: int, window: int, rate_hz: int) -> tuple[Floats,
 
 
 def frames_of(y: NDArray[Number], hop: int, window: int) -> NDArray[Number]:
-    """Overlapping rows of a flat array, without a copy, and without the checks that a live meter has no time for."""
+    """Overlapping rows of a flat array: no copy, and none of the checks that a live meter has no time for."""
     if y.ndim != 1 or not y.flags.c_contiguous:
         raise ValueError("only an array without gaps can be seen as overlapping rows")
     count = max(0, (y.size - window) // hop + 1)
@@ -280,81 +289,6 @@ def hollow(energy: Floats, frames: int) -> NDArray[np.bool_]:
     above = full[row, last] | full[row, last + 1] | full[row, last + 2]
     out[HOLE_STEP * row[below & above]] = True
     return out
-
-
-@dataclass(frozen=True)
-class Passed:
-    """Rows of sound in several bands, each at a rate of its own.
-
-    Attributes
-    ----------
-    sound : ndarray
-        50 Hz to 8 kHz.
-    low, middle : ndarray
-        Below 500 Hz at `LOW_HZ`; 1 to 2 kHz at `MIDDLE_HZ`.
-    slow : list of ndarray
-        `low` after two running means of each of `SLOW_SAMPLES`.
-    spectrum : ndarray, shape (bands,)
-        Power in bands of `SPECTRUM_STEP_HZ`, seen through a Hann window; the sum over the rows.
-    """
-
-    sound: Samples
-    low: Samples
-    middle: Samples
-    slow: list[Samples]
-    spectrum: Floats
-
-
-def band_passed(x: Samples, from_hz: int, to_hz: int) -> Passed:
-    """Each row of `x` in bands, by one Fourier transform there and one back for each band.
-
-    The lengths at all rates must be whole. Below 50 Hz the sound falls as a 4th-order Butterworth filter,
-    with zero phase; the upper edge is sharp, since the definition of noise ends there.
-    """
-    import scipy.fft
-
-    length = x.shape[1]
-    size, size_low = length * to_hz // from_hz, round(length * LOW_HZ / from_hz)
-    spectrum = scipy.fft.rfft(x - x.mean(axis=1, keepdims=True), axis=1)
-    below = spectrum[:, : size_low // 2 + 1] * np.float32(size_low / length)
-    low: Samples = scipy.fft.irfft(below, size_low, axis=1)
-    slow = [scipy.fft.irfft(below * _twice_mean(size_low, n), size_low, axis=1) for n in SLOW_SAMPLES]
-    size_middle = round(length * MIDDLE_HZ / from_hz)
-    first = round(length * 1000 / from_hz)
-    middle: Samples = scipy.fft.irfft(spectrum[:, first : first + size_middle // 2 + 1], size_middle, axis=1)
-    middle *= np.float32(size_middle / length)
-    starts = np.arange(0, from_hz // 2, SPECTRUM_STEP_HZ) * length // from_hz
-    starts = np.minimum(starts, spectrum.shape[1] - 3)
-    by_band = np.zeros(starts.size, np.float32)
-    for row in spectrum:
-        # Convolving with (-1/4, 1/2, -1/4) is the Hann window of the time domain.
-        windowed = row[:-2] + row[2:]
-        windowed *= np.float32(-0.5)
-        windowed += row[1:-1]
-        energy = np.square(windowed.real)
-        energy += np.square(windowed.imag)
-        by_band += np.add.reduceat(energy, starts)
-    by_band *= np.float32(1.0 / (3.0 * length**2 / 4))
-    kept = spectrum[:, : size // 2 + 1]
-    kept *= _band_gain(kept.shape[1], from_hz / length) * np.float32(size / length)
-    y: Samples = scipy.fft.irfft(kept, size, axis=1)
-    return Passed(y, low, middle, slow, by_band)
-
-
-@cache
-def _twice_mean(size: int, samples: int) -> Floats:
-    """What two running means over so many samples leave of each frequency."""
-    half_turn = np.pi * np.arange(1, size // 2 + 1) / size
-    gain = np.sin(samples * half_turn) / (samples * np.sin(half_turn))
-    return np.concatenate([[1.0], np.square(gain)]).astype(np.float32)
-
-
-@cache
-def _band_gain(bins: int, step_hz: float) -> Floats:
-    f = np.arange(bins) * step_hz
-    low = 1.0 / np.sqrt(1.0 + (levels.LOWEST_HZ / np.maximum(f, 1e-3)) ** 8)
-    high = np.clip((levels.HIGHEST_HZ + 20.0 - f) / 20.0, 0.0, 1.0)
-    return np.asarray(low * high, dtype=np.float32)
 
 
 def runs(mask: NDArray[np.bool_], least: int = 1) -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ _FIRST_ROWS = 2_000
 
 
 class Growing:
-    """Rows that are added piece by piece. What is reserved beyond them is never touched, so it takes no memory."""
+    """Rows that are added piece by piece; what is reserved beyond them is not touched and takes no memory."""
 
     def __init__(self, dtype: DTypeLike, *columns: int) -> None:
         self._array: NDArray[Any] = np.empty((_FIRST_ROWS, *columns), dtype)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from noise_profiles import order
 from noise_profiles.evidence import Heard, Limit
-from noise_profiles.frames import HOLE_STEP, SPECTRUM_STEP_HZ, runs
+from noise_profiles.frames import HOLE_STEP, runs
+from noise_profiles.passband import SPECTRUM_STEP_HZ
 from protocol.clip import AudioFinding
 
 # Half of the rates in use. A resampler's edge lies at or a little below one of them.

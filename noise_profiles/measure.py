@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from noise_profiles import channels, defects, levels, scan, snr
+from noise_profiles import channels, defects, levels, scan, snr, vad
 from noise_profiles.frames import FrameStream, runs
 from noise_profiles.samples import (
     SampleRateUnsupported,
@@ -310,3 +310,4 @@ def warm(*, live: bool = True) -> None:
         measure(hiss, rate_hz)
     if live:
         levels.LevelMeter(16_000).feed(hiss[:320])
+        vad.SpeechDetector(48_000).feed(hiss)

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from noise_profiles import levels, order, voices
 from noise_profiles.evidence import Heard, Limit
 from noise_profiles.excess import mean_where
-from noise_profiles.frames import LOW_HZ, Frames, band_edges_hz
+from noise_profiles.frames import Frames, band_edges_hz
+from noise_profiles.passband import LOW_HZ
 from noise_profiles.snr import Estimate
 from protocol.clip import AudioFinding
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from noise_profiles import levels
 from noise_profiles.evidence import Heard, Limit
-from noise_profiles.frames import LOW_HZ, SPECTRUM_STEP_HZ, runs
+from noise_profiles.frames import runs
+from noise_profiles.passband import LOW_HZ, SPECTRUM_STEP_HZ
 from protocol.clip import AudioFinding
 
 _SEEN = 1.5  # the Hann window spreads a tone over so many of its own bins, of which there are four here
@@ -58,7 +59,8 @@ def _pause_spectrum(heard: Heard) -> tuple[NDArray[np.float64], float] | None:
 def _harmonics(step_hz: float, mains_hz: float) -> NDArray[np.intp]:
     """The bins of a mains frequency and its multiples, as a column."""
     centres_hz = mains_hz * np.arange(1, int(450.0 // mains_hz) + 1)
-    return np.rint(centres_hz / step_hz).astype(np.intp)[:, np.newaxis]
+    bins: NDArray[np.intp] = np.rint(centres_hz / step_hz).astype(np.intp)
+    return bins[:, np.newaxis]
 
 
 def _near_mains(power: NDArray[np.float64], step_hz: float, mains_hz: float) -> NDArray[np.float64]:

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noise_profiles import frames, snr
+from noise_profiles.excess import TINY
 from noise_profiles.samples import Samples, SignalEmpty, checked_rate, mono
 from noise_profiles.voices import FrameVad, analysis_rate_hz
 
@@ -104,7 +105,7 @@ class _Describer:
         core = y[self._lead : self._lead + count * self._hop].reshape(count, self._hop)
         core = core - (np.einsum("ij->i", core) / np.float32(self._hop))[:, np.newaxis]
         voiced = self._voices.frames(core, np.einsum("ij,ij->i", core, core) / np.float32(self._hop))
-        return bands[:count].astype(np.float64) + snr.TINY, voiced
+        return bands[:count].astype(np.float64) + TINY, voiced
 
 
 def resampled(x: Samples, from_hz: int, to_hz: int) -> Samples:
@@ -197,7 +198,7 @@ class _Floor:
 
 
 def _share(voiced: Floats, width: int) -> Floats:
-    """How much around each frame is voiced; at the ends, of what there is. As `snr.smoothed`, but soon done."""
+    """How much around each frame is voiced; at the ends, of what there is. `snr.smoothed`, but quicker."""
     share: Floats = np.convolve(voiced, _ones(width))[width // 2 :][: voiced.size]
     share /= _around(voiced.size, width)
     return share
