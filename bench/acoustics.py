@@ -14,7 +14,6 @@ import argparse
 import ctypes
 import functools
 import math
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -345,38 +344,6 @@ def grades_right(
 _SNR_CODES = ("snr.below_band", "snr.above_band", "speech.none", "speech.unclear")
 
 
-def cost() -> None:
-    """Time for a ten-second clip, libraries warm, beside the usual pipeline."""
-    import librosa
-
-    measure.warm()
-    print("\ncost of ten seconds, ms of CPU (median of 15)")
-    for rate_hz in (16_000, 44_100, 48_000):
-        voice = signals.speech_like(10 * rate_hz, rate_hz, 3)
-        x = signals.mix(voice, signals.pink_noise(voice.size, rate_hz, 4), 20.0, rate_hz).samples
-        print(f"  measure, {rate_hz} Hz: {_cpu_ms(lambda x=x, r=rate_hz: measure.measure(x, r)):6.2f}")
-        if rate_hz != 44_100:
-            meter = levels.LevelMeter(rate_hz)
-            block = x[: rate_hz // 50]
-            print(f"  live meter, one 20 ms block: {_cpu_ms(lambda m=meter, b=block: m.feed(b)):6.3f}")
-
-        def usual(x: Floats = x, rate_hz: int = rate_hz) -> float:
-            y = librosa.resample(x, orig_sr=rate_hz, target_sr=RATE_HZ)
-            librosa.feature.rms(y=y)
-            return webrtcvad_db(y, 0.0)
-
-        print(f"  librosa resample + rms + webrtcvad energy: {_cpu_ms(usual):6.2f}")
-
-
-def _cpu_ms(call: Callable[[], object]) -> float:
-    times = []
-    for _ in range(15):
-        started = time.process_time()
-        call()
-        times.append(1000 * (time.process_time() - started))
-    return float(np.median(times[3:]))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--speech", type=Path)
@@ -392,7 +359,9 @@ def main() -> None:
         print(f"{len(speech)} voices, {len(noise)} noises, {arguments.count} mixtures")
         accuracy(list(trials(speech, noise, arguments.count, arguments.seed)), arguments.worst)
         noise_alone(noise)
-    cost()
+    from bench import cost
+
+    cost.report()
 
 
 if __name__ == "__main__":

@@ -116,6 +116,17 @@ def _a_weights(rate_hz: int) -> Floats:
     return weights
 
 
+@cache
+def _keep_freed_memory() -> None:
+    """Free one large array, once.
+
+    Until glibc's malloc has seen that, it hands the arrays of each block back to the system, and asking for
+    them again takes a third of the time of a measurement (mallopt(3), M_MMAP_THRESHOLD: it adapts to what is
+    freed). The array is never touched, so it takes no memory.
+    """
+    np.empty(16_000_000, np.uint8)
+
+
 class FrameStream:
     """Takes blocks of one channel; gives `Frames` at the end.
 
@@ -124,6 +135,7 @@ class FrameStream:
     """
 
     def __init__(self, sample_rate_hz: int, look: Callable[[Samples, int, int], None] | None = None) -> None:
+        _keep_freed_memory()
         self._rate_hz = checked_rate(sample_rate_hz)
         self._look = look
         self._out_hz = voices.analysis_rate_hz(self._rate_hz)
