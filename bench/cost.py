@@ -114,7 +114,7 @@ def components(x: Floats, rate_hz: int) -> dict[str, Callable[[], object]]:
 
 
 def usual(file: bytes) -> object:
-    """What is usually written: librosa reads and resamples, webrtcvad decides, RMS of both kinds of frames."""
+    """What is usually written: librosa reads and resamples, webrtcvad decides, RMS of both kinds."""
     import librosa
     import webrtcvad
 
