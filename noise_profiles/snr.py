@@ -70,6 +70,10 @@ class Tuning:
     # Log odds that what stands out is a voice, fitted on real speech below 12 dB against noise alone.
     evidence: tuple[float, float, float, float] = (-2.85, 31.8, 0.207, -2.81)
     uncertainty: tuple[float, float, float, float] = (2.17, -0.441, 0.60, 0.95)
+    # Log odds that a run that stands out is a word: constant, ln frames, harmonicity and level beside the rest.
+    word: tuple[float, float, float, float] = (-4.52, 1.71, 2.77, 0.38)
+    no_word: float = -2.0
+    event_snr_db: float = 18.0  # above it, what is this soft may well be the speaker
     surely_none: float = -4.0
     judged_below_db: float = 12.0
 
@@ -216,7 +220,32 @@ def _speech(frames: Frames, power: Array, lead: Mask, k: Tuning) -> tuple[Mask, 
         noise_at = pauses if pauses.sum() >= k.least_noise else _quietest(power)
         if np.array_equal(noise_at, before):
             break
+    if noise_at.any() and speech.any():
+        speech = _without_events(frames, power, speech, float(power[noise_at].mean()), k)
+        pauses = ~widened(speech, 8, k.after) | lead
     return speech, pauses
+
+
+def _without_events(frames: Frames, power: Array, speech: Mask, noise: float, k: Tuning) -> Mask:
+    """Speech without what is short, far weaker than the rest, and less like a voice: a door, a step, a bleat."""
+    harmonic = smoothed(frames.harmonic.astype(np.float64), 5)
+    over = np.maximum(power - noise, 0.0)
+    spoken = widened(speech, 0, k.hangover)
+    level = max(float(over[spoken].mean()), TINY)
+    if level > noise * 10.0 ** (k.event_snr_db / 10.0):
+        return speech
+    usual = float(np.percentile(harmonic[spoken], 90))
+    out = speech.copy()
+    for start, end in runs(spoken):
+        known = (
+            1.0,
+            math.log(max(1, int(speech[start:end].sum()))),
+            float(np.percentile(harmonic[start:end], 90)) - usual,
+            10.0 * math.log10(float(over[start:end].mean()) / level + 1e-4),
+        )
+        if sum(weight * value for weight, value in zip(k.word, known, strict=True)) < k.no_word:
+            out[start:end] = False
+    return out
 
 
 def _source(lead: Mask, pauses: Mask, k: Tuning) -> str:
