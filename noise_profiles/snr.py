@@ -61,7 +61,9 @@ class Tuning:
     strong_noise_db: float = 12.0
     longest_gap: int = 60
     clean_db: float = 28.0
-    cleaner_weight: float = 0.0
+    steady_clean_db: float = 20.0
+    steady_db: float = 2.0
+    lead_share: float = 0.7
     unlike_share: float = 0.25  # of all frames: those least like a voice
     unlike_level: float = 0.4  # the quantile of theirs that is the noise
     tone_frames: float = 100.0  # what the session's room tone weighs beside pauses: it is not of this minute
@@ -145,10 +147,8 @@ def estimate(
     around = widened(speech, k.before, k.after) & ~lead
     snr_db = _ratio_db(power, around, active, noise)
     if source not in ("between_words", "room_tone", "room_tone+pauses"):
-        cleaner = _without_residue(power, lead, pauses, noise, k)
-        snr_db += k.cleaner_weight * (_ratio_db(power, around, active, cleaner) - snr_db)
-        trust = min(1.0, max(0.0, (snr_db - k.clean_db) / 8.0))
-        cleaner = noise * (cleaner / max(noise, TINY)) ** trust
+        snr_db = _ratio_db(power, around, active, noise)
+        cleaner = _without_residue(power, lead, pauses, noise, snr_db, k)
         noise, noise_a = cleaner, noise_a * cleaner / max(noise, TINY)
     strength = min(1.3, max(0.0, 1.0 - _ratio_db(power, around, active, noise) / k.strong_noise_db))
     active = closed(active, int(strength * k.longest_gap)) & ~lead
@@ -264,13 +264,38 @@ def _ratio_db(power: Array, around: Mask, active: Mask, noise: float) -> float:
     return 10.0 * math.log10(level / max(noise, TINY))
 
 
-def _without_residue(power: Array, lead: Mask, pauses: Mask, noise: float, k: Tuning) -> float:
-    """The noise of a clean clip, without what speech leaves in its pauses."""
-    if lead.sum() >= k.least_noise:
-        return min(noise, float(power[lead].mean()))
+def _without_residue(power: Array, lead: Mask, pauses: Mask, noise: float, snr_db: float, k: Tuning) -> float:
+    """The noise of a clean clip, without what speech leaves in its pauses: breath, clicks of the tongue, the tail.
+
+    Steady noise shows in the lower part of the pauses, whatever lies above it. Where noise changes that part
+    says little, and only in very clean clips is the lead-in, or the usual level of the pauses, believed instead.
+    """
+    heard = power[lead | pauses]
+    floor, spread_db = _floor(heard)
+    steady = min(1.0, max(0.0, (k.steady_db - spread_db) / k.steady_db * 2.0))
+    trust = steady * min(1.0, max(0.0, (snr_db - k.steady_clean_db) / 4.0))
+    held = noise * (min(1.0, floor / max(noise, TINY))) ** trust
+    snr_db += 10.0 * math.log10(max(noise, TINY) / max(held, TINY))
+    trust = min(1.0, max(0.0, (snr_db - k.clean_db) / 8.0))
     quiet = power[pauses]
     stretches = quiet[: quiet.size // 10 * 10].reshape(-1, 10).mean(axis=1)
-    return min(noise, math.exp(float(np.log(stretches + TINY).mean()))) if stretches.size > 1 else noise
+    usual = held
+    if stretches.size > 1:
+        usual = min(held, math.exp(float(np.log(stretches + TINY).mean())))
+    usual *= (min(1.0, floor / max(usual, TINY))) ** steady
+    if lead.sum() >= k.least_noise:
+        usual = k.lead_share * float(power[lead].mean()) + (1.0 - k.lead_share) * usual
+    return max(TINY, held * (min(1.0, usual / max(held, TINY))) ** trust)
+
+
+def _floor(power: Array) -> tuple[float, float]:
+    """Mean power and spread in dB of a noise whose lower part these frames show, were it of a normal spread."""
+    levels_db = 10.0 * np.log10(power[: power.size // 5 * 5].reshape(-1, 5).mean(axis=1) + TINY)
+    if levels_db.size < 8:
+        return math.inf, math.inf
+    low, middle = np.quantile(levels_db, (0.05, 0.4))
+    spread_db = float(middle - low) / (1.645 - 0.253)
+    return 10.0 ** ((float(middle) + 0.253 * spread_db + 0.115 * spread_db**2) / 10.0), spread_db
 
 
 def _between_words(frames: Frames, power: Array, weighted: Array, k: Tuning) -> tuple[float, float]:
