@@ -75,6 +75,8 @@ class Tuning:
     # Log odds that a run that stands out is a word: constant, ln frames, harmonicity and level beside the rest.
     word: tuple[float, float, float, float] = (-4.52, 1.71, 2.77, 0.38)
     no_word: float = -2.0
+    word_gap: int = 16
+    event_often: float = 1.0  # a second: one that repeats is no speaker's, however clean the clip
     event_snr_db: float = 18.0  # above it, what is this soft may well be the speaker
     surely_none: float = -4.0
     judged_below_db: float = 12.0
@@ -230,13 +232,12 @@ def _without_events(frames: Frames, power: Array, speech: Mask, noise: float, k:
     """Speech without what is short, far weaker than the rest, and less like a voice: a door, a step, a bleat."""
     harmonic = smoothed(frames.harmonic.astype(np.float64), 5)
     over = np.maximum(power - noise, 0.0)
-    spoken = widened(speech, 0, k.hangover)
-    level = max(float(over[spoken].mean()), TINY)
-    if level > noise * 10.0 ** (k.event_snr_db / 10.0):
-        return speech
-    usual = float(np.percentile(harmonic[spoken], 90))
-    out = speech.copy()
-    for start, end in runs(spoken):
+    level = max(float(over[widened(speech, 0, k.hangover)].mean()), TINY)
+    clean = level > noise * 10.0 ** (k.event_snr_db / 10.0)
+    usual = float(np.percentile(harmonic[speech], 90))
+    joined = closed(speech, k.word_gap)
+    events = []
+    for start, end in runs(joined):
         known = (
             1.0,
             math.log(max(1, int(speech[start:end].sum()))),
@@ -244,7 +245,13 @@ def _without_events(frames: Frames, power: Array, speech: Mask, noise: float, k:
             10.0 * math.log10(float(over[start:end].mean()) / level + 1e-4),
         )
         if sum(weight * value for weight, value in zip(k.word, known, strict=True)) < k.no_word:
-            out[start:end] = False
+            events.append((start, end))
+    pauses = float(np.count_nonzero(~widened(joined, 8, k.after))) + sum(e - s for s, e in events)
+    if clean and (len(events) < 3 or len(events) < k.event_often * pauses / 100):
+        return speech
+    out = speech.copy()
+    for start, end in events:
+        out[start:end] = False
     return out
 
 
