@@ -68,6 +68,10 @@ class Tuning:
     unlike_level: float = 0.4  # the quantile of theirs that is the noise
     tone_frames: float = 100.0  # what the session's room tone weighs beside pauses: it is not of this minute
     same_room_db: float = 10.0
+    few_pauses: float = 50.0
+    rose_share: float = 0.7
+    rose_below_db: float = 22.0
+    rose_spread_db: float = 0.6
     hidden_db: float = -5.0  # speech at this SNR or less does not stand out
     # Log odds that what stands out is a voice, fitted on real speech below 12 dB against noise alone.
     evidence: tuple[float, float, float, float] = (-2.85, 31.8, 0.207, -2.81)
@@ -141,7 +145,7 @@ def estimate(
         source, (noise, noise_a) = "room_tone", room_tone
     else:
         source = "between_words"
-        noise, noise_a = _between_words(frames, power, weighted, k)
+        noise, noise_a = _between_words(frames, power, weighted, ~lead, k)
     if source in ("between_words", "room_tone", "room_tone+pauses"):
         # Had the noise been stronger still, nothing would have stood out.
         noise = min(noise, float(power[speech].mean()) / (1.0 + 10.0 ** (k.hidden_db / 10.0)))
@@ -150,8 +154,9 @@ def estimate(
     snr_db = _ratio_db(power, around, active, noise)
     if source not in ("between_words", "room_tone", "room_tone+pauses"):
         snr_db = _ratio_db(power, around, active, noise)
-        cleaner = _without_residue(power, lead, pauses, noise, snr_db, k)
-        noise, noise_a = cleaner, noise_a * cleaner / max(noise, TINY)
+        heard = _without_residue(power, lead, pauses, noise, snr_db, k)
+        heard = _with_what_rose(frames, power, weighted, lead, pauses, heard, snr_db, k)
+        noise, noise_a = heard, noise_a * heard / max(noise, TINY)
     strength = min(1.3, max(0.0, 1.0 - _ratio_db(power, around, active, noise) / k.strong_noise_db))
     active = closed(active, int(strength * k.longest_gap)) & ~lead
     around |= active
@@ -305,18 +310,37 @@ def _floor(power: Array) -> tuple[float, float]:
     return 10.0 ** ((float(middle) + 0.253 * spread_db + 0.115 * spread_db**2) / 10.0), spread_db
 
 
-def _between_words(frames: Frames, power: Array, weighted: Array, k: Tuning) -> tuple[float, float]:
+def _between_words(
+    frames: Frames, power: Array, weighted: Array, where: Mask, k: Tuning
+) -> tuple[float, float]:
     """Noise of a clip without pauses: what the frames hold that are least like a voice.
 
     Their level is a quantile and no mean, since some are fricatives and closures within words. In clean sound
     most are, so it is not believed to lie far over the weak moments of the clip.
     """
-    harmonic = smoothed(frames.harmonic.astype(np.float64), 5)
+    harmonic, power, weighted = smoothed(frames.harmonic[where].astype(np.float64), 5), power[where], weighted[where]
     unlike = harmonic <= np.quantile(harmonic, k.unlike_share)
     noise, noise_a = np.quantile(np.stack([power[unlike], weighted[unlike]]), k.unlike_level, axis=1)
     weak = 2.0 * float(np.quantile(smoothed(power, 5), 0.2))
     held = min(1.0, weak / max(float(noise), TINY))
     return max(float(noise) * held, TINY), max(float(noise_a) * held, TINY)
+
+
+def _with_what_rose(
+    frames: Frames, power: Array, weighted: Array, lead: Mask, pauses: Mask, noise: float, snr_db: float, k: Tuning
+) -> float:
+    """The noise, raised toward what is heard between words where pauses are few and speech is not far above it.
+
+    A noise that rose with the first word leaves no pause behind, since it is taken for speech.
+    """
+    few = k.few_pauses / (k.few_pauses + float(np.count_nonzero(pauses)))
+    _, spread_db = _floor(power[lead | pauses])
+    few *= min(1.0, max(0.0, (spread_db - k.rose_spread_db) / k.rose_spread_db))
+    weight = k.rose_share * few * min(1.0, max(0.0, (k.rose_below_db - snr_db) / 8.0))
+    if weight < 0.01:
+        return noise
+    between, _ = _between_words(frames, power, weighted, ~lead, k)
+    return noise * max(1.0, between / max(noise, TINY)) ** weight
 
 
 def _uncertainty_db(power: Array, noise_at: Mask, snr_db: float, k: Tuning) -> float:
