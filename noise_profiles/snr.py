@@ -75,7 +75,9 @@ class Tuning:
     hidden_db: float = -5.0  # speech at this SNR or less does not stand out
     # Log odds that what stands out is a voice, fitted on real speech below 12 dB against noise alone.
     evidence: tuple[float, float, float, float] = (-2.85, 31.8, 0.207, -2.81)
-    uncertainty: tuple[float, float, float, float] = (2.17, -0.441, 0.60, 0.95)
+    # Log of the interval's reach: constant, ln tenths of a second of noise, ln skew, depth, no pause, unheard.
+    doubt_below: tuple[float, ...] = (1.33, -0.21, 0.56, 0.51, 0.40, 0.38)
+    doubt_above: tuple[float, ...] = (1.40, -0.15, 0.63, 0.52, 0.70, -0.11)
     # Log odds that a run that stands out is a word: constant, ln frames, harmonicity and level beside the rest.
     word: tuple[float, float, float, float] = (-4.52, 1.71, 2.77, 0.38)
     no_word: float = -2.0
@@ -167,14 +169,14 @@ def estimate(
     evidence = _evidence(frames, active, snr_db, k)
     if evidence < k.surely_none and snr_db < k.judged_below_db:
         return _no_speech(power, weighted, source)
-    half_db = _uncertainty_db(power, noise_at, snr_db, k)
+    below_db, above_db = _uncertainty_db(power, noise_at, source, snr_db, k)
     return Estimate(
         speech_dbfs=levels.dbfs(level),
         noise_dbfs=levels.dbfs(noise),
         noise_dba_fs=levels.dbfs(noise_a),
         snr_db=_bounded(snr_db),
-        snr_low_db=_bounded(snr_db - half_db),
-        snr_high_db=_bounded(snr_db + half_db),
+        snr_low_db=_bounded(snr_db - below_db),
+        snr_high_db=_bounded(snr_db + above_db),
         active=active,
         source=source,
         evidence=evidence if snr_db < k.judged_below_db else max(0.0, evidence),
@@ -318,7 +320,11 @@ def _between_words(
     Their level is a quantile and no mean, since some are fricatives and closures within words. In clean sound
     most are, so it is not believed to lie far over the weak moments of the clip.
     """
-    harmonic, power, weighted = smoothed(frames.harmonic[where].astype(np.float64), 5), power[where], weighted[where]
+    harmonic, power, weighted = (
+        smoothed(frames.harmonic[where].astype(np.float64), 5),
+        power[where],
+        weighted[where],
+    )
     unlike = harmonic <= np.quantile(harmonic, k.unlike_share)
     noise, noise_a = np.quantile(np.stack([power[unlike], weighted[unlike]]), k.unlike_level, axis=1)
     weak = 2.0 * float(np.quantile(smoothed(power, 5), 0.2))
@@ -327,7 +333,14 @@ def _between_words(
 
 
 def _with_what_rose(
-    frames: Frames, power: Array, weighted: Array, lead: Mask, pauses: Mask, noise: float, snr_db: float, k: Tuning
+    frames: Frames,
+    power: Array,
+    weighted: Array,
+    lead: Mask,
+    pauses: Mask,
+    noise: float,
+    snr_db: float,
+    k: Tuning,
 ) -> float:
     """The noise, raised toward what is heard between words where pauses are few and speech is not far above it.
 
@@ -343,26 +356,40 @@ def _with_what_rose(
     return noise * max(1.0, between / max(noise, TINY)) ** weight
 
 
-def _uncertainty_db(power: Array, noise_at: Mask, snr_db: float, k: Tuning) -> float:
-    """Half the width of the 80 % interval.
+def _uncertainty_db(
+    power: Array, noise_at: Mask, source: str, snr_db: float, k: Tuning
+) -> tuple[float, float]:
+    """How far the 80 % interval reaches below and above.
 
     It shrinks with the time the noise was heard for, and grows with how far its mean lies over its usual
-    level and as speech sinks into it. The weights are a quantile regression of the errors on mixtures.
+    level, as speech sinks into it, and with the time for which it could not be heard: noise that came with the
+    words makes an SNR too good. The weights are quantile regressions of the errors on mixtures.
     """
     noise = power[noise_at]
     stretches = noise[: noise.size // 10 * 10].reshape(-1, 10).mean(axis=1)
-    skew_db = 1.0
-    if stretches.size > 1:
-        mean_db = 10.0 * math.log10(float(stretches.mean()) + TINY)
-        skew_db = mean_db - float(10.0 * np.log10(stretches + TINY).mean())
-    known = (
-        1.0,
-        math.log(max(1, stretches.size)),
-        math.log(max(0.0, skew_db) + 0.05),
-        min(1.0, max(0.0, (k.judged_below_db - snr_db) / 10.0)),
+    deep = min(1.0, max(0.0, (k.judged_below_db - snr_db) / 10.0))
+    if source == "between_words":
+        known = (1.0, 0.0, 0.0, deep, 1.0 - deep, 0.0)
+    else:
+        skew_db = 1.0
+        if stretches.size > 1:
+            mean_db = 10.0 * math.log10(float(stretches.mean()) + TINY)
+            skew_db = mean_db - float(10.0 * np.log10(stretches + TINY).mean())
+        count = max(1, stretches.size)
+        unheard = math.log(max(5, power.size - noise.size) / (10.0 * count))
+        known = (
+            1.0,
+            math.log(count),
+            math.log(max(0.0, skew_db) + 0.05),
+            deep,
+            0.0,
+            min(3.0, max(-2.0, unheard)),
+        )
+    below, above = (
+        min(20.0, max(0.3, math.exp(sum(w * v for w, v in zip(weights, known, strict=True)))))
+        for weights in (k.doubt_below, k.doubt_above)
     )
-    log_half = sum(weight * value for weight, value in zip(k.uncertainty, known, strict=True))
-    return min(20.0, max(0.3, math.exp(log_half)))
+    return below, above
 
 
 def _bounded(snr_db: float) -> float:
