@@ -75,10 +75,12 @@ class Tuning:
     hidden_db: float = -5.0  # speech at this SNR or less does not stand out
     # Log odds that what stands out is a voice, fitted on real speech below 12 dB against noise alone.
     evidence: tuple[float, float, float, float] = (-2.85, 31.8, 0.207, -2.81)
-    # Log of the interval's reach: constant, ln tenths of a second of noise, ln skew, depth, no pause, unheard.
-    doubt_below: tuple[float, ...] = (1.33, -0.21, 0.56, 0.51, 0.40, 0.38)
-    doubt_above: tuple[float, ...] = (1.40, -0.15, 0.63, 0.52, 0.70, -0.11)
-    # Log odds that a run that stands out is a word: constant, ln frames, harmonicity and level beside the rest.
+    # Log of the interval's reach: constant, ln tenths of a second of noise, ln skew, depth, no pause,
+    # unheard.
+    doubt_below: tuple[float, ...] = (1.28, -0.21, 0.56, 0.51, 0.40, 0.38)
+    doubt_above: tuple[float, ...] = (1.35, -0.15, 0.63, 0.52, 0.70, -0.11)
+    # Log odds that a run that stands out is a word: constant, ln frames, then harmonicity and level
+    # beside the rest.
     word: tuple[float, float, float, float] = (-4.52, 1.71, 2.77, 0.38)
     no_word: float = -2.0
     word_gap: int = 16
@@ -236,7 +238,7 @@ def _speech(frames: Frames, power: Array, lead: Mask, k: Tuning) -> tuple[Mask, 
 
 
 def _without_events(frames: Frames, power: Array, speech: Mask, noise: float, k: Tuning) -> Mask:
-    """Speech without what is short, far weaker than the rest, and less like a voice: a door, a step, a bleat."""
+    """Speech without what is short, far weaker than the rest and less like a voice: a door, a step."""
     harmonic = smoothed(frames.harmonic.astype(np.float64), 5)
     over = np.maximum(power - noise, 0.0)
     level = max(float(over[widened(speech, 0, k.hangover)].mean()), TINY)
@@ -279,10 +281,11 @@ def _ratio_db(power: Array, around: Mask, active: Mask, noise: float) -> float:
 
 
 def _without_residue(power: Array, lead: Mask, pauses: Mask, noise: float, snr_db: float, k: Tuning) -> float:
-    """The noise of a clean clip, without what speech leaves in its pauses: breath, clicks of the tongue, the tail.
+    """The noise of a clean clip, without what speech leaves in its pauses: breath, the room's tail.
 
     Steady noise shows in the lower part of the pauses, whatever lies above it. Where noise changes that part
-    says little, and only in very clean clips is the lead-in, or the usual level of the pauses, believed instead.
+    says little, and only in very clean clips is the lead-in, or the usual level of the pauses, believed
+    instead.
     """
     heard = power[lead | pauses]
     floor, spread_db = _floor(heard)
@@ -303,7 +306,7 @@ def _without_residue(power: Array, lead: Mask, pauses: Mask, noise: float, snr_d
 
 
 def _floor(power: Array) -> tuple[float, float]:
-    """Mean power and spread in dB of a noise whose lower part these frames show, were it of a normal spread."""
+    """Mean power of a noise whose lower part these frames show, were it normal in dB; and its spread."""
     levels_db = 10.0 * np.log10(power[: power.size // 5 * 5].reshape(-1, 5).mean(axis=1) + TINY)
     if levels_db.size < 8:
         return math.inf, math.inf
@@ -342,7 +345,7 @@ def _with_what_rose(
     snr_db: float,
     k: Tuning,
 ) -> float:
-    """The noise, raised toward what is heard between words where pauses are few and speech is not far above it.
+    """The noise, raised toward what is heard between words where pauses are few and speech is near it.
 
     A noise that rose with the first word leaves no pause behind, since it is taken for speech.
     """
@@ -362,8 +365,8 @@ def _uncertainty_db(
     """How far the 80 % interval reaches below and above.
 
     It shrinks with the time the noise was heard for, and grows with how far its mean lies over its usual
-    level, as speech sinks into it, and with the time for which it could not be heard: noise that came with the
-    words makes an SNR too good. The weights are quantile regressions of the errors on mixtures.
+    level, as speech sinks into it, and with the time for which it could not be heard: noise that came with
+    the words makes an SNR too good. The weights are quantile regressions of the errors on mixtures.
     """
     noise = power[noise_at]
     stretches = noise[: noise.size // 10 * 10].reshape(-1, 10).mean(axis=1)
