@@ -224,8 +224,8 @@ class Meter:
 def _once_each(heard: list[defects.Heard], figures: int) -> tuple[AudioFinding, ...]:
     """The defects of all channels, each code once: from the channel of the `figures`, if it is there.
 
-    One from elsewhere names its channel, counted from 1, since its value would belie the figures. What refuses
-    comes before what warns. A channel without speech is no fault where another has some.
+    One from elsewhere names its channel, counted from 1, since its value would belie the figures. What
+    refuses comes before what warns. A channel without speech is no fault where another has some.
     """
     somebody = any(one.estimate.snr_db is not None for one in heard)
     found: dict[str, AudioFinding] = {}
