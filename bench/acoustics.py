@@ -5,10 +5,10 @@
 
 Without folders the speech is synthesised by espeak-ng in several languages and voices and the noise
 is made by `noise_profiles.signals`; with folders, any clean speech and any noise that libsndfile reads.
-`--part train` and `--part held-out` each take half of the
-sources, a source being all clips whose names differ in their last number only: choose numbers of the method on
-the former, report the latter. `--keep-worst` writes the worst mixtures as sound, for
-`xiangyin measure --picture`. Errors of a table's figures are a bootstrap over sources of noise.
+`--part train` and `--part held-out` each take half of the sources, a source being all clips whose names
+differ in their last number only: choose numbers of the method on the former, report the latter. Errors of a
+table's figures are a bootstrap over sources of noise. `--keep-worst` writes the worst mixtures as sound, for
+`xiangyin measure --picture`.
 Truth is by the project's definition: P.56-active power of the clean speech over the mean power of the
 noise, 50 Hz to 8 kHz.
 """

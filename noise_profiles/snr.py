@@ -72,6 +72,9 @@ class Tuning:
     rose_share: float = 0.7
     rose_below_db: float = 22.0
     rose_spread_db: float = 0.6
+    few_frames: int = 100
+    voiced_pauses: float = 0.7
+    over_weak_db: float = 6.0
     hidden_db: float = -5.0  # speech at this SNR or less does not stand out
     # Log odds that what stands out is a voice, fitted on real speech below 12 dB against noise alone.
     evidence: tuple[float, float, float, float] = (-2.85, 31.8, 0.207, -2.81)
@@ -135,6 +138,8 @@ def estimate(
     if not power.any():
         return _no_speech(power, weighted, "lead_in" if lead_in else "pauses")
     speech, noise_at = _speech(frames, power, lead, k)
+    if lead.sum() < k.least_noise and _one_breath(frames, power, noise_at, k):
+        noise_at = np.zeros_like(noise_at)
     pauses = noise_at & ~lead
     if speech.sum() < k.least_speech:
         return _no_speech(power, weighted, "lead_in" if lead_in >= k.least_noise else "pauses")
@@ -237,6 +242,17 @@ def _speech(frames: Frames, power: Array, lead: Mask, k: Tuning) -> tuple[Mask, 
     return speech, pauses
 
 
+def _one_breath(frames: Frames, power: Array, noise_at: Mask, k: Tuning) -> bool:
+    """Whether the pauses are none: short, voiced, and far over the weak moments of the clip.
+
+    Where nobody draws breath the soft half of what is said can pass for the noise of the loud half.
+    """
+    if not 0 < noise_at.sum() < k.few_frames or frames.voiced[noise_at].mean() < k.voiced_pauses:
+        return False
+    weak = max(TINY, float(np.quantile(smoothed(power, 5), 0.1)))
+    return float(power[noise_at].mean()) > weak * 10.0 ** (k.over_weak_db / 10.0)
+
+
 def _without_events(frames: Frames, power: Array, speech: Mask, noise: float, k: Tuning) -> Mask:
     """Speech without what is short, far weaker than the rest and less like a voice: a door, a step."""
     harmonic = smoothed(frames.harmonic.astype(np.float64), 5)
@@ -261,7 +277,8 @@ def _without_events(frames: Frames, power: Array, speech: Mask, noise: float, k:
     out = speech.copy()
     for start, end in events:
         out[start:end] = False
-    return out
+    # Where little is left, it is the speaker who is soft and the rest that is loud.
+    return out if out.sum() > 0.5 * speech.sum() else speech
 
 
 def _source(lead: Mask, pauses: Mask, k: Tuning) -> str:
