@@ -77,7 +77,7 @@ class Tuning:
     over_weak_db: float = 6.0
     hidden_db: float = -5.0  # speech at this SNR or less does not stand out
     # Log odds that what stands out is a voice, fitted on real speech below 12 dB against noise alone.
-    evidence: tuple[float, float, float, float] = (-2.85, 31.8, 0.207, -2.81)
+    evidence: tuple[float, float, float, float] = (-2.03, 24.1, 0.227, -2.26)
     # Log of the interval's reach: constant, ln tenths of a second of noise, ln skew, depth, no pause,
     # unheard.
     doubt_below: tuple[float, ...] = (1.28, -0.21, 0.56, 0.51, 0.40, 0.38)
