@@ -75,6 +75,8 @@ class Tuning:
     few_frames: int = 100
     voiced_pauses: float = 0.7
     over_weak_db: float = 6.0
+    tail_db: float = 10.0
+    tail_share: float = 1.5
     hidden_db: float = -5.0  # speech at this SNR or less does not stand out
     # Log odds that what stands out is a voice, fitted on real speech below 12 dB against noise alone.
     evidence: tuple[float, float, float, float] = (-2.03, 24.1, 0.227, -2.26)
@@ -177,6 +179,8 @@ def estimate(
     if evidence < k.surely_none and snr_db < k.judged_below_db:
         return _no_speech(power, weighted, source)
     below_db, above_db = _uncertainty_db(power, noise_at, source, snr_db, k)
+    if source == "between_words":
+        above_db = max(above_db, _depth_db(frames, power, k))
     return Estimate(
         speech_dbfs=levels.dbfs(level),
         noise_dbfs=levels.dbfs(noise),
@@ -350,6 +354,19 @@ def _between_words(
     weak = 2.0 * float(np.quantile(smoothed(power, 5), 0.2))
     held = min(1.0, weak / max(float(noise), TINY))
     return max(float(noise) * held, TINY), max(float(noise_a) * held, TINY)
+
+
+def _depth_db(frames: Frames, power: Array, k: Tuning) -> float:
+    """How much less noise there may be than was heard between words: as little as in the weakest moments.
+
+    In a lively room what lies between words is the tail of the words. It falls where steady noise would not.
+    """
+    harmonic = smoothed(frames.harmonic.astype(np.float64), 5)
+    unlike = harmonic <= np.quantile(harmonic, k.unlike_share)
+    levels_db = 10.0 * np.log10(smoothed(power, 5)[unlike] + TINY)
+    weakest, usual = np.quantile(levels_db, (0.05, k.unlike_level))
+    depth_db = float(usual - weakest)
+    return min(30.0, k.tail_share * depth_db) if depth_db > k.tail_db else 0.0
 
 
 def _with_what_rose(
