@@ -6,14 +6,14 @@ power does not, as under wind. A running median over 70 ms forgets clicks. Where
 spread that noise itself has, and webrtcvad agrees nearby, there is speech; everything else is pause, and
 noise is measured anew from lead-in and pauses. Four rounds settle it.
 
-What stands out so but is short, weak beside the rest and less like a voice is an event and no word; in a clean
-clip only if it repeats, as a clock does.
+What stands out so but is short, weak beside the rest and less like a voice is an event and no word; in a
+clean clip only if it repeats, as a clock does.
 
 Speech energy is what all speech frames hold over the noise; its level divides that by the time in which P.56
 would call speech active. In strong noise the weak frames of speech are hidden, so longer gaps are closed
 there. In clean sound the residue of speech in its pauses (breath, the room's tail) is no noise, so the lower
-part of the pauses is believed if it is steady, else the lead-in or their usual level. Where pauses are few and
-the room is unsteady, noise is raised toward what is heard between words.
+part of the pauses is believed if it is steady, else the lead-in or their usual level. Where pauses are few
+and the room is unsteady, noise is raised toward what is heard between words.
 
 Where there is neither lead-in nor pause, the noise is what the frames hold that are least like a voice; that
 is less sure, and the interval says so.
