@@ -1,9 +1,14 @@
 """How well SNR is estimated, and at what cost, beside methods that others use.
 
-    python bench/acoustics.py [--count 300] [--speech DIR --noise DIR] [--worst 10] [--only-cost]
+    python bench/acoustics.py [--count 300] [--speech DIR --noise DIR] [--part train] [--worst 10]
+                              [--keep-worst DIR] [--only-cost]
 
 Without folders the speech is synthesised by espeak-ng in several languages and voices and the noise
 is made by `noise_profiles.signals`; with folders, any clean speech and any noise that libsndfile reads.
+`--part train` and `--part held-out` each take half of the sources, a source being all clips whose names
+differ in their last number only: choose numbers of the method on the former, report the latter. Errors of a
+table's figures are a bootstrap over sources of noise. `--keep-worst` writes the worst mixtures as sound, for
+`xiangyin measure --picture`.
 Truth is by the project's definition: P.56-active power of the clean speech over the mean power of the
 noise, 50 Hz to 8 kHz.
 """
@@ -14,6 +19,8 @@ import argparse
 import ctypes
 import functools
 import math
+import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +93,15 @@ def folder(path: Path) -> dict[str, Floats]:
             continue
         sounds[file.stem] = x[:, 0] if rate_hz == RATE_HZ else soxr.resample(x[:, 0], rate_hz, RATE_HZ)
     return sounds
+
+
+def part_of(sounds: dict[str, Floats], part: str) -> dict[str, Floats]:
+    """Half of the sources of speech or of noise, the same half each time."""
+    if part == "all":
+        return sounds
+    sources = sorted({re.sub(r"_?\d+$", "", name) for name in sounds}, key=lambda s: zlib.crc32(s.encode()))
+    kept = set(sources[part == "held-out" :: 2])
+    return {name: x for name, x in sounds.items() if re.sub(r"_?\d+$", "", name) in kept}
 
 
 def made_noises() -> dict[str, Floats]:
@@ -234,35 +250,47 @@ def silero() -> Callable[[Floats, float], float] | None:
 # --- tables
 
 
-def line(name: str, errors: Iterable[float]) -> str:
-    """Median and 90th percentile of the absolute error, bias, and how often nothing was heard."""
+def line(name: str, errors: Iterable[float], sources: NDArray[np.str_] | None = None) -> str:
+    """Median and 90th percentile of the absolute error, bias, and how often nothing was heard.
+
+    With `sources`, also the standard errors of the three, by drawing sources anew with replacement.
+    """
     e = np.array(list(errors))
     if e.size == 0:
         return f"{name:<34} {'-':>14}"
     deaf = int(np.isnan(e).sum())
     e = np.where(np.isnan(e), 40.0, e)
     size = np.abs(e)
+    doubt = ""
+    if sources is not None:
+        rng, names = np.random.default_rng(1), sorted(set(sources))
+        where = {one: np.flatnonzero(sources == one) for one in names}
+        drawn = [np.concatenate([where[one] for one in rng.choice(names, len(names))]) for _ in range(400)]
+        of = [(np.median(size[d]), np.percentile(size[d], 90), np.median(e[d])) for d in drawn]
+        doubt = "   ± {:.2f} / {:.2f}, {:.2f}".format(*np.std(of, axis=0))
     return (
         f"{name:<34} {np.median(size):5.2f} / {np.percentile(size, 90):5.2f}   bias {np.median(e):+5.2f}"
-        f"   n {e.size:>4}{f'   no speech found in {deaf}' if deaf else ''}"
+        f"{doubt}   n {e.size:>4}{f'   no speech found in {deaf}' if deaf else ''}"
     )
 
 
-def accuracy(made: list[Trial], worst: int) -> None:
+def accuracy(made: list[Trial], worst: int, kept: Path | None) -> None:
     heard = [measure.measure(t.mixture.samples, RATE_HZ, lead_in_s=t.lead_in_s) for t in made]
     error = np.array(
         [math.nan if m.snr_db is None else m.snr_db - t.truth_db for m, t in zip(heard, made, strict=True)]
     )
     lead = np.array([t.lead_in_s >= 0.5 for t in made])
     kinds = np.array([t.kind for t in made])
+    beds = np.array([t.noise for t in made])
     truth = np.array([t.truth_db for t in made])
     length = np.array([t.mixture.samples.size / RATE_HZ for t in made])
     print("absolute error in dB: median / 90th percentile")
     for title, chosen in (("lead-in of 0.5 s or more", lead), ("less or none", ~lead)):
         print(f"\n{title}")
-        print(line("  all", error[chosen]))
+        print(line("  all", error[chosen], beds[chosen]))
         for kind in sorted(set(kinds)):
-            print(line(f"  {kind}", error[chosen & (kinds == kind)]))
+            of_kind = chosen & (kinds == kind)
+            print(line(f"  {kind}", error[of_kind], beds[of_kind]))
         for low in range(-5, 45, 10):
             print(line(f"  {low} to {low + 10} dB", error[chosen & (truth >= low) & (truth < low + 10)]))
         for a, b in ((0, 4), (4, 8), (8, 60)):
@@ -272,7 +300,8 @@ def accuracy(made: list[Trial], worst: int) -> None:
         print(line(f"  {noise}", (e for e, t in zip(error, made, strict=True) if t.noise == noise)))
     print("\nbias by truth")
     for low in range(0, 40, 10):
-        print(line(f"  {low} to {low + 10} dB", error[(truth >= low) & (truth < low + 10)]))
+        band = (truth >= low) & (truth < low + 10)
+        print(line(f"  {low} to {low + 10} dB", error[band], beds[band]))
     intervals(made, heard, {"lead-in": lead, "less or none": ~lead, "steady": kinds == "steady"})
     for title, chosen in (("steady", kinds == "steady"), ("all", kinds == kinds)):
         right, count = grades_right(heard, truth, chosen)
@@ -295,6 +324,10 @@ def accuracy(made: list[Trial], worst: int) -> None:
             f"  {t.name:<44} lead {t.lead_in_s:.1f} s  truth {t.truth_db:6.1f}  measured "
             f"{'none' if m.snr_db is None else f'{m.snr_db:6.1f}'}  {m.noise_source}"
         )
+        if kept is not None:
+            kept.mkdir(parents=True, exist_ok=True)
+            name = re.sub(r"\W+", "-", t.name) + f"-lead-{t.lead_in_s:.1f}-truth-{t.truth_db:.0f}.flac"
+            soundfile.write(kept / name, t.mixture.samples, RATE_HZ)
 
 
 def intervals(
@@ -350,14 +383,21 @@ def main() -> None:
     parser.add_argument("--noise", type=Path)
     parser.add_argument("--count", type=int, default=240)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--part", choices=("all", "train", "held-out"), default="all")
     parser.add_argument("--worst", type=int, default=10)
+    parser.add_argument("--keep-worst", type=Path)
     parser.add_argument("--only-cost", action="store_true")
     arguments = parser.parse_args()
     if not arguments.only_cost:
         speech = folder(arguments.speech) if arguments.speech else synthesised()
         noise = folder(arguments.noise) if arguments.noise else made_noises()
+        speech, noise = part_of(speech, arguments.part), part_of(noise, arguments.part)
         print(f"{len(speech)} voices, {len(noise)} noises, {arguments.count} mixtures")
-        accuracy(list(trials(speech, noise, arguments.count, arguments.seed)), arguments.worst)
+        accuracy(
+            list(trials(speech, noise, arguments.count, arguments.seed)),
+            arguments.worst,
+            arguments.keep_worst,
+        )
         noise_alone(noise)
     from bench import cost
 

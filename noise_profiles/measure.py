@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,7 @@ __all__ = [
     "warm",
 ]
 
-METHOD = "xiangyin-2"  # changes whenever the numbers could
+METHOD = "xiangyin-3"  # changes whenever the numbers could
 LEAD_IN_GUARD_S = 0.05  # a speaker may draw breath as the lead-in ends
 
 
@@ -50,7 +50,7 @@ class Measurement:
     among those in which somebody speaks. `speech_dbfs` and the SNR are None where nobody does.
     """
 
-    method: str  # e.g. "xiangyin-2"; changes whenever the numbers could
+    method: str  # e.g. "xiangyin-3"; changes whenever the numbers could
     duration_s: float
     samples: int
     sample_rate_hz: int
@@ -194,7 +194,9 @@ class Meter:
             lead_in = min(len(frames), int(100 * (self._lead_in_s - guard_s) + 1e-6))
             found = snr.estimate(frames, lead_in=lead_in, room_tone=background)
             heard.append(defects.Heard(self._rate_hz, samples.finish(), frames, found))
-        worst = min((one.estimate for one in heard), key=lambda e: math.inf if e.snr_db is None else e.snr_db)
+        snrs_db = [one.estimate.snr_db for one in heard]
+        figures = min(range(len(heard)), key=lambda n: math.inf if (snr_db := snrs_db[n]) is None else snr_db)
+        worst = heard[figures].estimate
         hop = self._rate_hz / 100
         segments = tuple((round(a * hop), min(self._samples, round(b * hop))) for a, b in runs(worst.active))
         offset_db = self._offset_db
@@ -215,23 +217,27 @@ class Meter:
             speech_s=float(worst.active.sum()) / 100,
             segments=segments,
             noise_source=worst.source,
-            defects=_once_each(heard),
+            defects=_once_each(heard, figures),
         )
 
 
-def _once_each(heard: list[defects.Heard]) -> tuple[AudioFinding, ...]:
-    """The defects of all channels, each code once: from the channel in which it is worst.
+def _once_each(heard: list[defects.Heard], figures: int) -> tuple[AudioFinding, ...]:
+    """The defects of all channels, each code once: from the channel of the `figures`, if it is there.
 
-    A channel without speech is no fault where another has some.
+    One from elsewhere names its channel, counted from 1, since its value would belie the figures. What
+    refuses comes before what warns. A channel without speech is no fault where another has some.
     """
     somebody = any(one.estimate.snr_db is not None for one in heard)
     found: dict[str, AudioFinding] = {}
-    for one in heard:
+    for number in sorted(range(len(heard)), key=lambda n: n != figures):
+        one = heard[number]
         for finding in defects.findings(one):
             if finding.code == "speech.none" and somebody and one.estimate.snr_db is None:
                 continue
             known = found.get(finding.code)
             if known is None or (known.severity == "warning" and finding.severity == "error"):
+                if number != figures:
+                    finding = replace(finding, parameters={**finding.parameters, "channel": number + 1})
                 found[finding.code] = finding
     for finding in channels.findings(heard):
         found[finding.code] = finding

@@ -64,6 +64,8 @@ class Table:
             line = self._line(name, cells, fitted(grade, 10) + decision)
             for one in v.findings:
                 place = _place(one.start_s, one.end_s)
+                if "channel" in one.parameters and not one.code.startswith("channel."):
+                    place += f"[{word('in_channel', self.language, n=one.parameters['channel'])}] "
                 notes.append(f"{word(one.severity, self.language)}{colon}{place}{one.message(self.language)}")
         if heard.code is not None:
             notes.append(f"{heard.code}: {heard.detail(self.language)}")

@@ -6,10 +6,14 @@ power does not, as under wind. A running median over 70 ms forgets clicks. Where
 spread that noise itself has, and webrtcvad agrees nearby, there is speech; everything else is pause, and
 noise is measured anew from lead-in and pauses. Four rounds settle it.
 
+What stands out so but is short, weak beside the rest and less like a voice is an event and no word; in a
+clean clip only if it repeats, as a clock does.
+
 Speech energy is what all speech frames hold over the noise; its level divides that by the time in which P.56
 would call speech active. In strong noise the weak frames of speech are hidden, so longer gaps are closed
-there. In clean sound the residue of speech in its pauses (breath, the room's tail) is no noise, so
-the lead-in or the quieter part of the pauses is believed instead.
+there. In clean sound the residue of speech in its pauses (breath, the room's tail) is no noise, so the lower
+part of the pauses is believed if it is steady, else the lead-in or their usual level. Where pauses are few
+and the room is unsteady, noise is raised toward what is heard between words.
 
 Where there is neither lead-in nor pause, the noise is what the frames hold that are least like a voice; that
 is less sure, and the interval says so.
@@ -61,15 +65,36 @@ class Tuning:
     strong_noise_db: float = 12.0
     longest_gap: int = 60
     clean_db: float = 28.0
-    cleaner_weight: float = 0.0
+    steady_clean_db: float = 20.0
+    steady_db: float = 2.0
+    lead_share: float = 0.7
     unlike_share: float = 0.25  # of all frames: those least like a voice
     unlike_level: float = 0.4  # the quantile of theirs that is the noise
     tone_frames: float = 100.0  # what the session's room tone weighs beside pauses: it is not of this minute
     same_room_db: float = 10.0
+    few_pauses: float = 50.0
+    rose_share: float = 0.7
+    rose_below_db: float = 22.0
+    rose_spread_db: float = 0.6
+    few_frames: int = 100
+    voiced_pauses: float = 0.7
+    over_weak_db: float = 6.0
+    tail_db: float = 10.0
+    tail_share: float = 1.5
     hidden_db: float = -5.0  # speech at this SNR or less does not stand out
     # Log odds that what stands out is a voice, fitted on real speech below 12 dB against noise alone.
-    evidence: tuple[float, float, float, float] = (-2.85, 31.8, 0.207, -2.81)
-    uncertainty: tuple[float, float, float, float] = (2.17, -0.441, 0.60, 0.95)
+    evidence: tuple[float, float, float, float] = (-2.33, 24.1, 0.227, -2.26)
+    # Log of the interval's reach: constant, ln tenths of a second of noise, ln skew, depth, no pause,
+    # unheard.
+    doubt_below: tuple[float, ...] = (1.28, -0.21, 0.56, 0.51, 0.40, 0.38)
+    doubt_above: tuple[float, ...] = (1.35, -0.15, 0.63, 0.52, 0.70, -0.11)
+    # Log odds that a run that stands out is a word: constant, ln frames, then harmonicity and level
+    # beside the rest.
+    word: tuple[float, float, float, float] = (-4.52, 1.71, 2.77, 0.38)
+    no_word: float = -2.0
+    word_gap: int = 16
+    event_often: float = 1.0  # a second: one that repeats is no speaker's, however clean the clip
+    event_snr_db: float = 18.0  # above it, what is this soft may well be the speaker
     surely_none: float = -4.0
     judged_below_db: float = 12.0
 
@@ -119,6 +144,8 @@ def estimate(
     if not power.any():
         return _no_speech(power, weighted, "lead_in" if lead_in else "pauses")
     speech, noise_at = _speech(frames, power, lead, k)
+    if lead.sum() < k.least_noise and _one_breath(frames, power, noise_at, k):
+        noise_at = np.zeros_like(noise_at)
     pauses = noise_at & ~lead
     if speech.sum() < k.least_speech:
         return _no_speech(power, weighted, "lead_in" if lead_in >= k.least_noise else "pauses")
@@ -133,7 +160,7 @@ def estimate(
         source, (noise, noise_a) = "room_tone", room_tone
     else:
         source = "between_words"
-        noise, noise_a = _between_words(frames, power, weighted, k)
+        noise, noise_a = _between_words(frames, power, weighted, ~lead, k)
     if source in ("between_words", "room_tone", "room_tone+pauses"):
         # Had the noise been stronger still, nothing would have stood out.
         noise = min(noise, float(power[speech].mean()) / (1.0 + 10.0 ** (k.hidden_db / 10.0)))
@@ -141,11 +168,10 @@ def estimate(
     around = widened(speech, k.before, k.after) & ~lead
     snr_db = _ratio_db(power, around, active, noise)
     if source not in ("between_words", "room_tone", "room_tone+pauses"):
-        cleaner = _without_residue(power, lead, pauses, noise, k)
-        snr_db += k.cleaner_weight * (_ratio_db(power, around, active, cleaner) - snr_db)
-        trust = min(1.0, max(0.0, (snr_db - k.clean_db) / 8.0))
-        cleaner = noise * (cleaner / max(noise, TINY)) ** trust
-        noise, noise_a = cleaner, noise_a * cleaner / max(noise, TINY)
+        snr_db = _ratio_db(power, around, active, noise)
+        heard = _without_residue(power, lead, pauses, noise, snr_db, k)
+        heard = _with_what_rose(frames, power, weighted, lead, pauses, heard, snr_db, k)
+        noise, noise_a = heard, noise_a * heard / max(noise, TINY)
     strength = min(1.3, max(0.0, 1.0 - _ratio_db(power, around, active, noise) / k.strong_noise_db))
     active = closed(active, int(strength * k.longest_gap)) & ~lead
     around |= active
@@ -156,14 +182,16 @@ def estimate(
     evidence = _evidence(frames, active, snr_db, k)
     if evidence < k.surely_none and snr_db < k.judged_below_db:
         return _no_speech(power, weighted, source)
-    half_db = _uncertainty_db(power, noise_at, snr_db, k)
+    below_db, above_db = _uncertainty_db(power, noise_at, source, snr_db, k)
+    if source == "between_words":
+        above_db = max(above_db, _depth_db(frames, power, k))
     return Estimate(
         speech_dbfs=levels.dbfs(level),
         noise_dbfs=levels.dbfs(noise),
         noise_dba_fs=levels.dbfs(noise_a),
         snr_db=_bounded(snr_db),
-        snr_low_db=_bounded(snr_db - half_db),
-        snr_high_db=_bounded(snr_db + half_db),
+        snr_low_db=_bounded(snr_db - below_db),
+        snr_high_db=_bounded(snr_db + above_db),
         active=active,
         source=source,
         evidence=evidence if snr_db < k.judged_below_db else max(0.0, evidence),
@@ -214,7 +242,49 @@ def _speech(frames: Frames, power: Array, lead: Mask, k: Tuning) -> tuple[Mask, 
         noise_at = pauses if pauses.sum() >= k.least_noise else _quietest(power)
         if np.array_equal(noise_at, before):
             break
+    if noise_at.any() and speech.any():
+        speech = _without_events(frames, power, speech, float(power[noise_at].mean()), k)
+        pauses = ~widened(speech, 8, k.after) | lead
     return speech, pauses
+
+
+def _one_breath(frames: Frames, power: Array, noise_at: Mask, k: Tuning) -> bool:
+    """Whether the pauses are none: short, voiced, and far over the weak moments of the clip.
+
+    Where nobody draws breath the soft half of what is said can pass for the noise of the loud half.
+    """
+    if not 0 < noise_at.sum() < k.few_frames or frames.voiced[noise_at].mean() < k.voiced_pauses:
+        return False
+    weak = max(TINY, float(np.quantile(smoothed(power, 5), 0.1)))
+    return float(power[noise_at].mean()) > weak * 10.0 ** (k.over_weak_db / 10.0)
+
+
+def _without_events(frames: Frames, power: Array, speech: Mask, noise: float, k: Tuning) -> Mask:
+    """Speech without what is short, far weaker than the rest and less like a voice: a door, a step."""
+    harmonic = smoothed(frames.harmonic.astype(np.float64), 5)
+    over = np.maximum(power - noise, 0.0)
+    level = max(float(over[widened(speech, 0, k.hangover)].mean()), TINY)
+    clean = level > noise * 10.0 ** (k.event_snr_db / 10.0)
+    usual = float(np.percentile(harmonic[speech], 90))
+    joined = closed(speech, k.word_gap)
+    events = []
+    for start, end in runs(joined):
+        known = (
+            1.0,
+            math.log(max(1, int(speech[start:end].sum()))),
+            float(np.percentile(harmonic[start:end], 90)) - usual,
+            10.0 * math.log10(float(over[start:end].mean()) / level + 1e-4),
+        )
+        if sum(weight * value for weight, value in zip(k.word, known, strict=True)) < k.no_word:
+            events.append((start, end))
+    pauses = float(np.count_nonzero(~widened(joined, 8, k.after))) + sum(e - s for s, e in events)
+    if clean and (len(events) < 3 or len(events) < k.event_often * pauses / 100):
+        return speech
+    out = speech.copy()
+    for start, end in events:
+        out[start:end] = False
+    # Where little is left, it is the speaker who is soft and the rest that is loud.
+    return out if out.sum() > 0.5 * speech.sum() else speech
 
 
 def _source(lead: Mask, pauses: Mask, k: Tuning) -> str:
@@ -233,22 +303,54 @@ def _ratio_db(power: Array, around: Mask, active: Mask, noise: float) -> float:
     return 10.0 * math.log10(level / max(noise, TINY))
 
 
-def _without_residue(power: Array, lead: Mask, pauses: Mask, noise: float, k: Tuning) -> float:
-    """The noise of a clean clip, without what speech leaves in its pauses."""
-    if lead.sum() >= k.least_noise:
-        return min(noise, float(power[lead].mean()))
+def _without_residue(power: Array, lead: Mask, pauses: Mask, noise: float, snr_db: float, k: Tuning) -> float:
+    """The noise of a clean clip, without what speech leaves in its pauses: breath, the room's tail.
+
+    Steady noise shows in the lower part of the pauses, whatever lies above it. Where noise changes that part
+    says little, and only in very clean clips is the lead-in, or the usual level of the pauses, believed
+    instead.
+    """
+    heard = power[lead | pauses]
+    floor, spread_db = _floor(heard)
+    steady = min(1.0, max(0.0, (k.steady_db - spread_db) / k.steady_db * 2.0))
+    trust = steady * min(1.0, max(0.0, (snr_db - k.steady_clean_db) / 4.0))
+    held = noise * (min(1.0, floor / max(noise, TINY))) ** trust
+    snr_db += 10.0 * math.log10(max(noise, TINY) / max(held, TINY))
+    trust = min(1.0, max(0.0, (snr_db - k.clean_db) / 8.0))
     quiet = power[pauses]
     stretches = quiet[: quiet.size // 10 * 10].reshape(-1, 10).mean(axis=1)
-    return min(noise, math.exp(float(np.log(stretches + TINY).mean()))) if stretches.size > 1 else noise
+    usual = held
+    if stretches.size > 1:
+        usual = min(held, math.exp(float(np.log(stretches + TINY).mean())))
+    usual *= (min(1.0, floor / max(usual, TINY))) ** steady
+    if lead.sum() >= k.least_noise:
+        usual = k.lead_share * float(power[lead].mean()) + (1.0 - k.lead_share) * usual
+    return max(TINY, held * (min(1.0, usual / max(held, TINY))) ** trust)
 
 
-def _between_words(frames: Frames, power: Array, weighted: Array, k: Tuning) -> tuple[float, float]:
+def _floor(power: Array) -> tuple[float, float]:
+    """Mean power of a noise whose lower part these frames show, were it normal in dB; and its spread."""
+    levels_db = 10.0 * np.log10(power[: power.size // 5 * 5].reshape(-1, 5).mean(axis=1) + TINY)
+    if levels_db.size < 8:
+        return math.inf, math.inf
+    low, middle = np.quantile(levels_db, (0.05, 0.4))
+    spread_db = float(middle - low) / (1.645 - 0.253)
+    return 10.0 ** ((float(middle) + 0.253 * spread_db + 0.115 * spread_db**2) / 10.0), spread_db
+
+
+def _between_words(
+    frames: Frames, power: Array, weighted: Array, where: Mask, k: Tuning
+) -> tuple[float, float]:
     """Noise of a clip without pauses: what the frames hold that are least like a voice.
 
     Their level is a quantile and no mean, since some are fricatives and closures within words. In clean sound
     most are, so it is not believed to lie far over the weak moments of the clip.
     """
-    harmonic = smoothed(frames.harmonic.astype(np.float64), 5)
+    harmonic, power, weighted = (
+        smoothed(frames.harmonic[where].astype(np.float64), 5),
+        power[where],
+        weighted[where],
+    )
     unlike = harmonic <= np.quantile(harmonic, k.unlike_share)
     noise, noise_a = np.quantile(np.stack([power[unlike], weighted[unlike]]), k.unlike_level, axis=1)
     weak = 2.0 * float(np.quantile(smoothed(power, 5), 0.2))
@@ -256,26 +358,77 @@ def _between_words(frames: Frames, power: Array, weighted: Array, k: Tuning) -> 
     return max(float(noise) * held, TINY), max(float(noise_a) * held, TINY)
 
 
-def _uncertainty_db(power: Array, noise_at: Mask, snr_db: float, k: Tuning) -> float:
-    """Half the width of the 80 % interval.
+def _depth_db(frames: Frames, power: Array, k: Tuning) -> float:
+    """How much less noise there may be than was heard between words: as little as in the weakest moments.
+
+    In a lively room what lies between words is the tail of the words. It falls where steady noise would not.
+    """
+    harmonic = smoothed(frames.harmonic.astype(np.float64), 5)
+    unlike = harmonic <= np.quantile(harmonic, k.unlike_share)
+    levels_db = 10.0 * np.log10(smoothed(power, 5)[unlike] + TINY)
+    weakest, usual = np.quantile(levels_db, (0.05, k.unlike_level))
+    depth_db = float(usual - weakest)
+    return min(30.0, k.tail_share * depth_db) if depth_db > k.tail_db else 0.0
+
+
+def _with_what_rose(
+    frames: Frames,
+    power: Array,
+    weighted: Array,
+    lead: Mask,
+    pauses: Mask,
+    noise: float,
+    snr_db: float,
+    k: Tuning,
+) -> float:
+    """The noise, raised toward what is heard between words where pauses are few and speech is near it.
+
+    A noise that rose with the first word leaves no pause behind, since it is taken for speech.
+    """
+    few = k.few_pauses / (k.few_pauses + float(np.count_nonzero(pauses)))
+    _, spread_db = _floor(power[lead | pauses])
+    few *= min(1.0, max(0.0, (spread_db - k.rose_spread_db) / k.rose_spread_db))
+    weight = k.rose_share * few * min(1.0, max(0.0, (k.rose_below_db - snr_db) / 8.0))
+    if weight < 0.01:
+        return noise
+    between, _ = _between_words(frames, power, weighted, ~lead, k)
+    return noise * max(1.0, between / max(noise, TINY)) ** weight
+
+
+def _uncertainty_db(
+    power: Array, noise_at: Mask, source: str, snr_db: float, k: Tuning
+) -> tuple[float, float]:
+    """How far the 80 % interval reaches below and above.
 
     It shrinks with the time the noise was heard for, and grows with how far its mean lies over its usual
-    level and as speech sinks into it. The weights are a quantile regression of the errors on mixtures.
+    level, as speech sinks into it, and with the time for which it could not be heard: noise that came with
+    the words makes an SNR too good. The weights are quantile regressions of the errors on mixtures.
     """
     noise = power[noise_at]
     stretches = noise[: noise.size // 10 * 10].reshape(-1, 10).mean(axis=1)
-    skew_db = 1.0
-    if stretches.size > 1:
-        mean_db = 10.0 * math.log10(float(stretches.mean()) + TINY)
-        skew_db = mean_db - float(10.0 * np.log10(stretches + TINY).mean())
-    known = (
-        1.0,
-        math.log(max(1, stretches.size)),
-        math.log(max(0.0, skew_db) + 0.05),
-        min(1.0, max(0.0, (k.judged_below_db - snr_db) / 10.0)),
+    deep = min(1.0, max(0.0, (k.judged_below_db - snr_db) / 10.0))
+    if source == "between_words":
+        known = (1.0, 0.0, 0.0, deep, 1.0 - deep, 0.0)
+    else:
+        skew_db = 1.0
+        if stretches.size > 1:
+            mean_db = 10.0 * math.log10(float(stretches.mean()) + TINY)
+            skew_db = mean_db - float(10.0 * np.log10(stretches + TINY).mean())
+        count = max(1, stretches.size)
+        unheard = math.log(max(5, power.size - noise.size) / (10.0 * count))
+        known = (
+            1.0,
+            math.log(count),
+            math.log(max(0.0, skew_db) + 0.05),
+            deep,
+            0.0,
+            min(3.0, max(-2.0, unheard)),
+        )
+    below, above = (
+        min(20.0, max(0.3, math.exp(sum(w * v for w, v in zip(weights, known, strict=True)))))
+        for weights in (k.doubt_below, k.doubt_above)
     )
-    log_half = sum(weight * value for weight, value in zip(k.uncertainty, known, strict=True))
-    return min(20.0, max(0.3, math.exp(log_half)))
+    return below, above
 
 
 def _bounded(snr_db: float) -> float:

@@ -42,6 +42,7 @@ noise_level    | Noise level         | 噪音音量     | 噪声音量
 lead_in        | lead-in             | 開頭靜候     | 开头静候
 channel        | 1 channel           | 單聲道       | 单声道
 channels       | {n} channels        | {n} 聲道     | {n} 声道
+in_channel     | channel {n}         | 第 {n} 聲道  | 第 {n} 声道
 shown          | {n} of {all} channels drawn | 繪出 {all} 聲道中的 {n} 個 | 绘出 {all} 声道中的 {n} 个
 worst          | figures are those of the channel with the lowest SNR | 數值取訊噪比最低的聲道 | 数值取信噪比最低的声道
 waveform       | Waveform            | 波形         | 波形
