@@ -22,9 +22,8 @@ from corpus.database import begin, reading
 from corpus.disk import disk_errors
 from corpus.draft import SHARD_LINES, Draft, Wish, draft
 from corpus.header import Excluded, Header
-from corpus.manifest import Line
+from corpus.manifest import SPLITS, Line
 from corpus.shelf import Shelf
-from corpus.split import Assignment
 from corpus.store import BlobMissing, BlobStore, LocalStore
 from corpus.verify import sound_problem
 from protocol.clip import Sha256
@@ -102,8 +101,8 @@ def preview(on: Shelf, wish: Wish, spill: Path) -> tuple[dict[str, int], list[Ex
     """What a cut would take and leave out, without publishing; `spill` is a scratch file."""
     with reading(on.engine) as db:
         made = draft(db, wish, spill, on.setting)
-    counts = Counter(str(split) for split in made.assignment.splits.values())
-    return dict(counts), made.excluded
+    counts = {str(split): int((made.labels == place).sum()) for place, split in enumerate(SPLITS)}
+    return {split: count for split, count in counts.items() if count}, made.excluded
 
 
 def _try(on: Shelf, wish: Wish) -> Cut | None:
@@ -117,7 +116,7 @@ def _try(on: Shelf, wish: Wish) -> Cut | None:
             _check_free(db, wish.name)
             made = draft(db, wish, spill, on.setting)
             _place_audio(on, made, work, wish)
-            if not made.assignment.splits:
+            if not made.count:
                 raise ReleaseEmpty(project=wish.project_id, reasons=_reasons(made.excluded))
             stones = shelf.tombstones(db, made.project.id)
             outline = _outline(db, made, wish)
@@ -177,7 +176,7 @@ def _outline(db: Connection, made: Draft, wish: Wish) -> build.Outline:
         replaces=None,
         history=shelf.history(db, project.id),
         split={"seed": float(plan.seed), **dict(sorted(wanted.items()))},
-        split_notes=made.assignment.notes,
+        split_notes=made.notes,
         profiles=sorted(made.profiles),
         privacy_k=wish.privacy_k,
         ledger_head=ledger.latest_head(db),
@@ -190,7 +189,7 @@ class _Withdrawn(Exception):
 
 def _commit(on: Shelf, wish: Wish, made: Draft, head: Header, raw: bytes) -> None:
     """Write the rows of the release, all or none."""
-    project_id, splits = made.project.id, made.assignment.splits
+    project_id = made.project.id
     with begin(on.engine) as db:
         db.execute(
             insert(tables.release).values(
@@ -214,7 +213,7 @@ def _commit(on: Shelf, wish: Wish, made: Draft, head: Header, raw: bytes) -> Non
         )
         for rows in compute.chunks(members, _ROWS):
             db.execute(insert(tables.release_clip), rows)
-        if shelf.count_members(db, wish.name, standing=True) != len(splits):
+        if shelf.count_members(db, wish.name, standing=True) != made.count:
             raise _Withdrawn
         units = (
             {
@@ -224,7 +223,7 @@ def _commit(on: Shelf, wish: Wish, made: Draft, head: Header, raw: bytes) -> Non
                 "split": split,
                 "since_release": wish.name,
             }
-            for (kind, value), split in made.assignment.units.items()
+            for kind, value, split in made.fresh_units()
         )
         for rows in compute.chunks(units, _ROWS):
             db.execute(insert(tables.split), rows)
@@ -248,13 +247,7 @@ def _place_audio(on: Shelf, made: Draft, work: Path, wish: Wish) -> None:
     if bad and not wish.leave_out_damaged:
         name, digest, problem = bad[0]
         raise BlobsDamaged(count=len(bad), id=name, sha256=digest, problem=problem)
-    if bad:
-        names = {name for name, _, _ in bad}
-        made.excluded += [Excluded(name, "excluded.damaged", None) for name in sorted(names)]
-        splits = {name: split for name, split in made.assignment.splits.items() if name not in names}
-        made.assignment = Assignment(
-            splits, made.assignment.conflicts, made.assignment.units, made.assignment.notes
-        )
+    made.leave_out((name, "excluded.damaged", None) for name, _, _ in bad)
 
 
 def place_sounds(shard: _Sounds) -> list[tuple[str, str, str]]:
