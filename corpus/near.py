@@ -2,11 +2,11 @@
 
 A sentence that was trained on and comes back with one word changed makes a test look better than it is.
 Two texts are near when the sets of their neighbouring letters overlap by `NEAR` (Jaccard): in a sentence
-of thirteen letters one may differ. Only read texts of `SHORTEST` letters and others of `SPOKEN` count,
+of nineteen letters one may differ, or the last one in ten. Only read texts of `SHORTEST` letters and others of `SPOKEN` count,
 since shorter ones are alike by chance.
 
 Each text leaves `BANDS` 64-bit keys; texts that share one are compared. With `ROWS` hashes a band, a pair
-at the limit is missed once in four thousand times, and one at 0.8 once in two million. Keys lie in a file,
+at the limit is missed once in twenty thousand times, and one at 0.9 hardly ever. Keys lie in a file,
 one column a band, so that memory holds one column at a time, whatever the number of texts.
 """
 
@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-NEAR = 0.7
+NEAR = 0.8
 SHORTEST = 6
 SPOKEN = 20
-BANDS, ROWS = 20, 3
+BANDS, ROWS = 14, 3
 _NEIGHBOURS = 16  # how many of those with the same key a text is compared with
 _BLOCK = 4096
 _MARKS = re.compile(r"[\W_]+")
