@@ -104,16 +104,17 @@ def build(
     _write_rows(folder / header.TOMBSTONES_NAME, tombstones)
     changed = _write_changes(folder / "changes", lines, previous_lines, dict(withdrawn))
     (folder / "plots").mkdir()
-    for name, svg in plots.plots(stats).items():
-        (folder / name).write_bytes(svg)
+    for name, picture in plots.plots(stats).items():
+        (folder / name).write_bytes(picture)
 
-    head = _header(outline, stats, len(excluded), len(tombstones))
+    notes = (*outline.split_notes, *card.stratum_notes(stats))
+    head = _header(outline, notes, stats, len(excluded), len(tombstones))
     story = card.Story(
         consent_text=outline.consent_text,
         terms_text=outline.terms_text,
         excluded=Counter(row.code for row in excluded),
-        split_notes=outline.split_notes,
-        disjoint=proof.counts,
+        split_notes=notes,
+        proof=proof,
         changes=changed,
         history=outline.history,
         profiles=outline.profiles,
@@ -135,7 +136,9 @@ def build(
     return head, raw
 
 
-def _header(outline: Outline, stats: Statistics, excluded: int, tombstones: int) -> Header:
+def _header(
+    outline: Outline, notes: Sequence[str], stats: Statistics, excluded: int, tombstones: int
+) -> Header:
     counts = {
         "clips": stats.clips,
         "speakers": len(stats.ms_by_speaker),
@@ -160,7 +163,7 @@ def _header(outline: Outline, stats: Statistics, excluded: int, tombstones: int)
         counts=counts,
         hours=stats.hours,
         split=dict(outline.split),
-        split_notes=tuple(outline.split_notes),
+        split_notes=tuple(notes),
         profiles=tuple(outline.profiles),
         privacy_k=outline.privacy_k,
         audio=Audio(stats.clips, stats.bytes, stats.samples),

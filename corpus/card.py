@@ -12,8 +12,10 @@ from typing import Any
 import msgspec
 
 from corpus.header import Header
+from corpus.leaks import NAMED, Proof
 from corpus.manifest import SPLITS, Line
-from corpus.statistics import DURATION_BIN_S, LONG_S, SNR_BIN_DB, Statistics, histogram, span
+from corpus.split import MIN_GROUPS
+from corpus.statistics import DURATION_BIN_S, LONG_S, SNR_BIN_DB, Statistics, histogram, hours, span
 from protocol.clip import GRADES, STYLES
 from protocol.errors import catalogue
 
@@ -29,7 +31,7 @@ class Story:
     terms_text: str
     excluded: Mapping[str, int]
     split_notes: Sequence[str]
-    disjoint: Mapping[str, int]
+    proof: Proof
     changes: Mapping[str, int]
     history: Sequence[tuple[str, int, str]]  # name, revision, created_at of the releases before
     profiles: Sequence[str]
@@ -55,8 +57,13 @@ def _values(head: Header, stats: Statistics, story: Story) -> dict[str, str]:
         "language": _plain(head.language),
         "summary_table": _summary(head, stats),
         "split_table": _splits(stats),
-        "disjoint": ", ".join(f"{count} {kind}s" for kind, count in sorted(story.disjoint.items()))
-        or "no clips",
+        "proof_table": _proof(story.proof),
+        "digest_table": _digests(story.proof),
+        "balance_table": _balance(stats),
+        "wanted": _wanted(head),
+        "near": f"{100 * head.split.get('near_overlap', 0):g} %",
+        "compared": f"{head.split.get('texts_compared', 0):,.0f}",
+        "by_dialect_grade": _dialects(stats),
         "seed": f"{head.split['seed']:g}",
         "split_notes": "".join(f"- {_plain(note)}\n" for note in story.split_notes),
         "methods": _mixture(stats.seen["measure_method"], ""),
@@ -87,7 +94,7 @@ def _values_of(stats: Statistics) -> dict[str, Sequence[str]]:
 
 
 def _languages(stats: Statistics, head: Header) -> list[str]:
-    return sorted({name.split("-")[0] for name in stats.seen["language"] or [head.language]})
+    return sorted({f'"{name.split("-")[0]}"' for name in stats.seen["language"] or [head.language]})
 
 
 def changelog(head: Header, story: Story) -> bytes:
@@ -123,6 +130,75 @@ def _splits(stats: Statistics) -> str:
         for name in SPLITS
     ]
     return _table(("split", "clips", "speech", "share", "speakers"), rows)
+
+
+def stratum_notes(stats: Statistics) -> list[str]:
+    """Which dialects and genders, as they are told, have nothing held out, and why."""
+    found = []
+    for stratum in sorted(set(stats.stratum_of.values())):
+        there = [name for name in SPLITS if stats.ms_by_stratum[stratum, name]]
+        if there == list(SPLITS):
+            continue
+        count = sum(1 for one in stats.stratum_of.values() if one == stratum)
+        where = "train only" if there == ["train"] else f"in {' and '.join(there)} only"
+        few = f", fewer than {MIN_GROUPS}" if count < MIN_GROUPS else ""
+        found.append(f"{' / '.join(stratum)}: {where} ({count} speakers{few})")
+    return found
+
+
+def notes_of_corpus(notes: Sequence[str]) -> list[str]:
+    """Those of a header's notes that are about no stratum: the others are made anew from the lines."""
+    return [note for note in notes if " only (" not in note]
+
+
+def _proof(proof: Proof) -> str:
+    rows = [
+        (f"{kind}s", *(f"{proof.counts_by_split[kind, name]:,}" for name in SPLITS), "0")
+        for kind in ("speaker", "session", "recording", "prompt", "text")
+    ]
+    return _table(("", *SPLITS, "in two splits"), rows)
+
+
+def _digests(proof: Proof) -> str:
+    rows = [
+        (f"`{kind}_id`", name, f"`{proof.digest(kind, name)}`")
+        for kind in NAMED
+        for name in SPLITS
+        if proof.counts_by_split[kind, name]
+    ]
+    return _table(("field", "split", "SHA-256"), rows)
+
+
+def _balance(stats: Statistics) -> str:
+    rows = []
+    strata = sorted(set(stats.stratum_of.values()))
+    for stratum in strata:
+        whole = sum(stats.ms_by_stratum[stratum, name] for name in SPLITS)
+        shares = (f"{100 * stats.ms_by_stratum[stratum, name] / max(whole, 1):.1f} %" for name in SPLITS)
+        count = sum(1 for one in stats.stratum_of.values() if one == stratum)
+        rows.append((_plain(" / ".join(stratum)), str(count), span(whole), *shares))
+    return _table(("dialect / gender", "speakers", "speech", *SPLITS), rows)
+
+
+def _wanted(head: Header) -> str:
+    """What was asked for: ``dev 10 %, test 1.5 h``."""
+    found = []
+    for name in ("dev", "test"):
+        if f"{name}_hours" in head.split:
+            found.append(f"{name} {head.split[f'{name}_hours']:g} h")
+        elif f"{name}_share" in head.split:
+            found.append(f"{name} {100 * head.split[f'{name}_share']:g} %")
+    return ", ".join(found) or "nothing held out"
+
+
+def _dialects(stats: Statistics) -> str:
+    counts = stats.ms_by_dialect_grade
+    grades = [grade for grade in GRADES if any(key[1] == grade for key in counts)]
+    rows = [
+        (_plain(dialect), *(f"{hours(counts[dialect, grade]):.3f}" for grade in grades))
+        for dialect in sorted({dialect for dialect, _ in counts})
+    ]
+    return _table(("hours", *grades), rows)
 
 
 def _snr(stats: Statistics) -> str:

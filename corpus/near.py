@@ -2,8 +2,8 @@
 
 A sentence that was trained on and comes back with one word changed makes a test look better than it is.
 Two texts are near when the sets of their neighbouring letters overlap by `NEAR` (Jaccard): in a sentence
-of nineteen letters one may differ, or the last one in ten. Only read texts of `SHORTEST` letters and others of `SPOKEN` count,
-since shorter ones are alike by chance.
+of nineteen letters one may differ, or the last one in ten. Only read texts of `SHORTEST` letters and
+others of `SPOKEN` count, since shorter ones are alike by chance.
 
 Each text leaves `BANDS` 64-bit keys; texts that share one are compared. With `ROWS` hashes a band, a pair
 at the limit is missed once in twenty thousand times, and one at 0.9 hardly ever. Keys lie in a file,
@@ -133,9 +133,7 @@ class Signatures:
             return np.empty((0, 2), np.int64)
         rows = np.memmap(self.path, np.uint64, "r", shape=(self.count, BANDS))
         for band in range(BANDS):
-            column = np.concatenate(
-                [rows[at : at + _BLOCK, band] for at in range(0, self.count, _BLOCK)]
-            )
+            column = np.concatenate([rows[at : at + _BLOCK, band] for at in range(0, self.count, _BLOCK)])
             candidates = set(_candidates(column, side)) - checked
             checked |= candidates
             for block in _blocks(sorted(candidates)):

@@ -2,7 +2,8 @@
 
 `corpus.split` keeps groups whole and joins those that nearly share a text as far as size allows. What then
 still stands on two sides is mended here: a new held-out group that repeats much of what others say goes to
-train, where nothing is lost, unless nothing were left to test on then; of the texts that remain, one of each pair is left out and named.
+train, where nothing is lost, unless there were nothing left to test on; of the texts that then remain, one
+of each pair is left out and named.
 """
 
 from __future__ import annotations

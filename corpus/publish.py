@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import msgspec
 from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
-from corpus import build, header, ledger, manifest, projects, tables
+from corpus import build, card, header, ledger, manifest, projects, tables
 from corpus.database import begin, reading
 from corpus.disk import disk_errors
 from corpus.header import Excluded, Header, Tombstone
@@ -187,7 +187,7 @@ def _outline_again(db: Connection, old: Header, raw: bytes, stones: list[Tombsto
         replaces=header.sha256_of(raw),
         history=history(db, old.project, before=old.name),
         split=old.split,
-        split_notes=old.split_notes,
+        split_notes=card.notes_of_corpus(old.split_notes),
         profiles=old.profiles,
         privacy_k=old.privacy_k,
         ledger_head=ledger.latest_head(db),

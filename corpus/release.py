@@ -17,7 +17,7 @@ from typing import ClassVar
 import msgspec
 from sqlalchemy import Connection, insert, select
 
-from corpus import build, compute, header, ledger, selection, shelf, tables
+from corpus import build, compute, header, ledger, near, selection, shelf, tables
 from corpus.database import begin, reading
 from corpus.disk import disk_errors
 from corpus.draft import SHARD_LINES, Draft, Wish, draft
@@ -175,7 +175,12 @@ def _outline(db: Connection, made: Draft, wish: Wish) -> build.Outline:
         previous=made.previous,
         replaces=None,
         history=shelf.history(db, project.id),
-        split={"seed": float(plan.seed), **dict(sorted(wanted.items()))},
+        split={
+            "seed": float(plan.seed),
+            **dict(sorted(wanted.items())),
+            "near_overlap": near.NEAR,
+            "texts_compared": float(made.compared),
+        },
         split_notes=made.notes,
         profiles=sorted(made.profiles),
         privacy_k=wish.privacy_k,

@@ -39,7 +39,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Checked:
-    """A candidate whose text was looked at: codes of errors, the scoring view, and keys to find like texts."""
+    """A candidate whose text was looked at: codes of errors, the scoring view, and keys of like texts."""
 
     candidate: Candidate
     errors: tuple[str, ...]

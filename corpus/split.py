@@ -225,9 +225,7 @@ def _follow(
     _spread(clips, fixed, waiting, labels, conflicts)
 
 
-def _spread(
-    clips: Clips, fixed: Fixed, waiting: Codes, labels: Labels, conflicts: NDArray[np.bool_]
-) -> None:
+def _spread(clips: Clips, fixed: Fixed, waiting: Codes, labels: Labels, conflicts: NDArray[np.bool_]) -> None:
     """Place clips whose units' earlier assignments disagree, one by one; what hangs on none stays free."""
     columns = (clips.speaker, *clips.links.values())
     units = {
@@ -235,7 +233,9 @@ def _spread(
     }
     every = np.array(sorted({unit for mine in units.values() for unit in mine}), np.uint64)
     known = {
-        unit: label for unit, label in zip(every.tolist(), fixed.lookup(every).tolist(), strict=True) if label >= 0
+        unit: label
+        for unit, label in zip(every.tolist(), fixed.lookup(every).tolist(), strict=True)
+        if label >= 0
     }
     queue = list(units)
     while True:
@@ -358,7 +358,9 @@ def _put_together(
     for one, other in sorted({_ordered(int(i), int(j), of_clip, first) for i, j in near}, key=lambda p: p[0]):
         if not free[one[2]] or not free[other]:
             continue
-        low, high = sorted((root(int(of_clip[one[2]])), root(int(of_clip[other]))), key=lambda g: int(first[g]))
+        low, high = sorted(
+            (root(int(of_clip[one[2]])), root(int(of_clip[other]))), key=lambda g: int(first[g])
+        )
         if low != high and weight[low] + weight[high] <= most_ms:
             parent[high] = low
             weight[low] += weight[high]
@@ -372,9 +374,7 @@ def _put_together(
     return roots[of_clip], pulled
 
 
-def _ordered(
-    i: int, j: int, of_clip: Codes, first: NDArray[np.uint64]
-) -> tuple[tuple[int, int, int], int]:
+def _ordered(i: int, j: int, of_clip: Codes, first: NDArray[np.uint64]) -> tuple[tuple[int, int, int], int]:
     """A pair with the hashes that say when its turn is; no number of a row is in them."""
     a, b = int(first[of_clip[i]]), int(first[of_clip[j]])
     return ((a, b, i), j) if a <= b else ((b, a, j), i)
@@ -389,7 +389,9 @@ def _fill(clips: Clips, codes: Codes, groups: _Groups, labels: Labels, wanted: P
     have = _sum(mine * n_cells + clips.cell[placed], ms, n_splits * n_cells).reshape(n_splits, n_cells)
     pulled = groups.labels >= 0
     np.add.at(have, groups.labels[pulled], groups.cells[pulled])
-    speech = _sum(clips.stratum[placed] * n_splits + mine, ms, n_strata * n_splits).reshape(n_strata, n_splits)
+    speech = _sum(clips.stratum[placed] * n_splits + mine, ms, n_strata * n_splits).reshape(
+        n_strata, n_splits
+    )
     np.add.at(speech, (groups.stratum[pulled], groups.labels[pulled]), groups.duration_ms[pulled])
     starts = run_starts(codes, clips.stratum)
     told = starts[placed[starts]]

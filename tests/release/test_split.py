@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from corpus import split
 from corpus.columns import LINKS, Clips, Fixed, Gatherer, unit_key
-from corpus.manifest import SPLITS
 from corpus.split import Plan, SplitInvalid, fresh_units, plan
 
 
@@ -43,9 +42,7 @@ def columns(items) -> Clips:
     gathered = Gatherer()
     for one in items:
         (_, speaker), *more = one.units
-        gathered.add(
-            speaker, dict(more), stratum=one.stratum, cell=one.cell, duration_ms=one.duration_ms
-        )
+        gathered.add(speaker, dict(more), stratum=one.stratum, cell=one.cell, duration_ms=one.duration_ms)
     return gathered.clips()
 
 
@@ -206,5 +203,3 @@ def test_wishes_are_read(wishes, shares, hours):
 def test_a_wish_that_makes_no_sense_is_refused(wish):
     with pytest.raises(SplitInvalid):
         plan([wish])
-
-
