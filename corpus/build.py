@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from corpus import card, header, manifest, plots
+from corpus import card, croissant, header, manifest, plots
 from corpus.diff import changes
 from corpus.header import Audio, Excluded, FileEntry, Header, Previous, ReleaseInvalid, Speaker, Tombstone
 from corpus.keys import Signer
@@ -122,7 +122,7 @@ def build(
     (folder / "README.md").write_bytes(card.readme(head, stats, story))
     (folder / "CHANGELOG.md").write_bytes(card.changelog(head, story))
     files = _entries(folder)
-    (folder / "croissant.json").write_bytes(card.croissant(head, files))
+    (folder / "croissant.json").write_bytes(croissant.describe(head, files))
     files["croissant.json"] = header.file_entry(folder / "croissant.json")
     with (folder / header.SUMS_NAME).open("wb") as file:
         file.writelines(sums_lines(files, digests))

@@ -1,4 +1,4 @@
-"""The dataset card: ``README.md`` for people, ``croissant.json`` for machines, both from the data alone."""
+"""The dataset card: ``README.md`` and ``CHANGELOG.md`` for people, from the data alone."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from string import Template
-from typing import Any
 
 import msgspec
 
 from corpus.header import Header
 from corpus.leaks import NAMED, Proof
-from corpus.manifest import SPLITS, Line
+from corpus.manifest import SPLITS
 from corpus.split import MIN_GROUPS
 from corpus.statistics import DURATION_BIN_S, LONG_S, SNR_BIN_DB, Statistics, histogram, hours, span
 from protocol.clip import GRADES, STYLES
@@ -259,88 +258,6 @@ def _limits(stats: Statistics) -> str:
         points.append(f"One speaker gives {100 * top / stats.ms:.0f} % of the speech.")
     points += [f"The {name} split is empty." for name in SPLITS if not stats.clips_by_split[name]]
     return "\n".join(f"- {point}" for point in points)
-
-
-def croissant(head: Header, files: Mapping[str, Any]) -> bytes:
-    """Croissant 1.1 (JSON-LD): the files, the audio, and the manifest's fields as a record set."""
-    types = {str: "sc:Text", int: "sc:Integer", float: "sc:Float"}
-    fields = []
-    for name, kind in Line.__annotations__.items():
-        base = str(kind)
-        data_type = types[int] if base == "int" else types[float] if base.startswith("float") else types[str]
-        fields.append(
-            {
-                "@type": "cr:Field",
-                "@id": f"clips/{name}",
-                "name": name,
-                "dataType": data_type,
-                "source": {"fileObject": {"@id": "manifest.jsonl"}, "extract": {"column": name}},
-            }
-        )
-    distribution: list[dict[str, Any]] = [
-        {
-            "@type": "cr:FileObject",
-            "@id": name,
-            "name": name,
-            "contentUrl": name,
-            "contentSize": f"{files[name].bytes} B",
-            "encodingFormat": _FORMATS[name.rsplit(".", 1)[-1]],
-            "sha256": files[name].sha256,
-        }
-        for name in ("manifest.jsonl", "speakers.jsonl", "tombstones.jsonl")
-    ]
-    distribution.append(
-        {
-            "@type": "cr:FileSet",
-            "@id": "audio",
-            "name": "audio",
-            "encodingFormat": "audio/flac",
-            "includes": "audio/*/*.flac",
-        }
-    )
-    value = {
-        "@context": _CONTEXT,
-        "@type": "sc:Dataset",
-        "conformsTo": "http://mlcommons.org/croissant/1.1",
-        "name": head.name,
-        "description": f"{head.title}: speech in {head.language} with transcripts and measured noise.",
-        "license": [f"https://spdx.org/licenses/{name}" for name in head.licenses],
-        "url": f"urn:xiangyin:{head.project}:{head.name}",
-        "version": f"{head.revision}.0.0",
-        "datePublished": head.created_at,
-        "inLanguage": head.language,
-        "distribution": distribution,
-        "recordSet": [{"@type": "cr:RecordSet", "@id": "clips", "name": "clips", "field": fields}],
-    }
-    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
-
-
-_FORMATS = {"jsonl": "application/jsonlines", "parquet": "application/vnd.apache.parquet"}
-_CONTEXT = {
-    "@language": "en",
-    "@vocab": "https://schema.org/",
-    "sc": "https://schema.org/",
-    "cr": "http://mlcommons.org/croissant/",
-    "rai": "http://mlcommons.org/croissant/RAI/",
-    "dct": "http://purl.org/dc/terms/",
-    "conformsTo": "dct:conformsTo",
-    "citeAs": "cr:citeAs",
-    "column": "cr:column",
-    "data": {"@id": "cr:data", "@type": "@json"},
-    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-    "extract": "cr:extract",
-    "field": "cr:field",
-    "fileObject": "cr:fileObject",
-    "fileSet": "cr:fileSet",
-    "format": "cr:format",
-    "includes": "cr:includes",
-    "key": "cr:key",
-    "md5": "cr:md5",
-    "recordSet": "cr:recordSet",
-    "references": "cr:references",
-    "source": "cr:source",
-    "transform": "cr:transform",
-}
 
 
 def _cross(stats: Statistics, name: str, values: Sequence[str]) -> str:

@@ -106,7 +106,8 @@ def place(
 
 def _parted(pairs: NDArray[np.int64], labels: NDArray[np.int8]) -> NDArray[np.bool_]:
     one, other = labels[pairs[:, 0]], labels[pairs[:, 1]]
-    return (one != other) & (one >= 0) & (other >= 0)
+    parted: NDArray[np.bool_] = (one != other) & (one >= 0) & (other >= 0)
+    return parted
 
 
 def _repeating(

@@ -186,7 +186,8 @@ def _components(count: int, edges: Codes) -> Codes:
 
     ones = np.ones(len(edges), np.int8)
     graph = coo_matrix((ones, (edges[:, 0], edges[:, 1])), shape=(count, count))
-    return csgraph.connected_components(graph, directed=False)[1].astype(np.int64)
+    labels: Codes = csgraph.connected_components(graph, directed=False)[1].astype(np.int64)
+    return labels
 
 
 def _order(speaker_keys: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
