@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from corpus.manifest import SPLITS, Split
 
 LINKS = ("session", "prompt", "text", "household")
+KEY_MARK = "#"
 _KIND = {"text": "prompt"}  # a text that was read is the same unit as the prompt that asked for it
 
 
@@ -25,6 +26,16 @@ def unit_key(kind: str, value: str) -> int:
     kind = _KIND.get(kind, kind)
     digest = hashlib.blake2b(f"{kind}\n{value}".encode(), digest_size=8, person=b"xiangyin-units").digest()
     return int.from_bytes(digest, "big") or 1
+
+
+def prompt_name(folded: str) -> str:
+    """What stands for a prompt's text in the table of splits: a hash, since a text may be long."""
+    return hashlib.blake2b(folded.encode(), digest_size=16, person=b"xiangyin-prompt").hexdigest()
+
+
+def stored_key(kind: str, value: str) -> int:
+    """The key of a unit as the table of splits names it: by `KEY_MARK` and the key, or by its name."""
+    return int(value[1:], 16) if value.startswith(KEY_MARK) else unit_key(kind, value)
 
 
 @dataclass(frozen=True)

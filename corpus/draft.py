@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, func, select
 
 from corpus import compute, manifest, near, privacy, projects, selection, shelf, tables
-from corpus.columns import Clips, Fixed, Gatherer, unit_key
+from corpus.columns import KEY_MARK, Clips, Fixed, Gatherer, prompt_name, stored_key, unit_key
 from corpus.disk import disk_errors
 from corpus.header import Excluded, Previous
 from corpus.manifest import SPLITS, Line, Split
@@ -30,7 +30,6 @@ from corpus.split import Plan, fresh_units
 from transcribe import text
 
 SHARD_LINES = 500
-_KEY_MARK = "#"  # before a unit that the table of splits names by its key
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ class Draft:
     def fresh_units(self) -> Iterator[tuple[str, str, Split]]:
         """Units that this release gives a split for ever: kind, value, split."""
         for kind, key, split in fresh_units(self.clips, self.fixed, self.labels):
-            yield kind, f"{_KEY_MARK}{key:016x}", split
+            yield kind, f"{KEY_MARK}{key:016x}", split
 
     def told(self) -> dict[str, privacy.Told]:
         """What is told of the speakers that are in the release; others do not count towards k."""
@@ -234,9 +233,9 @@ def _gather(gathered: Gatherer, checked: selection.Checked) -> None:
     candidate, line = checked.candidate, checked.candidate.line
     links = {"session": line.session_id}  # a recording lies in its session
     if candidate.prompt_folded is not None:
-        links["prompt"] = selection.prompt_name(candidate.prompt_folded)
+        links["prompt"] = prompt_name(candidate.prompt_folded)
     if line.style == "read":
-        links["text"] = selection.prompt_name(checked.folded)
+        links["text"] = prompt_name(checked.folded)
     if candidate.household is not None:
         links["household"] = candidate.household
     gathered.add(
@@ -274,8 +273,4 @@ def _twice(db: Connection, project_id: str) -> set[str]:
 
 def _fixed(db: Connection, project_id: str) -> Fixed:
     rows = db.execute(select(tables.split).where(tables.split.c.project_id == project_id))
-    return Fixed((_key(row.kind, row.value), row.split) for row in rows)
-
-
-def _key(kind: str, value: str) -> int:
-    return int(value[1:], 16) if value.startswith(_KEY_MARK) else unit_key(kind, value)
+    return Fixed((stored_key(row.kind, row.value), row.split) for row in rows)

@@ -81,6 +81,14 @@ def keys(texts: Sequence[str]) -> bytes:
     return out.tobytes()
 
 
+def rows(folded: Sequence[str], styles: Sequence[str]) -> list[bytes | None]:
+    """Keys of each text that counts, and None for the others."""
+    told = [counts(text, style) for text, style in zip(folded, styles, strict=True)]
+    data = keys([text for text, is_told in zip(folded, told, strict=True) if is_told])
+    parts = (data[at : at + ROW_BYTES] for at in range(0, len(data), ROW_BYTES))
+    return [next(parts) if is_told else None for is_told in told]
+
+
 def _mixed(points: NDArray[np.uint64]) -> NDArray[np.uint64]:
     pairs = points[:-1] << np.uint64(21) | points[1:]
     mixed: NDArray[np.uint64] = (pairs ^ (pairs >> np.uint64(17))) * _MIX

@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, func, select
 from sqlalchemy.engine import RowMapping
 
-from corpus import manifest, near, tables
+from corpus import digests, manifest, near, tables
 from corpus.header import Excluded
 from corpus.manifest import Event, Line
 from corpus.projects import Project
@@ -61,11 +61,6 @@ def _uuid(text_: str) -> str:
     return "-".join((text_[:8], text_[8:12], text_[12:16], text_[16:20], text_[20:]))
 
 
-def prompt_name(folded: str) -> str:
-    """What stands for a prompt's text in the table of splits: a hash, since a text may be long."""
-    return hashlib.blake2b(folded.encode(), digest_size=16, person=b"xiangyin-prompt").hexdigest()
-
-
 def candidates(db: Connection, project: Project) -> Iterator[Candidate | Excluded]:
     """Every clip of the project, by manifest id."""
     clip, person, consent = tables.clip, tables.person, tables.consent
@@ -105,7 +100,8 @@ def candidates(db: Connection, project: Project) -> Iterator[Candidate | Exclude
             transcript.c.text_raw,
             transcript.c.events,
             transcript.c.status,
-            transcript.c.ruleset,
+            transcript.c.clip_id.label("text_of"),
+            transcript.c.digest,
             prompt.c.folded,
             measured.c.figures,
             measured.c.method,
@@ -164,12 +160,23 @@ def _obstacle(row: RowMapping, project: Project) -> str | None:
         (row["state"] != "accepted", "excluded.undecided"),
         (row["speaker_id"] is None, "excluded.speaker"),
         (row["text"] is None, "excluded.no_text"),
+        (_is_edited(row), "excluded.edited"),
         (row["status"] != "complete", "excluded.incomplete"),
         (row["grade"] is None or any(level is None for level in levels), "excluded.unmeasured"),
     ):
         if applies:
             return code
     return None
+
+
+def _is_edited(row: RowMapping) -> bool:
+    """Whether the text is another clip's, or not what was handed in."""
+    if row["text"] is None:
+        return False
+    if row["text_of"] != row["id"]:
+        return True
+    found = digests.of_text(row["id"], row["text_raw"], row["text"], row["events"], row["status"])
+    return row["digest"] is not None and row["digest"] != found
 
 
 def _line(row: RowMapping, project: Project, name: str) -> Line:
@@ -239,7 +246,5 @@ def check_texts(batch: Sequence[Candidate]) -> list[Checked]:
         errors = tuple(sorted({f.code for f in findings if f.severity == "error"}))
         folded = "" if errors else " ".join(text.fold(line.text, line.orthography))
         found.append((candidate, errors, folded))
-    told = [near.counts(folded, candidate.line.style) for candidate, _, folded in found]
-    keys = near.keys([folded for (_, _, folded), is_told in zip(found, told, strict=True) if is_told])
-    rows = (keys[at : at + near.ROW_BYTES] for at in range(0, len(keys), near.ROW_BYTES))
-    return [Checked(*one, next(rows) if is_told else None) for one, is_told in zip(found, told, strict=True)]
+    rows = near.rows([folded for _, _, folded in found], [one.line.style for one in batch])
+    return [Checked(*one, keys) for one, keys in zip(found, rows, strict=True)]

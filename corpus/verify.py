@@ -7,7 +7,9 @@ header counts), the split, the text's rules, the sums, the tombstones, the signa
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+import tempfile
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from protocol.errors import CodedError
 from protocol.tlog import ReceiptInvalid, VerifierKey, open_note
 
 _SHARD_LINES = 500
+_MOST_LEAKS = 1000  # named one by one
 _PARTIAL = (manifest.FILE_NAME, "manifest.parquet", header.SUMS_NAME)  # differ in a copy of some clips only
 
 
@@ -94,20 +97,26 @@ def verify(folder: Path, *, setting: str = "local", vkey: str | None = None) -> 
     stones = _tombstones(folder, findings)
     proof = Proof(fold)
     totals = _Totals()
-    lines = _lines(folder, findings, mark if partial else None)
+    sides, starts = array("b"), array("Q")
+    lines = _lines(folder, findings, mark if partial else None, starts)
 
     def shards() -> Iterator[Shard]:
         for chunk in compute.chunks(lines, _SHARD_LINES):
             for number, line in chunk:
                 proof.feed(line)
                 totals.feed(line)
+                sides.append(manifest.SPLITS.index(line.split))
                 if line.id in stones or line.sha256 in stones:
                     detail = f"{line.id} was withdrawn and must not be here"
                     findings.append(Finding(manifest.FILE_NAME, number, "BLOB_WITHDRAWN", detail))
             yield Shard(str(folder), head.rules_version, tuple(chunk))
 
-    for found in compute.run(setting, check_shard, shards()):
-        findings += found
+    with tempfile.TemporaryDirectory() as scratch:
+        texts = _Texts(Path(scratch))
+        for found, keys in compute.run(setting, check_shard, shards()):
+            findings += found
+            texts.add(keys)
+        findings += texts.leaks(_Numbered(folder / manifest.FILE_NAME, starts), sides)
     findings += [Finding(manifest.FILE_NAME, None, "RELEASE_LEAK", str(leak)) for leak in proof.leaks]
     findings += _check_totals(head, totals, partial)
     findings += _strangers(folder, totals)
@@ -143,11 +152,16 @@ class Shard:
     lines: tuple[tuple[int, Line], ...]
 
 
-def check_shard(shard: Shard) -> list[Finding]:
-    """Check the sounds and texts of some lines; pure, so that it may run anywhere the folder is seen."""
+def check_shard(shard: Shard) -> tuple[list[Finding], list[bytes | None]]:
+    """Check the sounds and texts of some lines, and give keys by which like texts are found.
+
+    Pure, so that it may run anywhere the folder is seen.
+    """
+    from corpus import near
     from transcribe import lint
 
     findings: list[Finding] = []
+    folded = [fold(line) for _, line in shard.lines]
     for number, line in shard.lines:
         wrong = sound_problem(Path(shard.folder) / line.audio, line)
         if wrong is not None:
@@ -157,7 +171,51 @@ def check_shard(shard: Shard) -> list[Finding]:
             if codes:
                 detail = f"text of {line.id} breaks {', '.join(codes)}"
                 findings.append(Finding(manifest.FILE_NAME, number, "MANIFEST_INVALID", detail))
-    return findings
+    return findings, near.rows(folded, [line.style for _, line in shard.lines])
+
+
+class _Texts:
+    """Finds texts of two splits that are nearly the same, in bounded memory."""
+
+    def __init__(self, scratch: Path) -> None:
+        from corpus.near import Signatures
+
+        self._signatures = Signatures(scratch / "keys")
+
+    def add(self, keys: Iterable[bytes | None]) -> None:
+        for row in keys:
+            self._signatures.add(row)
+
+    def leaks(self, lines: _Numbered, sides: array[int]) -> Iterator[Finding]:
+        import numpy as np
+
+        self._signatures.close()
+        pairs = self._signatures.pairs(np.frombuffer(sides, np.int8).astype(np.int64), lines.folded)
+        for first, second in pairs[:_MOST_LEAKS].tolist():
+            one, other = lines.some([first, second])
+            detail = f"the text of {other.id} nearly repeats that of {one.id}, in another split"
+            yield Finding(manifest.FILE_NAME, None, "RELEASE_LEAK", detail)
+
+
+class _Numbered:
+    """The good lines of a manifest by their number among them."""
+
+    def __init__(self, path: Path, starts: array[int]) -> None:
+        self._path, self._starts = path, starts
+
+    def some(self, indexes: Sequence[int]) -> list[Line]:
+        """Lines of ascending numbers."""
+        found = []
+        with self._path.open("rb") as file:
+            for index in indexes:
+                file.seek(self._starts[index])
+                raw = file.readline().removesuffix(b"\n")
+                found.append(manifest.parse(raw, manifest.FILE_NAME, index + 1))
+        return found
+
+    def folded(self, indexes: Sequence[int]) -> list[str]:
+        """Scoring views of their texts."""
+        return [fold(line) for line in self.some(indexes)]
 
 
 def sound_problem(path: Path, line: Line) -> str | None:
@@ -258,18 +316,21 @@ def _tombstones(folder: Path, findings: list[Finding]) -> set[str]:
     return {stone.id for stone in stones}
 
 
-def _lines(folder: Path, findings: list[Finding], mark: Mark | None) -> Iterator[tuple[int, Line]]:
-    """Good lines with their numbers; bad ones become findings, and the rest goes on."""
+def _lines(
+    folder: Path, findings: list[Finding], mark: Mark | None, starts: array[int]
+) -> Iterator[tuple[int, Line]]:
+    """Good lines with their numbers, noting where they start; bad ones become findings."""
     path = folder / manifest.FILE_NAME
     whole = None
     if mark is not None:
         wanted = mark.wanted
         source = manifest.read_raw(folder / STATE_FOLDER / manifest.FILE_NAME)
         whole = (raw for raw, line in source if wanted.takes(line))
-    before = ""
+    before, end = "", 0
     try:
         with path.open("rb") as file:
             for number, raw in enumerate(file, start=1):
+                end += len(raw)
                 if whole is not None and next(whole, None) != raw:
                     detail = "the line is not the one that the release has here"
                     findings.append(Finding(manifest.FILE_NAME, number, "MANIFEST_INVALID", detail))
@@ -284,6 +345,7 @@ def _lines(folder: Path, findings: list[Finding], mark: Mark | None) -> Iterator
                     detail = f"id {line.id} is out of order, twice there, or cut off"
                     findings.append(Finding(manifest.FILE_NAME, number, "MANIFEST_INVALID", detail))
                 before = line.id
+                starts.append(end - len(raw))
                 yield number, line
     except OSError as error:
         findings.append(Finding(manifest.FILE_NAME, None, "RELEASE_INVALID", error.strerror or str(error)))
