@@ -29,7 +29,7 @@ _WEIGHT = {False: 2, True: 4}  # half of a stroke, in points
 
 # Strokes of each letter: points "xy" from the upper left, y = 6 on the line of writing; "|" lifts the pen.
 _STROKES = {
-    "0": "10 30 41 45 36 16 05 01 10",
+    "0": "10 30 41 45 36 16 05 01 10|23 23",
     "1": "11 20 26|16 36",
     "2": "01 10 30 41 42 06 46",
     "3": "01 10 30 41 42 33 44 45 36 16 05|13 33",
