@@ -45,6 +45,7 @@ class Proof:
     def __init__(self, fold: Fold) -> None:
         self._fold = fold
         self._seen: dict[int, Split] = {}
+        self._last: dict[str, tuple[str, Split]] = {}
         self._sounds: set[int] = set()
         self._named: dict[tuple[str, Split], set[str]] = defaultdict(set)
         self.leaks: list[Leak] = []
@@ -71,6 +72,9 @@ class Proof:
         return hashlib.sha256("".join(f"{value}\n" for value in values).encode()).hexdigest()
 
     def _see(self, kind: str, value: str, line: Line) -> None:
+        if self._last.get(kind) == (value, line.split):  # lines stand speaker by speaker
+            return
+        self._last[kind] = value, line.split
         key = _hash(kind, value)
         known = self._seen.get(key)
         if known is None:
