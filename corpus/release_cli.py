@@ -184,10 +184,13 @@ def diff(ctx: click.Context, old: str, new: str, data: Path | None, form: str) -
 @release.command("verify", epilog="Example:  xiangyin release verify DIR")
 @click.argument("name")
 @click.option("--vkey", help="The publisher's verifier key; otherwise that of the pull or of this server.")
+@click.option("--quick", is_flag=True, help="Check files and lines in seconds, without opening a sound.")
 @DATA
 @FORMAT
 @click.pass_context
-def verify(ctx: click.Context, name: str, vkey: str | None, data: Path | None, form: str) -> None:
+def verify(
+    ctx: click.Context, name: str, vkey: str | None, quick: bool, data: Path | None, form: str
+) -> None:
     """Check every byte of a release or copy. NAME is a folder, or a release of this server.
 
     The exit status is 1 if anything is not as the release says.
@@ -200,7 +203,7 @@ def verify(ctx: click.Context, name: str, vkey: str | None, data: Path | None, f
         from corpus import keys
 
         vkey = str(keys.signer(settings.keys).verifier)
-    report = checks.verify(folder, setting=settings.compute, vkey=vkey)
+    report = checks.verify(folder, setting=settings.compute, vkey=vkey, quick=quick)
     for one in report.findings:
         place = one.file if one.line is None else f"{one.file}, line {one.line}"
         _say(form, one.as_json(), f"{place}: {one.code}: {one.detail}")
