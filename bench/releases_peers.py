@@ -231,7 +231,9 @@ def main(words: list[str]) -> None:
             subprocess.run([sys.executable, __file__, "--step", str(place), *words], check=True)
     if missing:
         print(
-            json.dumps({"not installed here": missing, "python": sys.executable.rsplit("/", 3)[-3]}),
+            json.dumps(
+                {"not installed here": missing, "environment": Path(sys.executable).parent.parent.name}
+            ),
             flush=True,
         )
 
