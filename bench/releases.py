@@ -23,7 +23,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 CLIPS_EACH = 200
-EVERYDAY = "天地人日月山水火木金土風雨雲花草樹鳥魚馬牛羊門窗車船路橋城村海河湖田家父母老小大高長新好多少來去見說話寫讀走"
+EVERYDAY = (
+    "天地人日月山水火木金土風雨雲花草樹鳥魚馬牛羊門窗車船路橋城村"
+    "海河湖田家父母老小大高長新好多少來去見說話寫讀走"
+)
 
 
 def lines(count: int) -> Iterator:
