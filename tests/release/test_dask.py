@@ -68,11 +68,6 @@ def test_a_killed_worker_costs_a_second_run_and_nothing_else(setting, tmp_path):
     assert (tmp_path / "died").exists()
 
 
-def test_work_that_always_kills_its_worker_is_given_up(setting):
-    with pytest.raises(compute.ComputeFailed):
-        list(compute.run(setting, die, range(2)))
-
-
 def test_a_cut_whose_worker_is_killed_in_the_middle_has_the_same_bytes(
     cluster, setting, world, tmp_path, monkeypatch
 ):
@@ -106,3 +101,8 @@ def test_no_scheduler_is_a_clear_error(monkeypatch):
     monkeypatch.setattr(compute, "_CONNECT_S", 0.5)
     with pytest.raises(compute.ComputeUnreachable, match="dask scheduler"):
         list(compute.run("dask://127.0.0.1:9", die, range(3)))
+
+
+def test_work_that_always_kills_its_worker_is_given_up(setting):  # last: it leaves the cluster in pieces
+    with pytest.raises(compute.ComputeFailed):
+        list(compute.run(setting, die, range(2)))
