@@ -20,9 +20,10 @@ from corpus.diff import changes
 from corpus.header import Audio, Excluded, FileEntry, Header, Previous, ReleaseInvalid, Speaker, Tombstone
 from corpus.keys import Signer
 from corpus.leaks import Proof
+from corpus.liketexts import fold
 from corpus.manifest import Line
 from corpus.statistics import Statistics
-from corpus.verify import fold, sums_lines
+from corpus.verify import sums_lines
 from protocol import tlog
 
 _ROW_GROUP = 10_000

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpus.columns import Clips, Fixed, run_starts
+from corpus.groups import NONE, Codes, Groups, Labels, Pairs, sum_ms
 from corpus.manifest import SPLITS, Split
 from protocol.errors import CodedError
 
@@ -32,11 +33,6 @@ _WINDOW = 32  # how far ahead in the order a better balanced group may be taken
 MIN_GROUPS = 5  # a smaller stratum cannot spare one for each of test and dev
 _PLAN = re.compile(r"(dev|test)=([0-9]+(?:\.[0-9]+)?)(%|h|)")
 _HELD_OUT: tuple[Split, ...] = ("test", "dev")  # in the order in which they are filled
-_NONE = -1
-
-Labels = NDArray[np.int8]
-Codes = NDArray[np.int64]
-Pairs = Sequence[tuple[int, int]] | NDArray[np.int64]
 
 
 class SplitInvalid(CodedError):
@@ -137,7 +133,7 @@ def assign(
     train_only : sequence of index
         Clips whose groups must not be held out, unless an earlier release did.
     """
-    labels: Labels = np.full(len(clips), _NONE, np.int8)
+    labels: Labels = np.full(len(clips), NONE, np.int8)
     if not len(clips):
         return Assignment(labels, (), np.empty(0, np.int64))
     codes, speaker_keys = _dense(clips.speaker)
@@ -151,7 +147,10 @@ def assign(
         is_free[codes[(labels >= 0) | conflicts]] = False
         group_of_speaker = _components(len(speaker_keys), edges[is_free[edges].all(axis=1)])
     order = _order(speaker_keys, wanted.seed)
-    groups = _Groups.of(clips, codes, group_of_speaker, order, labels, conflicts, near, train_only, wanted)
+    total = int(clips.duration_ms.sum())
+    wishes = [wanted.wanted_ms(name, total) for name in _HELD_OUT]
+    most_ms = min((ms for ms in wishes if ms > 0), default=0.0)
+    groups = Groups.of(clips, codes, group_of_speaker, order, labels, conflicts, near, train_only, most_ms)
     notes = _fill(clips, codes, groups, labels, wanted)
     free = groups.of_clip >= 0
     labels[free] = groups.labels[groups.of_clip[free]]
@@ -205,7 +204,7 @@ def _follow(
 ) -> None:
     """Place what hangs on earlier assignments."""
     low = np.full(len(clips), 127, np.int8)
-    high = np.full(len(clips), _NONE, np.int8)
+    high = np.full(len(clips), NONE, np.int8)
     complete = np.ones(len(clips), bool)
     for keys in (clips.speaker, *clips.links.values()):
         known = fixed.lookup(keys)
@@ -213,7 +212,7 @@ def _follow(
         low = np.minimum(low, np.where(known < 0, 127, known).astype(np.int8))
         complete &= (known >= 0) | (keys == 0)
     count = int(component.max()) + 1
-    lowest, highest = np.full(count, 127, np.int8), np.full(count, _NONE, np.int8)
+    lowest, highest = np.full(count, 127, np.int8), np.full(count, NONE, np.int8)
     np.minimum.at(lowest, component, low)
     np.maximum.at(highest, component, high)
     agreed = lowest == highest
@@ -255,142 +254,16 @@ def _spread(clips: Clips, fixed: Fixed, waiting: Codes, labels: Labels, conflict
         queue = later
 
 
-@dataclass
-class _Groups:
-    """Groups that may go anywhere, in their order."""
-
-    of_clip: Codes  # -1 for a clip that has its place
-    duration_ms: NDArray[np.int64]
-    stratum: Codes
-    cells: NDArray[np.int64]  # (n_groups, n_cells), milliseconds
-    labels: Labels
-
-    @staticmethod
-    def of(
-        clips: Clips,
-        codes: Codes,
-        group_of_speaker: Codes,
-        order: NDArray[np.uint64],
-        labels: Labels,
-        conflicts: NDArray[np.bool_],
-        near: Pairs,
-        train_only: Sequence[int] | Codes,
-        wanted: Plan,
-    ) -> _Groups:
-        """Sum up what each free group holds."""
-        free = (labels < 0) & ~conflicts
-        of_clip = np.where(free, group_of_speaker[codes], _NONE)
-        count = int(group_of_speaker.max()) + 1
-        first = np.full(count, np.iinfo(np.uint64).max, np.uint64)
-        np.minimum.at(first, group_of_speaker, order)
-        pulled: dict[int, int] = {}
-        if len(near):
-            of_clip, pulled = _put_together(clips, of_clip, first, labels, near, wanted)
-        for group in of_clip[np.asarray(train_only, np.int64)].tolist():
-            if group >= 0:
-                pulled[group] = SPLITS.index("train")
-        there = np.unique(of_clip[of_clip >= 0])
-        there = there[np.argsort(first[there], kind="stable")]
-        rank = np.full(count + 1, _NONE, np.int64)
-        rank[there] = np.arange(len(there))
-        of_clip = rank[of_clip]  # -1 reads the last, which is none
-        mine = of_clip >= 0
-        ms, size = clips.duration_ms[mine], len(there)
-        groups = _Groups(
-            of_clip,
-            _sum(of_clip[mine], ms, size),
-            _heaviest(of_clip[mine], clips.stratum[mine], ms, size, len(clips.strata)),
-            _sum(of_clip[mine] * len(clips.cells) + clips.cell[mine], ms, size * len(clips.cells)).reshape(
-                size, len(clips.cells)
-            ),
-            np.full(size, _NONE, np.int8),
-        )
-        for group, label in pulled.items():
-            groups.labels[rank[group]] = label
-        return groups
-
-
-def _sum(at: Codes, ms: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    # A float holds every whole number of milliseconds up to 285,000 years.
-    return np.rint(np.bincount(at, ms, size)).astype(np.int64)
-
-
-def _heaviest(at: Codes, stratum: NDArray[np.int32], ms: NDArray[np.int64], size: int, strata: int) -> Codes:
-    """The stratum of most of each group's speech; of two alike the first by name."""
-    pairs = at * strata + stratum
-    starts = run_starts(pairs)
-    sums = np.add.reduceat(ms, starts) if len(starts) else ms
-    kinds, inverse = np.unique(pairs[starts], return_inverse=True)
-    weight = _sum(inverse, sums, len(kinds))
-    order = np.lexsort((kinds % strata, -weight, kinds // strata))
-    firsts = order[run_starts(kinds[order] // strata)]
-    found = np.zeros(size, np.int64)
-    found[kinds[firsts] // strata] = kinds[firsts] % strata
-    return found
-
-
-def _put_together(
-    clips: Clips,
-    of_clip: Codes,
-    first: NDArray[np.uint64],
-    labels: Labels,
-    near: Pairs,
-    wanted: Plan,
-) -> tuple[Codes, dict[int, int]]:
-    """Join free groups that nearly share a text, and pull one to the side of an earlier text.
-
-    No more is joined than what a held-out split wants: without a bound a few such pairs a speaker
-    would tie the whole corpus into one group.
-    """
-    total_ms = int(clips.duration_ms.sum())
-    wanted_ms = [wanted.wanted_ms(name, total_ms) for name in _HELD_OUT]
-    most_ms = min((ms for ms in wanted_ms if ms > 0), default=0.0)
-    free = of_clip >= 0
-    weight = _sum(of_clip[free], clips.duration_ms[free], len(first)).tolist()
-    parent = list(range(len(first)))
-    pulled: dict[int, int] = {}
-
-    def root(group: int) -> int:
-        while parent[group] != group:
-            parent[group] = parent[parent[group]]
-            group = parent[group]
-        return group
-
-    for one, other in sorted({_ordered(int(i), int(j), of_clip, first) for i, j in near}, key=lambda p: p[0]):
-        if not free[one[2]] or not free[other]:
-            continue
-        low, high = sorted(
-            (root(int(of_clip[one[2]])), root(int(of_clip[other]))), key=lambda g: int(first[g])
-        )
-        if low != high and weight[low] + weight[high] <= most_ms:
-            parent[high] = low
-            weight[low] += weight[high]
-    for i, j in near:
-        for here, there in ((int(i), int(j)), (int(j), int(i))):
-            if free[here] and labels[there] >= 0:
-                group = root(int(of_clip[here]))
-                if weight[group] <= most_ms or labels[there] == SPLITS.index("train"):
-                    pulled.setdefault(group, int(labels[there]))
-    roots = np.array([root(group) for group in range(len(first))] + [_NONE], np.int64)
-    return roots[of_clip], pulled
-
-
-def _ordered(i: int, j: int, of_clip: Codes, first: NDArray[np.uint64]) -> tuple[tuple[int, int, int], int]:
-    """A pair with the hashes that say when its turn is; no number of a row is in them."""
-    a, b = int(first[of_clip[i]]), int(first[of_clip[j]])
-    return ((a, b, i), j) if a <= b else ((b, a, j), i)
-
-
-def _fill(clips: Clips, codes: Codes, groups: _Groups, labels: Labels, wanted: Plan) -> list[str]:
+def _fill(clips: Clips, codes: Codes, groups: Groups, labels: Labels, wanted: Plan) -> list[str]:
     """Give each free group a split, stratum by stratum."""
     placed = labels >= 0
     total_ms = int(clips.duration_ms[placed].sum() + groups.duration_ms.sum())
     n_strata, n_cells, n_splits = len(clips.strata), len(clips.cells), len(SPLITS)
     mine, ms = labels[placed].astype(np.int64), clips.duration_ms[placed]
-    have = _sum(mine * n_cells + clips.cell[placed], ms, n_splits * n_cells).reshape(n_splits, n_cells)
+    have = sum_ms(mine * n_cells + clips.cell[placed], ms, n_splits * n_cells).reshape(n_splits, n_cells)
     pulled = groups.labels >= 0
     np.add.at(have, groups.labels[pulled], groups.cells[pulled])
-    speech = _sum(clips.stratum[placed] * n_splits + mine, ms, n_strata * n_splits).reshape(
+    speech = sum_ms(clips.stratum[placed] * n_splits + mine, ms, n_strata * n_splits).reshape(
         n_strata, n_splits
     )
     np.add.at(speech, (groups.stratum[pulled], groups.labels[pulled]), groups.duration_ms[pulled])
@@ -431,7 +304,7 @@ def _fill(clips: Clips, codes: Codes, groups: _Groups, labels: Labels, wanted: P
 
 def _take(
     queue: Codes,
-    groups: _Groups,
+    groups: Groups,
     name: Split,
     missing_ms: float,
     have: NDArray[np.int64],

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,12 +18,12 @@ from corpus.dataset import STATE_FOLDER, Mark, read_mark
 from corpus.header import FileEntry, Header
 from corpus.keys import verify_ed25519
 from corpus.leaks import Proof
+from corpus.liketexts import Numbered, Texts, fold
 from corpus.manifest import Line, ManifestInvalid
 from protocol.errors import CodedError
 from protocol.tlog import ReceiptInvalid, VerifierKey, open_note
 
 _SHARD_LINES = 500
-_MOST_LEAKS = 1000  # named one by one
 _PARTIAL = (manifest.FILE_NAME, "manifest.parquet", header.SUMS_NAME)  # differ in a copy of some clips only
 
 
@@ -117,11 +117,12 @@ def verify(folder: Path, *, setting: str = "local", vkey: str | None = None, qui
             yield Shard(str(folder), head.rules_version, tuple(chunk))
 
     with tempfile.TemporaryDirectory() as scratch:
-        texts = _Texts(Path(scratch))
+        texts = Texts(Path(scratch))
         for found, keys in compute.run(setting, check_shard, shards()):
             findings += found
             texts.add(keys)
-        findings += texts.leaks(_Numbered(folder / manifest.FILE_NAME, starts), sides)
+        near_leaks = texts.leaks(Numbered(folder / manifest.FILE_NAME, starts), sides)
+        findings += [Finding(manifest.FILE_NAME, None, "RELEASE_LEAK", says) for says in near_leaks]
     findings += [Finding(manifest.FILE_NAME, None, "RELEASE_LEAK", str(leak)) for leak in proof.leaks]
     findings += _check_totals(head, totals, partial)
     findings += _strangers(folder, totals)
@@ -158,13 +159,6 @@ def _quickly(folder: Path, head: Header, raw: bytes, signature: str, findings: l
     return Report(head.name, head.revision, digest, clips, size, hours, signature, counts, tuple(findings))
 
 
-def fold(line: Line) -> str:
-    """The scoring view of a line's text, as one string."""
-    from transcribe import text
-
-    return " ".join(text.fold(line.text, line.orthography))
-
-
 @dataclass(frozen=True)
 class Shard:
     """Some lines with their numbers, and where their sounds lie."""
@@ -194,50 +188,6 @@ def check_shard(shard: Shard) -> tuple[list[Finding], list[bytes | None]]:
                 detail = f"text of {line.id} breaks {', '.join(codes)}"
                 findings.append(Finding(manifest.FILE_NAME, number, "MANIFEST_INVALID", detail))
     return findings, near.rows(folded, [line.style for _, line in shard.lines])
-
-
-class _Texts:
-    """Finds texts of two splits that are nearly the same, in bounded memory."""
-
-    def __init__(self, scratch: Path) -> None:
-        from corpus.near import Signatures
-
-        self._signatures = Signatures(scratch / "keys")
-
-    def add(self, keys: Iterable[bytes | None]) -> None:
-        for row in keys:
-            self._signatures.add(row)
-
-    def leaks(self, lines: _Numbered, sides: array[int]) -> Iterator[Finding]:
-        import numpy as np
-
-        self._signatures.close()
-        pairs = self._signatures.pairs(np.frombuffer(sides, np.int8).astype(np.int64), lines.folded)
-        for first, second in pairs[:_MOST_LEAKS].tolist():
-            one, other = lines.some([first, second])
-            detail = f"the text of {other.id} nearly repeats that of {one.id}, in another split"
-            yield Finding(manifest.FILE_NAME, None, "RELEASE_LEAK", detail)
-
-
-class _Numbered:
-    """The good lines of a manifest by their number among them."""
-
-    def __init__(self, path: Path, starts: array[int]) -> None:
-        self._path, self._starts = path, starts
-
-    def some(self, indexes: Sequence[int]) -> list[Line]:
-        """Lines of ascending numbers."""
-        found = []
-        with self._path.open("rb") as file:
-            for index in indexes:
-                file.seek(self._starts[index])
-                raw = file.readline().removesuffix(b"\n")
-                found.append(manifest.parse(raw, manifest.FILE_NAME, index + 1))
-        return found
-
-    def folded(self, indexes: Sequence[int]) -> list[str]:
-        """Scoring views of their texts."""
-        return [fold(line) for line in self.some(indexes)]
 
 
 def sound_problem(path: Path, line: Line) -> str | None:
