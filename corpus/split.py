@@ -324,8 +324,11 @@ def _take(
         if not len(fitting):
             break
         more = have[label] + groups.cells[queue[fitting]]
-        apart = np.abs(more / np.maximum(more.sum(axis=1, keepdims=True), 1) - aim).sum(axis=1)
-        best = fitting[int(np.argmin(np.round(apart, 9)))]
+        off = np.abs(more / np.maximum(more.sum(axis=1, keepdims=True), 1) - aim)
+        apart = off[:, 0].copy()
+        for cell in range(1, off.shape[1]):  # one after the other: a sum's order differs between machines
+            apart += off[:, cell]
+        best = fitting[int(np.argmin(apart))]
         groups.labels[queue[best]] = label
         have[label] += groups.cells[queue[best]]
         missing_ms -= float(ms[best])
