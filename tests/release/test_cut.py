@@ -414,7 +414,7 @@ def test_who_lives_together_stays_together(world):
     world.project()
     home_of = {}
     for number in range(24):
-        person = world.speaker(household=f"house {number // 2}")
+        person = world.speaker(household=f"kinfolk {number // 2}")
         home_of[world.people[person]] = number // 2
         world.clip(
             person, "第一二三四五六七八九十"[number % 10] + f"{'天地玄黃宇宙洪荒日月盈昃'[number // 2]}聲。"
@@ -425,7 +425,7 @@ def test_who_lives_together_stays_together(world):
         homes.setdefault(home_of[line.speaker_id], set()).add(line.split)
     assert all(len(splits) == 1 for splits in homes.values())
     assert {line.split for line in lines(done)} == {"train", "dev", "test"}
-    assert b"house" not in b"".join(tree(done.folder).values())
+    assert b"kinfolk" not in b"".join(tree(done.folder).values())
 
 
 def test_a_text_edited_by_hand_is_left_out_even_if_it_passes_the_rules(world):
