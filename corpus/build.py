@@ -15,17 +15,19 @@ from typing import Any
 
 import msgspec
 
-from corpus import card, header, manifest, plots
+from corpus import card, croissant, header, manifest, plots
 from corpus.diff import changes
 from corpus.header import Audio, Excluded, FileEntry, Header, Previous, ReleaseInvalid, Speaker, Tombstone
 from corpus.keys import Signer
 from corpus.leaks import Proof
+from corpus.liketexts import fold
 from corpus.manifest import Line
 from corpus.statistics import Statistics
-from corpus.verify import fold, sums_lines
+from corpus.verify import sums_lines
 from protocol import tlog
 
 _ROW_GROUP = 10_000
+_BLOCK_BYTES = 8 << 20
 _encode = msgspec.json.Encoder().encode
 
 
@@ -76,7 +78,7 @@ def build(
     Parameters
     ----------
     lines : callable
-        Gives the lines anew each time it is called, so that none need be kept.
+        Gives the lines in order, one at a time, so that none need be kept.
     withdrawn : iterable of (id, sha256)
         Clips erased from the revision before, which the previous release may lack as well.
 
@@ -94,26 +96,28 @@ def build(
             digests.append(bytes.fromhex(line.sha256))
             yield line
 
-    manifest.write(folder / manifest.FILE_NAME, counted())
+    written = folder / manifest.FILE_NAME
+    manifest.write(written, counted())
     if proof.leaks:
         raise ReleaseLeak(file=manifest.FILE_NAME, problem=str(proof.leaks[0]))
-    _write_parquet(folder / "manifest.parquet", lines())
-    _write_rows(folder / header.SPEAKERS_NAME, _speakers(lines()))
+    _write_parquet(folder / "manifest.parquet", written)
+    _write_rows(folder / header.SPEAKERS_NAME, _speakers(manifest.read_own(written)))
     left_out: list[Excluded] = sorted(excluded, key=lambda row: row.id)
     _write_rows(folder / header.EXCLUDED_NAME, left_out)
     _write_rows(folder / header.TOMBSTONES_NAME, tombstones)
-    changed = _write_changes(folder / "changes", lines, previous_lines, dict(withdrawn))
+    changed = _write_changes(folder / "changes", manifest.read_own(written), previous_lines, dict(withdrawn))
     (folder / "plots").mkdir()
-    for name, svg in plots.plots(stats).items():
-        (folder / name).write_bytes(svg)
+    for name, picture in plots.plots(stats).items():
+        (folder / name).write_bytes(picture)
 
-    head = _header(outline, stats, len(excluded), len(tombstones))
+    notes = (*outline.split_notes, *card.stratum_notes(stats))
+    head = _header(outline, notes, stats, len(excluded), len(tombstones))
     story = card.Story(
         consent_text=outline.consent_text,
         terms_text=outline.terms_text,
         excluded=Counter(row.code for row in excluded),
-        split_notes=outline.split_notes,
-        disjoint=proof.counts,
+        split_notes=notes,
+        proof=proof,
         changes=changed,
         history=outline.history,
         profiles=outline.profiles,
@@ -121,7 +125,7 @@ def build(
     (folder / "README.md").write_bytes(card.readme(head, stats, story))
     (folder / "CHANGELOG.md").write_bytes(card.changelog(head, story))
     files = _entries(folder)
-    (folder / "croissant.json").write_bytes(card.croissant(head, files))
+    (folder / "croissant.json").write_bytes(croissant.describe(head, files))
     files["croissant.json"] = header.file_entry(folder / "croissant.json")
     with (folder / header.SUMS_NAME).open("wb") as file:
         file.writelines(sums_lines(files, digests))
@@ -135,7 +139,9 @@ def build(
     return head, raw
 
 
-def _header(outline: Outline, stats: Statistics, excluded: int, tombstones: int) -> Header:
+def _header(
+    outline: Outline, notes: Sequence[str], stats: Statistics, excluded: int, tombstones: int
+) -> Header:
     counts = {
         "clips": stats.clips,
         "speakers": len(stats.ms_by_speaker),
@@ -160,7 +166,7 @@ def _header(outline: Outline, stats: Statistics, excluded: int, tombstones: int)
         counts=counts,
         hours=stats.hours,
         split=dict(outline.split),
-        split_notes=tuple(outline.split_notes),
+        split_notes=tuple(notes),
         profiles=tuple(outline.profiles),
         privacy_k=outline.privacy_k,
         audio=Audio(stats.clips, stats.bytes, stats.samples),
@@ -216,7 +222,7 @@ def _speaker(line: Line, clips: int, ms: int) -> Speaker:
 
 def _write_changes(
     folder: Path,
-    lines: Callable[[], Iterable[Line]],
+    lines: Iterable[Line],
     previous: Callable[[], Iterable[Line]] | None,
     withdrawn: dict[str, str],
 ) -> dict[str, int]:
@@ -225,7 +231,7 @@ def _write_changes(
     names = ("added", "changed", "withdrawn")
     files = {name: (folder / f"{name}.jsonl").open("wb") for name in names}
     try:
-        for change in changes(previous() if previous is not None else (), lines()):
+        for change in changes(previous() if previous is not None else (), lines):
             row: dict[str, Any] = {"id": change.id, "sha256": change.sha256}
             if change.what == "changed":
                 row |= {"kinds": change.kinds, "fields": change.fields}
@@ -242,23 +248,34 @@ def _write_changes(
     return counts
 
 
-def _write_parquet(path: Path, lines: Iterable[Line]) -> None:
-    """The same rows in columns; every choice that moves bytes is pinned here."""
+def _write_parquet(path: Path, source: Path) -> None:
+    """The rows of the manifest in columns; every choice that moves bytes is pinned here."""
     import pyarrow as pa
-    from pyarrow import parquet
+    from pyarrow import json, parquet
 
     schema = _schema(pa)
+    options = {
+        "read_options": json.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
+        "parse_options": json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error"),
+    }
     with parquet.ParquetWriter(
         path, schema, version="2.6", compression="zstd", compression_level=3, data_page_version="1.0"
     ) as writer:
-        batch: list[dict[str, Any]] = []
-        for line in lines:
-            batch.append(msgspec.to_builtins(line))
-            if len(batch) == _ROW_GROUP:
-                writer.write_table(pa.Table.from_pylist(batch, schema=schema), row_group_size=_ROW_GROUP)
-                batch.clear()
-        if batch:
-            writer.write_table(pa.Table.from_pylist(batch, schema=schema), row_group_size=_ROW_GROUP)
+        if not source.stat().st_size:
+            return
+        waiting, rows = [], 0
+        with json.open_json(source, **options) as reader:
+            for batch in reader:
+                waiting.append(batch)
+                rows += batch.num_rows
+                if rows >= _ROW_GROUP:  # groups of the same size whatever the blocks
+                    table = pa.Table.from_batches(waiting, schema=schema)
+                    whole = rows - rows % _ROW_GROUP
+                    writer.write_table(table.slice(0, whole).combine_chunks(), row_group_size=_ROW_GROUP)
+                    waiting, rows = table.slice(whole).to_batches(), rows - whole
+        if rows:
+            table = pa.Table.from_batches(waiting, schema=schema)
+            writer.write_table(table.combine_chunks(), row_group_size=_ROW_GROUP)
 
 
 def _schema(pa: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The dataset card: ``README.md`` for people, ``croissant.json`` for machines, both from the data alone."""
+"""The dataset card: ``README.md`` and ``CHANGELOG.md`` for people, from the data alone."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from string import Template
-from typing import Any
 
 import msgspec
 
 from corpus.header import Header
-from corpus.manifest import SPLITS, Line
-from corpus.statistics import DURATION_BIN_S, LONG_S, SNR_BIN_DB, Statistics, histogram, span
+from corpus.leaks import NAMED, Proof
+from corpus.manifest import SPLITS
+from corpus.split import MIN_GROUPS
+from corpus.statistics import DURATION_BIN_S, LONG_S, SNR_BIN_DB, Statistics, histogram, hours, span
 from protocol.clip import GRADES, STYLES
 from protocol.errors import catalogue
 
@@ -29,7 +30,7 @@ class Story:
     terms_text: str
     excluded: Mapping[str, int]
     split_notes: Sequence[str]
-    disjoint: Mapping[str, int]
+    proof: Proof
     changes: Mapping[str, int]
     history: Sequence[tuple[str, int, str]]  # name, revision, created_at of the releases before
     profiles: Sequence[str]
@@ -55,8 +56,13 @@ def _values(head: Header, stats: Statistics, story: Story) -> dict[str, str]:
         "language": _plain(head.language),
         "summary_table": _summary(head, stats),
         "split_table": _splits(stats),
-        "disjoint": ", ".join(f"{count} {kind}s" for kind, count in sorted(story.disjoint.items()))
-        or "no clips",
+        "proof_table": _proof(story.proof),
+        "digest_table": _digests(story.proof),
+        "balance_table": _balance(stats),
+        "wanted": _wanted(head),
+        "near": f"{100 * head.split.get('near_overlap', 0):g} %",
+        "compared": f"{head.split.get('texts_compared', 0):,.0f}",
+        "by_dialect_grade": _dialects(stats),
         "seed": f"{head.split['seed']:g}",
         "split_notes": "".join(f"- {_plain(note)}\n" for note in story.split_notes),
         "methods": _mixture(stats.seen["measure_method"], ""),
@@ -87,7 +93,7 @@ def _values_of(stats: Statistics) -> dict[str, Sequence[str]]:
 
 
 def _languages(stats: Statistics, head: Header) -> list[str]:
-    return sorted({name.split("-")[0] for name in stats.seen["language"] or [head.language]})
+    return sorted({f'"{name.split("-")[0]}"' for name in stats.seen["language"] or [head.language]})
 
 
 def changelog(head: Header, story: Story) -> bytes:
@@ -123,6 +129,75 @@ def _splits(stats: Statistics) -> str:
         for name in SPLITS
     ]
     return _table(("split", "clips", "speech", "share", "speakers"), rows)
+
+
+def stratum_notes(stats: Statistics) -> list[str]:
+    """Which dialects and genders, as they are told, have nothing held out, and why."""
+    found = []
+    for stratum in sorted(set(stats.stratum_of.values())):
+        there = [name for name in SPLITS if stats.ms_by_stratum[stratum, name]]
+        if there == list(SPLITS):
+            continue
+        count = sum(1 for one in stats.stratum_of.values() if one == stratum)
+        where = "train only" if there == ["train"] else f"in {' and '.join(there)} only"
+        few = f", fewer than {MIN_GROUPS}" if count < MIN_GROUPS else ""
+        found.append(f"{' / '.join(stratum)}: {where} ({count} speakers{few})")
+    return found
+
+
+def notes_of_corpus(notes: Sequence[str]) -> list[str]:
+    """Those of a header's notes that are about no stratum: the others are made anew from the lines."""
+    return [note for note in notes if " only (" not in note]
+
+
+def _proof(proof: Proof) -> str:
+    rows = [
+        (f"{kind}s", *(f"{proof.counts_by_split[kind, name]:,}" for name in SPLITS), "0")
+        for kind in ("speaker", "session", "recording", "prompt", "text")
+    ]
+    return _table(("", *SPLITS, "in two splits"), rows)
+
+
+def _digests(proof: Proof) -> str:
+    rows = [
+        (f"`{kind}_id`", name, f"`{proof.digest(kind, name)}`")
+        for kind in NAMED
+        for name in SPLITS
+        if proof.counts_by_split[kind, name]
+    ]
+    return _table(("field", "split", "SHA-256"), rows)
+
+
+def _balance(stats: Statistics) -> str:
+    rows = []
+    strata = sorted(set(stats.stratum_of.values()))
+    for stratum in strata:
+        whole = sum(stats.ms_by_stratum[stratum, name] for name in SPLITS)
+        shares = (f"{100 * stats.ms_by_stratum[stratum, name] / max(whole, 1):.1f} %" for name in SPLITS)
+        count = sum(1 for one in stats.stratum_of.values() if one == stratum)
+        rows.append((_plain(" / ".join(stratum)), str(count), span(whole), *shares))
+    return _table(("dialect / gender", "speakers", "speech", *SPLITS), rows)
+
+
+def _wanted(head: Header) -> str:
+    """What was asked for: ``dev 10 %, test 1.5 h``."""
+    found = []
+    for name in ("dev", "test"):
+        if f"{name}_hours" in head.split:
+            found.append(f"{name} {head.split[f'{name}_hours']:g} h")
+        elif f"{name}_share" in head.split:
+            found.append(f"{name} {100 * head.split[f'{name}_share']:g} %")
+    return ", ".join(found) or "nothing held out"
+
+
+def _dialects(stats: Statistics) -> str:
+    counts = stats.ms_by_dialect_grade
+    grades = [grade for grade in GRADES if any(key[1] == grade for key in counts)]
+    rows = [
+        (_plain(dialect), *(f"{hours(counts[dialect, grade]):.3f}" for grade in grades))
+        for dialect in sorted({dialect for dialect, _ in counts})
+    ]
+    return _table(("hours", *grades), rows)
 
 
 def _snr(stats: Statistics) -> str:
@@ -183,88 +258,6 @@ def _limits(stats: Statistics) -> str:
         points.append(f"One speaker gives {100 * top / stats.ms:.0f} % of the speech.")
     points += [f"The {name} split is empty." for name in SPLITS if not stats.clips_by_split[name]]
     return "\n".join(f"- {point}" for point in points)
-
-
-def croissant(head: Header, files: Mapping[str, Any]) -> bytes:
-    """Croissant 1.1 (JSON-LD): the files, the audio, and the manifest's fields as a record set."""
-    types = {str: "sc:Text", int: "sc:Integer", float: "sc:Float"}
-    fields = []
-    for name, kind in Line.__annotations__.items():
-        base = str(kind)
-        data_type = types[int] if base == "int" else types[float] if base.startswith("float") else types[str]
-        fields.append(
-            {
-                "@type": "cr:Field",
-                "@id": f"clips/{name}",
-                "name": name,
-                "dataType": data_type,
-                "source": {"fileObject": {"@id": "manifest.jsonl"}, "extract": {"column": name}},
-            }
-        )
-    distribution: list[dict[str, Any]] = [
-        {
-            "@type": "cr:FileObject",
-            "@id": name,
-            "name": name,
-            "contentUrl": name,
-            "contentSize": f"{files[name].bytes} B",
-            "encodingFormat": _FORMATS[name.rsplit(".", 1)[-1]],
-            "sha256": files[name].sha256,
-        }
-        for name in ("manifest.jsonl", "speakers.jsonl", "tombstones.jsonl")
-    ]
-    distribution.append(
-        {
-            "@type": "cr:FileSet",
-            "@id": "audio",
-            "name": "audio",
-            "encodingFormat": "audio/flac",
-            "includes": "audio/*/*.flac",
-        }
-    )
-    value = {
-        "@context": _CONTEXT,
-        "@type": "sc:Dataset",
-        "conformsTo": "http://mlcommons.org/croissant/1.1",
-        "name": head.name,
-        "description": f"{head.title}: speech in {head.language} with transcripts and measured noise.",
-        "license": [f"https://spdx.org/licenses/{name}" for name in head.licenses],
-        "url": f"urn:xiangyin:{head.project}:{head.name}",
-        "version": f"{head.revision}.0.0",
-        "datePublished": head.created_at,
-        "inLanguage": head.language,
-        "distribution": distribution,
-        "recordSet": [{"@type": "cr:RecordSet", "@id": "clips", "name": "clips", "field": fields}],
-    }
-    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
-
-
-_FORMATS = {"jsonl": "application/jsonlines", "parquet": "application/vnd.apache.parquet"}
-_CONTEXT = {
-    "@language": "en",
-    "@vocab": "https://schema.org/",
-    "sc": "https://schema.org/",
-    "cr": "http://mlcommons.org/croissant/",
-    "rai": "http://mlcommons.org/croissant/RAI/",
-    "dct": "http://purl.org/dc/terms/",
-    "conformsTo": "dct:conformsTo",
-    "citeAs": "cr:citeAs",
-    "column": "cr:column",
-    "data": {"@id": "cr:data", "@type": "@json"},
-    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-    "extract": "cr:extract",
-    "field": "cr:field",
-    "fileObject": "cr:fileObject",
-    "fileSet": "cr:fileSet",
-    "format": "cr:format",
-    "includes": "cr:includes",
-    "key": "cr:key",
-    "md5": "cr:md5",
-    "recordSet": "cr:recordSet",
-    "references": "cr:references",
-    "source": "cr:source",
-    "transform": "cr:transform",
-}
 
 
 def _cross(stats: Statistics, name: str, values: Sequence[str]) -> str:

@@ -13,13 +13,13 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from corpus import ledger
+from corpus import digests, ledger
 from corpus.database import is_sqlite, reading
 from corpus.keys import verify_ed25519
 from corpus.partials import Partials
 from corpus.shelf import Shelf
 from corpus.store import LocalStore
-from corpus.tables import clip, ledger_detail, ledger_entry, measurement, receipt, upload
+from corpus.tables import clip, ledger_detail, ledger_entry, measurement, receipt, transcript, upload
 from protocol import tlog
 from protocol.clip import MetadataInvalid, Receipt, Sha256
 from protocol.errors import CodedError
@@ -38,6 +38,7 @@ ADVICE: Mapping[str, tuple[str, str]] = {
         "Compare with a backup: the log does not know this row.",
     ),
     "ROW_CHANGED": ("clip", "Compare with a backup; the log holds what was promised."),
+    "TEXT_CHANGED": ("clip", "Compare with a backup; a release leaves this text out."),
     "UPLOAD_WITHOUT_CLIP": ("upload", "--repair opens it again, so that its client can send the rest."),
     "LEDGER_DAMAGED": ("ledger", "Restore the latest backup beside this folder and compare."),
     "LEDGER_HASHES_WRONG": ("ledger", "--repair makes the hashes again, if the entries are those signed."),
@@ -140,6 +141,15 @@ def rows(db: Connection) -> Iterator[Problem]:
     for name in db.execute(done).scalars():
         yield Problem("UPLOAD_WITHOUT_CLIP", name, "finished, but there is no such clip")
     yield from _promised(db)
+    yield from _texts(db)
+
+
+def _texts(db: Connection) -> Iterator[Problem]:
+    """Transcripts that are not what was handed in."""
+    for row in db.execute(sa.select(transcript).where(transcript.c.digest.is_not(None))):
+        found = digests.of_text(row.clip_id, row.text_raw, row.text, row.events, row.status)
+        if found != row.digest:
+            yield Problem("TEXT_CHANGED", row.clip_id, f"its transcript {row.id} was edited in the database")
 
 
 def _promised(db: Connection) -> Iterator[Problem]:

@@ -22,13 +22,20 @@ from protocol.errors import CodedError
 P = ParamSpec("P")
 T = TypeVar("T")
 S = TypeVar("S")
-_TRIES = 3
+_TRIES = 3  # Dask's own number too
+_CONNECT_S = 20
 
 
 class ComputeMissing(CodedError):
     """The library that the setting needs is not installed."""
 
     code: ClassVar[str] = "LIBRARY_MISSING"
+
+
+class ComputeUnreachable(CodedError):
+    """No scheduler answers at the address."""
+
+    code: ClassVar[str] = "COMPUTE_UNREACHABLE"
 
 
 class ComputeFailed(CodedError):
@@ -60,6 +67,8 @@ def executor(setting: str) -> Iterator[Executor]:
     ------
     ComputeMissing
         If the setting names Dask and it is not installed.
+    ComputeUnreachable
+        If no scheduler answers.
     """
     if setting == "inline":
         yield InlineExecutor()
@@ -67,9 +76,17 @@ def executor(setting: str) -> Iterator[Executor]:
         try:
             distributed = importlib.import_module("distributed")
         except ModuleNotFoundError as error:
-            raise ComputeMissing(library="dask.distributed", command="pip install distributed") from error
-        with distributed.Client("tcp://" + setting.removeprefix("dask://")) as client:
-            yield client.get_executor(pure=False)
+            raise ComputeMissing(library="dask.distributed", command="pip install xiangyin[dask]") from error
+        address = setting.removeprefix("dask://")
+        try:
+            client = distributed.Client("tcp://" + address, timeout=_CONNECT_S)
+        except OSError as error:
+            raise ComputeUnreachable(address=address) from error
+        with client:
+            try:
+                yield client.get_executor(pure=False)
+            except distributed.KilledWorker as error:
+                raise ComputeFailed(tries=_TRIES) from error
     else:
         # A forked child would inherit the server's threads and locks; a spawned one starts clean.
         context = multiprocessing.get_context("spawn")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import msgspec
 
-from corpus.manifest import FIELDS, Line
+from corpus import header
+from corpus.dataset import STATE_FOLDER
+from corpus.manifest import FIELDS, FILE_NAME, Line
 
 _GROUPS = {
     "text": ("text", "text_raw", "events", "rules_version", "transcribers", "agreement_cer"),
@@ -41,6 +44,30 @@ def changes(old: Iterable[Line], new: Iterable[Line]) -> Iterator[Change]:
                 fields = tuple(name for name in FIELDS if getattr(left, name) != getattr(right, name))
                 yield Change("changed", right.id, right.sha256, _kinds(fields), fields)
             left, right = next(lefts, None), next(rights, None)
+
+
+def manifest_of(folder: Path) -> Path:
+    """The manifest of the whole release, in a folder that may hold only the clips that were wanted."""
+    whole = folder / STATE_FOLDER / FILE_NAME
+    return whole if whole.is_file() else folder / FILE_NAME
+
+
+def reasons(folder: Path) -> dict[str, str]:
+    """Why clips are not in a release, by id: the codes that it gives, and its tombstones above them."""
+    found: dict[str, str] = {}
+    try:
+        for raw in (folder / header.EXCLUDED_NAME).read_bytes().splitlines():
+            row = msgspec.json.decode(raw, type=header.Excluded)
+            found[row.id] = row.code
+        for stone in header.parse_tombstones(
+            (folder / header.TOMBSTONES_NAME).read_bytes(), str(folder / header.TOMBSTONES_NAME)
+        ):
+            found[stone.id] = "excluded.withdrawn"
+    except FileNotFoundError:
+        pass  # a copy may be older than the reasons; what differs is told all the same
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise header.ReleaseInvalid(file=str(folder / header.EXCLUDED_NAME), problem=str(error)) from error
+    return found
 
 
 def _kinds(fields: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,26 +1,33 @@
 """What a release will hold, worked out from one view of the database.
 
-Candidates pass through a file of their own, so that memory holds what the split needs and no more.
+Candidates pass through a file of their own, and what splits them apart lies in columns, so that memory
+holds some tens of bytes a clip.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, func, select
 
-from corpus import compute, manifest, privacy, projects, selection, shelf, tables
+from corpus import compute, manifest, near, privacy, projects, selection, shelf, tables
+from corpus.columns import KEY_MARK, Clips, Fixed, Gatherer, prompt_name, stored_key, unit_key
 from corpus.disk import disk_errors
 from corpus.header import Excluded, Previous
-from corpus.manifest import Line, Split
+from corpus.manifest import SPLITS, Line, Split
+from corpus.placing import Placed, place
 from corpus.projects import Project
 from corpus.selection import Candidate
-from corpus.split import Assignment, Item, Plan, Unit, assign
+from corpus.split import Plan, fresh_units
+from transcribe import text
 
 SHARD_LINES = 500
 
@@ -40,47 +47,119 @@ class Wish:
 class Draft:
     """Everything between the database and the folder."""
 
+    wish: Wish
     project: Project
     previous: Previous | None
     created_ms: int
-    items: list[Item]
+    clips: Clips
+    labels: NDArray[np.int8]  # places in `SPLITS`; -1 for a clip that is left out
+    notes: list[str]
+    compared: int
     excluded: list[Excluded]
     speakers: dict[str, privacy.Told]
-    privacy_k: int
+    devices: dict[str, set[str]]  # device class to the speakers who used it
     profiles: set[str]
-    spill: Path
-    assignment: Assignment
-    first: dict[str, str]
+    fixed: Fixed
+    spill: Spill
+
+    @property
+    def count(self) -> int:
+        """How many clips the release has."""
+        return int(np.count_nonzero(self.labels >= 0))
 
     def lines(self) -> Iterator[Line]:
         """The lines of the release, from the spill."""
-        splits, first, told_of = self.assignment.splits, self.first, self.told()
-        with self.spill.open("rb") as file:
-            for raw in file:
-                line = msgspec.json.decode(raw, type=Line)
-                split = splits.get(line.id)
-                if split is None:
-                    continue
+        told_of, shared = self.told(), self._shared_devices()
+        for label, line in zip(self.labels.tolist(), self.spill.lines(), strict=True):
+            if label >= 0:
                 told = dict(zip(privacy.ATTRIBUTES, told_of[line.speaker_id], strict=True))
-                yield msgspec.structs.replace(line, split=split, first_release=first.get(line.id, ""), **told)
+                yield msgspec.structs.replace(
+                    line,
+                    split=SPLITS[label],
+                    first_release=line.first_release or self.wish.name,
+                    device_class=line.device_class if line.device_class in shared else None,
+                    **told,
+                )
+
+    def leave_out(self, rows: Iterable[tuple[str, str, str | None]]) -> None:
+        """Take clips out again: id, code, detail."""
+        gone = {name: Excluded(name, code, detail) for name, code, detail in rows}
+        if not gone:
+            return
+        for index, line in enumerate(self.spill.lines()):
+            if line.id in gone:
+                self.labels[index] = -1
+        self.excluded += gone.values()
+
+    def fresh_units(self) -> Iterator[tuple[str, str, Split]]:
+        """Units that this release gives a split for ever: kind, value, split."""
+        for kind, key, split in fresh_units(self.clips, self.fixed, self.labels):
+            yield kind, f"{KEY_MARK}{key:016x}", split
 
     def told(self) -> dict[str, privacy.Told]:
         """What is told of the speakers that are in the release; others do not count towards k."""
-        inside = {name.rpartition("-")[0] for name in self.assignment.splits}
-        return privacy.withheld({name: self.speakers[name] for name in sorted(inside)}, self.privacy_k)
+        return privacy.withheld({name: self.speakers[name] for name in self._inside()}, self.wish.privacy_k)
+
+    def _inside(self) -> list[str]:
+        there = set(np.unique(self.clips.speaker[self.labels >= 0]).tolist())
+        return sorted(name for name in self.speakers if unit_key("speaker", name) in there)
+
+    def _shared_devices(self) -> set[str]:
+        inside = set(self._inside())
+        return {name for name, users in self.devices.items() if len(users & inside) >= self.wish.privacy_k}
 
 
-def draft(db: Connection, wish: Wish, spill: Path, setting: str) -> Draft:
-    """Work out a release; `spill` is a scratch file that `Draft.lines` reads again."""
+class Spill:
+    """A scratch file of candidates' lines that can be read again, in order or by index."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._starts = array("Q")
+        self._file = path.open("wb")
+        self._end = 0
+
+    def add(self, line: Line) -> None:
+        """Write one line."""
+        self._starts.append(self._end)
+        self._end += self._file.write(manifest.encode(line) + b"\n")
+
+    def close(self) -> None:
+        """End writing; the rest may then be asked."""
+        self._file.close()
+
+    def lines(self) -> Iterator[Line]:
+        """Every line, in order."""
+        decode = msgspec.json.Decoder(Line).decode
+        with self.path.open("rb") as file:
+            for raw in file:
+                yield decode(raw)
+
+    def some(self, indexes: Sequence[int]) -> list[Line]:
+        """The lines of ascending indexes."""
+        with self.path.open("rb") as file:
+            found = []
+            for index in indexes:
+                file.seek(self._starts[index])
+                found.append(msgspec.json.decode(file.readline(), type=Line))
+            return found
+
+    def folded(self, indexes: Sequence[int]) -> list[str]:
+        """Scoring views of the texts of ascending indexes."""
+        return [" ".join(text.fold(line.text, line.orthography)) for line in self.some(indexes)]
+
+
+def draft(db: Connection, wish: Wish, spill_path: Path, setting: str) -> Draft:
+    """Work out a release; `spill_path` is a scratch file that `Draft.lines` reads again."""
     project = projects.by_id(db, wish.project_id)
     known = shelf.newest(db, project.id)
     excluded: list[Excluded] = []
-    items: list[Item] = []
+    gathered = Gatherer()
     speakers: dict[str, privacy.Told] = {}
+    devices: dict[str, set[str]] = defaultdict(set)
     profiles: set[str] = set()
+    released = array("b")
     sounds: dict[str, list[tuple[bool, int, int]]] = defaultdict(list)
     newest_ms = 0 if known is None else known[1] + 1
-    first = _first_releases(db, project.id)
     twice = _twice(db, project.id)
     found = selection.candidates(db, project)
 
@@ -91,65 +170,98 @@ def draft(db: Connection, wish: Wish, spill: Path, setting: str) -> Draft:
             else:
                 yield one
 
-    units: dict[Unit, Unit] = {}
-    with disk_errors(), spill.open("wb") as file:
+    with disk_errors():
+        spill, signatures = Spill(spill_path), near.Signatures(spill_path.with_suffix(".keys"))
         batches = compute.run(setting, selection.check_texts, compute.chunks(good(), SHARD_LINES))
         for checked in chain.from_iterable(batches):
-            line = checked.candidate.line
+            candidate, line = checked.candidate, checked.candidate.line
             if checked.errors:
                 excluded.append(Excluded(line.id, "excluded.rules", ", ".join(checked.errors)))
                 continue
             if line.pcm_md5 in twice:
-                rank = (line.id not in first, checked.candidate.received_ms, len(items))
-                sounds[line.pcm_md5].append(rank)
-            items.append(_item(checked, units))
+                sounds[line.pcm_md5].append((not candidate.is_released, candidate.received_ms, len(released)))
+            _gather(gathered, checked)
             speakers[line.speaker_id] = tuple(getattr(line, name) for name in privacy.ATTRIBUTES)
-            profiles.add(checked.candidate.profile)
-            newest_ms = max(newest_ms, checked.candidate.newest_ms)
-            first.setdefault(line.id, wish.name)
-            file.write(manifest.encode(line) + b"\n")
-    drop: set[int] = set()
+            if line.device_class is not None:
+                devices[line.device_class].add(line.speaker_id)
+            profiles.add(candidate.profile)
+            newest_ms = max(newest_ms, candidate.newest_ms)
+            released.append(candidate.is_released)
+            spill.add(line)
+            signatures.add(checked.keys)
+        spill.close()
+        signatures.close()
+    clips = gathered.clips()
+    dropped = np.zeros(len(clips), bool)
     for ranks in sounds.values():
         kept, *others = sorted(ranks)
         for _, _, index in others:
-            drop.add(index)
-            excluded.append(Excluded(items[index].id, "excluded.duplicate", items[kept[2]].id))
-    items = [item for index, item in enumerate(items) if index not in drop]
-    assignment = assign(items, _fixed(db, project.id), wish.plan)
-    excluded += [Excluded(name, "excluded.split", None) for name in assignment.conflicts]
+            dropped[index] = True
+            name, first = spill.some([index])[0].id, spill.some([kept[2]])[0].id
+            excluded.append(Excluded(name, "excluded.duplicate", first))
+    fixed = _fixed(db, project.id)
+    placed = place(
+        clips,
+        fixed,
+        wish.plan,
+        signatures,
+        spill.folded,
+        dropped=dropped,
+        released=np.frombuffer(released, np.int8).astype(bool),
+    )
+    signatures.path.unlink()
+    excluded += _not_placed(placed, spill, dropped)
     return Draft(
+        wish=wish,
         project=project,
         previous=known and known[0],
         created_ms=newest_ms,
-        items=items,
+        clips=clips,
+        labels=placed.labels,
+        notes=_notes(placed),
+        compared=placed.compared,
         excluded=excluded,
         speakers=speakers,
-        privacy_k=wish.privacy_k,
+        devices=devices,
         profiles=profiles,
+        fixed=fixed,
         spill=spill,
-        assignment=assignment,
-        first=first,
     )
 
 
-def _item(checked: selection.Checked, known: dict[Unit, Unit]) -> Item:
-    line = checked.candidate.line
-    units: list[Unit] = [
-        ("speaker", line.speaker_id),
-        ("session", line.session_id),
-        ("recording", line.recording_id),
-    ]
-    if checked.candidate.prompt_folded is not None:
-        units.append(selection.prompt_unit(checked.candidate.prompt_folded))
+def _gather(gathered: Gatherer, checked: selection.Checked) -> None:
+    candidate, line = checked.candidate, checked.candidate.line
+    links = {"session": line.session_id}  # a recording lies in its session
+    if candidate.prompt_folded is not None:
+        links["prompt"] = prompt_name(candidate.prompt_folded)
     if line.style == "read":
-        units.append(selection.prompt_unit(checked.folded))
-    return Item(
-        line.id,
-        tuple(dict.fromkeys(known.setdefault(unit, unit) for unit in units)),
-        (line.dialect or "dialect not told", line.gender or "gender not told"),
-        (line.grade, line.style),
-        line.samples * 1000 // line.sample_rate_hz,
+        links["text"] = prompt_name(checked.folded)
+    if candidate.household is not None:
+        links["household"] = candidate.household
+    gathered.add(
+        line.speaker_id,
+        links,
+        stratum=(line.dialect or line.glottocode or "", line.gender or ""),
+        cell=(line.grade, line.style),
+        duration_ms=line.samples * 1000 // line.sample_rate_hz,
     )
+
+
+def _not_placed(placed: Placed, spill: Spill, dropped: NDArray[np.bool_]) -> Iterator[Excluded]:
+    for index in np.flatnonzero((placed.labels < 0) & ~dropped).tolist():
+        (line,) = spill.some([index])
+        like = placed.left_out.get(index)
+        if like is None:
+            yield Excluded(line.id, "excluded.split", None)
+        else:
+            yield Excluded(line.id, "excluded.near", spill.some([like])[0].id)
+
+
+def _notes(placed: Placed) -> list[str]:
+    notes = list(placed.assignment.notes)
+    if placed.moved:
+        notes.append(f"{placed.moved} clips are in train because their texts nearly repeat those of others")
+    return notes
 
 
 def _twice(db: Connection, project_id: str) -> set[str]:
@@ -159,23 +271,6 @@ def _twice(db: Connection, project_id: str) -> set[str]:
     return set(db.execute(query.group_by(clip.c.pcm_md5).having(func.count() > 1)).scalars())
 
 
-def _first_releases(db: Connection, project_id: str) -> dict[str, str]:
-    """Manifest id to the oldest release that holds it."""
-    member, release, clip, person = tables.release_clip, tables.release, tables.clip, tables.person
-    query = (
-        select(person.c.speaker_id, clip.c.id, member.c.release_name)
-        .join(release, release.c.name == member.c.release_name)
-        .join(clip, clip.c.id == member.c.clip_id)
-        .join(person, person.c.id == clip.c.person_id)
-        .where(release.c.project_id == project_id)
-        .order_by(release.c.created_ms, release.c.name)
-    )
-    found: dict[str, str] = {}
-    for speaker_id, clip_id, name in db.execute(query):
-        found.setdefault(selection.manifest_id(speaker_id, clip_id), name)
-    return found
-
-
-def _fixed(db: Connection, project_id: str) -> dict[Unit, Split]:
+def _fixed(db: Connection, project_id: str) -> Fixed:
     rows = db.execute(select(tables.split).where(tables.split.c.project_id == project_id))
-    return {(row.kind, row.value): row.split for row in rows}
+    return Fixed((stored_key(row.kind, row.value), row.split) for row in rows)

@@ -7,13 +7,14 @@ published and again on every copy.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from corpus.manifest import Line, Split
 
 Fold = Callable[[Line], str]
+NAMED = ("speaker", "session", "prompt")  # kinds whose names have a digest
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,12 @@ class Proof:
     def __init__(self, fold: Fold) -> None:
         self._fold = fold
         self._seen: dict[int, Split] = {}
+        self._last: dict[str, tuple[str, Split]] = {}
         self._sounds: set[int] = set()
+        self._named: dict[tuple[str, Split], set[str]] = defaultdict(set)
         self.leaks: list[Leak] = []
         self.counts: Counter[str] = Counter()
+        self.counts_by_split: Counter[tuple[str, Split]] = Counter()
 
     def feed(self, line: Line) -> None:
         """Take one line into account."""
@@ -62,12 +66,23 @@ class Proof:
             self.leaks.append(Leak("sound", line.pcm_md5, "the release", "it again as " + line.id))
         self._sounds.add(sound)
 
+    def digest(self, kind: str, split: Split) -> str:
+        """SHA-256 over the sorted values of a kind in a split, one a line: ``sort -u | sha256sum`` agrees."""
+        values = sorted(self._named[kind, split])
+        return hashlib.sha256("".join(f"{value}\n" for value in values).encode()).hexdigest()
+
     def _see(self, kind: str, value: str, line: Line) -> None:
+        if self._last.get(kind) == (value, line.split):  # lines stand speaker by speaker
+            return
+        self._last[kind] = value, line.split
         key = _hash(kind, value)
         known = self._seen.get(key)
         if known is None:
             self._seen[key] = line.split
             self.counts[kind] += 1
+            self.counts_by_split[kind, line.split] += 1
+            if kind in NAMED:
+                self._named[kind, line.split].add(value)
         elif known != line.split:
             self.leaks.append(Leak(kind, value, known, f"{line.split} ({line.id})"))
 

@@ -22,6 +22,9 @@ from protocol.errors import CodedError
 
 ATTRIBUTES = ("gender", "age_band", "region", "native_language", "dialect")
 REQUIRED_ATTRIBUTES = ATTRIBUTES[:4]
+PRIVATE_ATTRIBUTES = (
+    "household",
+)  # the same word for who lives together; keeps them in one split, never told
 _ATTRIBUTE_CHARACTERS = 100
 TOKEN_ID_DIGITS = 24
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: nothing that reads as something else
@@ -114,7 +117,7 @@ def attributes(given: object) -> dict[str, str]:
         raise AttributeInvalid(field="attributes", problem="need a JSON object")
     found: dict[str, str] = {}
     for name, value in given.items():
-        if name not in ATTRIBUTES:
+        if name not in (*ATTRIBUTES, *PRIVATE_ATTRIBUTES):
             raise AttributeInvalid(field=f"attributes.{name}"[:80], problem="there is no such attribute")
         if value is None:
             continue

@@ -1,22 +1,44 @@
-"""Plots of a release as SVG: drawn here, so that the same numbers give the same bytes on any machine."""
+"""Plots of a release: drawn here, so that the same numbers give the same bytes on any machine."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
+from dataclasses import replace
 
+from corpus.drawing import Drawing, Line, Rect, Shape, Text, svg
 from corpus.manifest import SPLITS
+from corpus.raster import drawable, png
 from corpus.statistics import DURATION_BIN_S, SNR_BIN_DB, Statistics, histogram
 from protocol.clip import GRADES
 
 _WIDTH, _HEIGHT = 640, 300
 _LEFT, _TOP, _RIGHT, _BOTTOM = 64, 44, 16, 52
 _COLOURS = ("#2b6777", "#c8553d", "#e0a458", "#588157")  # told apart in grey too
-_FONT = "font-family='sans-serif' font-size='12' fill='#222'"
+_LETTER_WIDTH = 8.5
+_MOST_BARS = 12
 
 
 def plots(stats: Statistics) -> dict[str, bytes]:
-    """Every plot of a release, by file name."""
+    """Every plot of a release, by file name: each as SVG and as PNG."""
+    found = {}
+    for name, drawing in _drawings(stats).items():
+        found[f"plots/{name}.svg"] = svg(drawing)
+        found[f"plots/{name}.png"] = png(_spelled(drawing))
+    return found
+
+
+def _spelled(drawing: Drawing) -> Drawing:
+    """The drawing with a number for every label that the pixels' letters cannot write, in their order."""
+    numbers: dict[str, str] = {}
+    shapes: list[Shape] = []
+    for shape in drawing.shapes:
+        if isinstance(shape, Text) and not drawable(shape.words):
+            shape = replace(shape, words=numbers.setdefault(shape.words, f"#{len(numbers) + 1}"))
+        shapes.append(shape)
+    return replace(drawing, shapes=shapes)
+
+
+def _drawings(stats: Statistics) -> dict[str, Drawing]:
     snr: dict[int, int] = {}
     for counts in stats.snr.values():
         for low in counts:
@@ -27,31 +49,32 @@ def plots(stats: Statistics) -> dict[str, bytes]:
     }
     lengths = histogram(stats.durations, DURATION_BIN_S)
     return {
-        "plots/snr.svg": bars("Clips by SNR", "SNR, dB", [str(low) for low in bins], by_grade),
-        "plots/duration.svg": bars(
+        "snr": bars("Clips by SNR", "SNR, dB", [str(low) for low in bins], by_grade),
+        "duration": bars(
             "Clips by duration",
             "seconds",
             [str(low) for low, _ in lengths],
             {"clips": [n for _, n in lengths]},
         ),
-        "plots/hours-by-grade.svg": _hours(stats, "grade", list(GRADES)),
-        "plots/hours-by-dialect.svg": _hours(
-            stats, "dialect", sorted({name for name, _ in stats.ms_by["dialect"]})[:12]
+        "hours-by-grade": _hours(stats, "grade", list(GRADES)),
+        "hours-by-dialect": _hours(
+            stats, "dialect", sorted({name for name, _ in stats.ms_by["dialect"]})[:_MOST_BARS]
         ),
     }
 
 
-def _hours(stats: Statistics, name: str, values: Sequence[str]) -> bytes:
+def _hours(stats: Statistics, name: str, values: Sequence[str]) -> Drawing:
     counts = stats.ms_by[name]
+    unit, unit_ms = ("Hours", 3_600_000) if stats.ms >= 36_000_000 else ("Minutes", 60_000)
     series: dict[str, list[float]] = {
-        split: [round(counts[value, split] / 60_000, 2) for value in values]
+        split: [round(counts[value, split] / unit_ms, 2) for value in values]
         for split in SPLITS
         if stats.ms_by_split[split]
     }
-    return bars(f"Minutes by {name} and split", name, list(values), series)
+    return bars(f"{unit} by {name} and split", name, list(values), series)
 
 
-def bars(title: str, axis: str, labels: Sequence[str], series: Mapping[str, Sequence[float]]) -> bytes:
+def bars(title: str, axis: str, labels: Sequence[str], series: Mapping[str, Sequence[float]]) -> Drawing:
     """A stacked bar chart.
 
     Parameters
@@ -65,17 +88,12 @@ def bars(title: str, axis: str, labels: Sequence[str], series: Mapping[str, Sequ
     top = _round_up(max(totals, default=0))
     inner_w, inner_h = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
     step = inner_w / max(len(labels), 1)
-    out = [
-        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {_WIDTH} {_HEIGHT}' role='img'>",
-        f"<title>{escape(title)}</title>",
-        f"<rect width='{_WIDTH}' height='{_HEIGHT}' fill='#fff'/>",
-        f"<text x='{_LEFT}' y='18' {_FONT} font-weight='bold'>{escape(title)}</text>",
-    ]
+    out: list[Shape] = [Text(_LEFT, 18, title, bold=True)]
     for part in range(5):
         y = _TOP + inner_h * part / 4
-        value = top * (4 - part) / 4
-        out.append(f"<path d='M{_LEFT} {y:.1f}H{_WIDTH - _RIGHT}' stroke='#ddd'/>")
-        out.append(f"<text x='{_LEFT - 6}' y='{y + 4:.1f}' text-anchor='end' {_FONT}>{value:g}</text>")
+        out.append(Line(_LEFT, y, _WIDTH - _RIGHT, "#dddddd"))
+        out.append(Text(_LEFT - 6, y + 4, f"{top * (4 - part) / 4:g}", "end"))
+    room = max(int(step / _LETTER_WIDTH), 4)
     for place, label in enumerate(labels):
         x = _LEFT + step * place
         base = float(_TOP + inner_h)
@@ -83,25 +101,16 @@ def bars(title: str, axis: str, labels: Sequence[str], series: Mapping[str, Sequ
             height = inner_h * values[place] / top if top else 0.0
             base -= height
             if height:
-                out.append(
-                    f"<rect x='{x + step * 0.1:.1f}' y='{base:.1f}' width='{step * 0.8:.1f}'"
-                    f" height='{height:.1f}' fill='{colour}'>"
-                    f"<title>{escape(name)} {escape(label)}: {values[place]:g}</title></rect>"
-                )
+                says = f"{name} {label}: {values[place]:g}"
+                out.append(Rect(x + step * 0.1, base, step * 0.8, height, colour, says))
         if len(labels) <= 16 or place % 2 == 0:
-            middle, y = x + step / 2, _TOP + inner_h + 16
-            name = escape(label[:14])
-            out.append(f"<text x='{middle:.1f}' y='{y}' text-anchor='middle' {_FONT}>{name}</text>")
-    out.append(
-        f"<text x='{_LEFT + inner_w / 2:.1f}' y='{_HEIGHT - 12}' text-anchor='middle' {_FONT}>"
-        f"{escape(axis)}</text>"
-    )
+            out.append(Text(x + step / 2, _TOP + inner_h + 16, label[:room], "middle"))
+    out.append(Text(_LEFT + inner_w / 2, _HEIGHT - 12, axis, "middle"))
     for place, (colour, name) in enumerate(zip(_COLOURS, series, strict=False)):
         x = _LEFT + 100 * place
-        out.append(f"<rect x='{x}' y='26' width='10' height='10' fill='{colour}'/>")
-        out.append(f"<text x='{x + 14}' y='35' {_FONT}>{escape(name)}</text>")
-    out.append("</svg>")
-    return ("\n".join(out) + "\n").encode()
+        out.append(Rect(x, 26, 10, 10, colour))
+        out.append(Text(x + 14, 35, name))
+    return Drawing(title, _WIDTH, _HEIGHT, out)
 
 
 def _round_up(value: float) -> float:

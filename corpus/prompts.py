@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import re
@@ -15,12 +16,14 @@ from typing import ClassVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from corpus import projects, tables
+from corpus import columns, projects, tables
+from corpus.manifest import SPLITS
 from protocol.errors import CodedError
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MOST_CHARACTERS = 1000
 _NAMED_PROBLEMS = 5
+_SMALLEST_POOL = 20  # with fewer prompts set aside, some voices would have too little to read
 
 
 class PromptsInvalid(CodedError):
@@ -51,6 +54,46 @@ def of_project(db: Connection, project_id: str) -> list[Prompt]:
         .order_by(columns.seq)
     )
     return [Prompt(*row) for row in rows]
+
+
+def for_member(db: Connection, project_id: str, speaker_id: str | None) -> list[Prompt]:
+    """The prompts that a speaker reads, in order; all of them for those who are no speakers.
+
+    Where there are enough, a tenth of the prompts is set aside for the voices of each of dev and test
+    before anybody records. If all read all, a text would tie every voice together, and nothing could be
+    held out without throwing recordings away.
+    """
+    everything = of_project(db, project_id)
+    if speaker_id is None:
+        return everything
+    split = tables.split.c
+    query = sa.select(split.kind, split.value, split.split).where(
+        split.project_id == project_id, split.kind.in_(("speaker", "prompt", "text"))
+    )
+    fixed = {columns.stored_key(row.kind, row.value): row.split for row in db.execute(query)}
+    folded = dict(
+        db.execute(
+            sa.select(tables.prompt.c.id, tables.prompt.c.folded).where(
+                tables.prompt.c.project_id == project_id
+            )
+        ).all()
+    )
+    pools: dict[str, list[Prompt]] = {name: [] for name in SPLITS}
+    for prompt in everything:
+        key = columns.unit_key("prompt", columns.prompt_name(folded[prompt.id]))
+        pools[fixed.get(key) or _pool(project_id, folded[prompt.id])].append(prompt)
+    if min(len(pool) for pool in pools.values()) < _SMALLEST_POOL:
+        return everything
+    mine = fixed.get(columns.unit_key("speaker", speaker_id)) or _pool(project_id, speaker_id)
+    return pools[mine]
+
+
+def _pool(project_id: str, name: str) -> str:
+    """One of ten prompts, and one of ten voices, for each of dev and test, by a hash."""
+    digest = hashlib.blake2b(
+        f"{project_id}\n{name}".encode(), digest_size=8, person=b"xiangyin-pools"
+    ).digest()
+    return {0: "test", 1: "dev"}.get(int.from_bytes(digest, "big") % 10, "train")
 
 
 def exists(db: Connection, project_id: str, prompt_id: str) -> bool:

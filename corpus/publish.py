@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
-from corpus import build, header, ledger, manifest, projects, tables
+from corpus import build, card, header, ledger, manifest, privacy, projects, tables
 from corpus.database import begin, reading
 from corpus.disk import disk_errors
 from corpus.header import Excluded, Header, Tombstone
@@ -132,8 +133,13 @@ def _rebuild(shelf: Shelf, name: str, gone: list[_Gone]) -> Erased:
     excluded = [row for row in excluded if row.id not in ids]
     excluded += [Excluded(one, "excluded.withdrawn", None) for one in sorted(ids)]
 
+    told = _told_of_those_left(folder, ids, old.privacy_k)
+
     def lines() -> Iterator[Line]:
-        return (line for line in manifest.read(folder / manifest.FILE_NAME) if line.id not in ids)
+        for line in manifest.read(folder / manifest.FILE_NAME):
+            if line.id not in ids:
+                attributes = dict(zip(privacy.ATTRIBUTES, told[line.speaker_id], strict=True))
+                yield msgspec.structs.replace(line, **attributes)
 
     with disk_errors():
         work.mkdir()
@@ -169,6 +175,16 @@ def _rebuild(shelf: Shelf, name: str, gone: list[_Gone]) -> Erased:
     return Erased(name, head.revision, len(gone))
 
 
+def _told_of_those_left(folder: Path, gone: set[str], k: int) -> dict[str, privacy.Told]:
+    """What may still be told of the speakers: where one is gone, those like them may be too few."""
+    there = {
+        line.speaker_id: tuple(getattr(line, name) for name in privacy.ATTRIBUTES)
+        for line in manifest.read(folder / manifest.FILE_NAME)
+        if line.id not in gone
+    }
+    return privacy.withheld(there, k)
+
+
 def _outline_again(db: Connection, old: Header, raw: bytes, stones: list[Tombstone]) -> build.Outline:
     project = projects.by_id(db, old.project)
     return build.Outline(
@@ -187,7 +203,7 @@ def _outline_again(db: Connection, old: Header, raw: bytes, stones: list[Tombsto
         replaces=header.sha256_of(raw),
         history=history(db, old.project, before=old.name),
         split=old.split,
-        split_notes=old.split_notes,
+        split_notes=card.notes_of_corpus(old.split_notes),
         profiles=old.profiles,
         privacy_k=old.privacy_k,
         ledger_head=ledger.latest_head(db),

@@ -1,13 +1,11 @@
 """Cutting a release: select, check, split, prove, build, publish.
 
 Everything is taken from one view of the database, and nothing from a clock: the same state gives the same
-bytes.
+bytes. A cut that was killed leaves the sounds that it has verified; the same cut again goes on from there.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,17 +15,14 @@ from typing import ClassVar
 import msgspec
 from sqlalchemy import Connection, insert, select
 
-from corpus import build, compute, header, ledger, selection, shelf, tables
+from corpus import build, compute, header, ledger, near, selection, shelf, tables
 from corpus.database import begin, reading
 from corpus.disk import disk_errors
-from corpus.draft import SHARD_LINES, Draft, Wish, draft
+from corpus.draft import Draft, Wish, draft
 from corpus.header import Excluded, Header
-from corpus.manifest import Line
+from corpus.manifest import SPLITS
 from corpus.shelf import Shelf
-from corpus.split import Assignment
-from corpus.store import BlobMissing, BlobStore, LocalStore
-from corpus.verify import sound_problem
-from protocol.clip import Sha256
+from corpus.soundplaces import begin_again, forget, place
 from protocol.errors import CodedError
 from transcribe import lint
 
@@ -82,8 +77,9 @@ def cut(on: Shelf, wish: Wish) -> Cut:
         Naming the first of the sounds that are not as they were received.
     """
     target = on.path(wish.name)
-    with shelf.locked(on) as finished:
+    with shelf.locked(on, resume=wish.name) as finished:
         if wish.name in finished:  # this cut was killed after its commit, and has just been made whole
+            forget(on.work(wish.name))
             head, raw = header.read(target)
             return Cut(head, header.sha256_of(raw), target, _codes(target))
         for _ in range(_TRIES):
@@ -102,22 +98,25 @@ def preview(on: Shelf, wish: Wish, spill: Path) -> tuple[dict[str, int], list[Ex
     """What a cut would take and leave out, without publishing; `spill` is a scratch file."""
     with reading(on.engine) as db:
         made = draft(db, wish, spill, on.setting)
-    counts = Counter(str(split) for split in made.assignment.splits.values())
-    return dict(counts), made.excluded
+    counts = {str(split): int((made.labels == place).sum()) for place, split in enumerate(SPLITS)}
+    return {split: count for split, count in counts.items() if count}, made.excluded
 
 
 def _try(on: Shelf, wish: Wish) -> Cut | None:
     """One attempt; None if clips were withdrawn meanwhile."""
     work = on.work(wish.name)
     with disk_errors():
-        work.mkdir()
+        begin_again(work)
     spill = on.folder / f"{work.name}.candidates"
     try:
         with reading(on.engine) as db:
             _check_free(db, wish.name)
             made = draft(db, wish, spill, on.setting)
-            _place_audio(on, made, work, wish)
-            if not made.assignment.splits:
+            bad = place(on, made.lines, work)
+            if bad and not wish.leave_out_damaged:
+                raise BlobsDamaged(count=len(bad), id=bad[0].id, sha256=bad[0].sha256, problem=bad[0].problem)
+            made.leave_out((one.id, "excluded.damaged", None) for one in bad)
+            if not made.count:
                 raise ReleaseEmpty(project=wish.project_id, reasons=_reasons(made.excluded))
             stones = shelf.tombstones(db, made.project.id)
             outline = _outline(db, made, wish)
@@ -141,8 +140,7 @@ def _try(on: Shelf, wish: Wish) -> Cut | None:
         return Cut(head, header.sha256_of(raw), on.path(wish.name), excluded)
     finally:
         spill.unlink(missing_ok=True)
-        if work.exists():
-            shutil.rmtree(work)
+        forget(work)
 
 
 def _check_free(db: Connection, name: str) -> None:
@@ -176,8 +174,13 @@ def _outline(db: Connection, made: Draft, wish: Wish) -> build.Outline:
         previous=made.previous,
         replaces=None,
         history=shelf.history(db, project.id),
-        split={"seed": float(plan.seed), **dict(sorted(wanted.items()))},
-        split_notes=made.assignment.notes,
+        split={
+            "seed": float(plan.seed),
+            **dict(sorted(wanted.items())),
+            "near_overlap": near.NEAR,
+            "texts_compared": float(made.compared),
+        },
+        split_notes=made.notes,
         profiles=sorted(made.profiles),
         privacy_k=wish.privacy_k,
         ledger_head=ledger.latest_head(db),
@@ -190,7 +193,7 @@ class _Withdrawn(Exception):
 
 def _commit(on: Shelf, wish: Wish, made: Draft, head: Header, raw: bytes) -> None:
     """Write the rows of the release, all or none."""
-    project_id, splits = made.project.id, made.assignment.splits
+    project_id = made.project.id
     with begin(on.engine) as db:
         db.execute(
             insert(tables.release).values(
@@ -214,7 +217,7 @@ def _commit(on: Shelf, wish: Wish, made: Draft, head: Header, raw: bytes) -> Non
         )
         for rows in compute.chunks(members, _ROWS):
             db.execute(insert(tables.release_clip), rows)
-        if shelf.count_members(db, wish.name, standing=True) != len(splits):
+        if shelf.count_members(db, wish.name, standing=True) != made.count:
             raise _Withdrawn
         units = (
             {
@@ -224,62 +227,7 @@ def _commit(on: Shelf, wish: Wish, made: Draft, head: Header, raw: bytes) -> Non
                 "split": split,
                 "since_release": wish.name,
             }
-            for (kind, value), split in made.assignment.units.items()
+            for kind, value, split in made.fresh_units()
         )
         for rows in compute.chunks(units, _ROWS):
             db.execute(insert(tables.split), rows)
-
-
-@dataclass(frozen=True)
-class _Sounds:
-    """Some lines whose sounds are to be put into a folder."""
-
-    store: BlobStore
-    folder: str
-    lines: tuple[Line, ...]
-
-
-def _place_audio(on: Shelf, made: Draft, work: Path, wish: Wish) -> None:
-    """Put every sound of the release in its place, each verified by digest."""
-    shards = (
-        _Sounds(on.store, str(work), tuple(lines)) for lines in compute.chunks(made.lines(), SHARD_LINES)
-    )
-    bad = [one for found in compute.run(on.setting, place_sounds, shards) for one in found]
-    if bad and not wish.leave_out_damaged:
-        name, digest, problem = bad[0]
-        raise BlobsDamaged(count=len(bad), id=name, sha256=digest, problem=problem)
-    if bad:
-        names = {name for name, _, _ in bad}
-        made.excluded += [Excluded(name, "excluded.damaged", None) for name in sorted(names)]
-        splits = {name: split for name, split in made.assignment.splits.items() if name not in names}
-        made.assignment = Assignment(
-            splits, made.assignment.conflicts, made.assignment.units, made.assignment.notes
-        )
-
-
-def place_sounds(shard: _Sounds) -> list[tuple[str, str, str]]:
-    """Link or copy some blobs into a release's folder; gives those that are damaged, with the reason."""
-    bad = []
-    for line in shard.lines:
-        target = Path(shard.folder) / line.audio
-        target.parent.mkdir(parents=True, exist_ok=True)
-        digest = Sha256(line.sha256)
-        try:
-            if isinstance(shard.store, LocalStore):
-                shelf.link_or_copy(shard.store.path(digest), target)
-            else:
-                _copy(shard.store, digest, target)
-            wrong = sound_problem(target, line)
-        except (FileNotFoundError, BlobMissing):
-            wrong = "it is not in the store"
-        if wrong is not None:
-            target.unlink(missing_ok=True)
-            bad.append((line.id, line.sha256, wrong))
-    return bad
-
-
-def _copy(store: BlobStore, digest: Sha256, target: Path) -> None:
-    with store.open(digest) as source, target.open("wb") as file:
-        shutil.copyfileobj(source, file, 1 << 20)
-        file.flush()
-        os.fsync(file.fileno())

@@ -134,6 +134,14 @@ def show(name: str, data: Path | None, form: str) -> None:
         click.echo((folder / "README.md").read_text(encoding="utf-8"))
 
 
+_KINDS = {
+    "text": "with another text",
+    "measured": "measured anew",
+    "moved": "in another split",
+    "described": "described otherwise",
+}
+
+
 @release.command("diff", epilog="Example:  xiangyin release diff 2026.1 2026.2")
 @click.argument("old")
 @click.argument("new")
@@ -143,31 +151,46 @@ def show(name: str, data: Path | None, form: str) -> None:
 def diff(ctx: click.Context, old: str, new: str, data: Path | None, form: str) -> None:
     """Compare two releases, by name or folder: what was added, withdrawn, changed and how.
 
-    The exit status is 1 if they differ.
+    A copy that was pulled in part is compared as the whole release that it is a part of. The exit status
+    is 1 if they differ.
     """
-    from corpus import manifest
-    from corpus.diff import changes
+    from collections import Counter
 
-    files = [_folder(name, data) / manifest.FILE_NAME for name in (old, new)]
-    counts: dict[str, int] = {"added": 0, "changed": 0, "withdrawn": 0}
+    from corpus import manifest
+    from corpus.diff import changes, manifest_of, reasons
+
+    folders = [_folder(name, data) for name in (old, new)]
+    files = [manifest_of(folder) for folder in folders]
+    why = reasons(folders[1])
+    counts: Counter[str] = Counter()
+    kinds: Counter[str] = Counter()
     for one in changes(manifest.read(files[0]), manifest.read(files[1])):
         counts[one.what] += 1
+        kinds.update(one.kinds)
         row: dict[str, Any] = {"change": one.what, "id": one.id}
         if one.kinds:
             row |= {"kinds": list(one.kinds), "fields": list(one.fields)}
-        _say(form, row, f"{one.what:<10} {one.id}" + (f"  {', '.join(one.fields)}" if one.fields else ""))
+        if one.what == "withdrawn":
+            row["reason"] = why.get(one.id)
+        says = ", ".join(one.fields) or row.get("reason") or ""
+        _say(form, row, f"{one.what:<10} {one.id}  {says}".rstrip())
     if form == "text":
-        click.echo(", ".join(f"{count} {what}" for what, count in counts.items()))
-    ctx.exit(1 if any(counts.values()) else 0)
+        of = ", ".join(f"{count} {_KINDS[kind]}" for kind, count in sorted(kinds.items()))
+        total = ", ".join(f"{counts[what]} {what}" for what in ("added", "changed", "withdrawn"))
+        click.echo(total + (f" ({of})" if of else ""))
+    ctx.exit(1 if counts else 0)
 
 
 @release.command("verify", epilog="Example:  xiangyin release verify DIR")
 @click.argument("name")
 @click.option("--vkey", help="The publisher's verifier key; otherwise that of the pull or of this server.")
+@click.option("--quick", is_flag=True, help="Check files and lines in seconds, without opening a sound.")
 @DATA
 @FORMAT
 @click.pass_context
-def verify(ctx: click.Context, name: str, vkey: str | None, data: Path | None, form: str) -> None:
+def verify(
+    ctx: click.Context, name: str, vkey: str | None, quick: bool, data: Path | None, form: str
+) -> None:
     """Check every byte of a release or copy. NAME is a folder, or a release of this server.
 
     The exit status is 1 if anything is not as the release says.
@@ -180,7 +203,7 @@ def verify(ctx: click.Context, name: str, vkey: str | None, data: Path | None, f
         from corpus import keys
 
         vkey = str(keys.signer(settings.keys).verifier)
-    report = checks.verify(folder, setting=settings.compute, vkey=vkey)
+    report = checks.verify(folder, setting=settings.compute, vkey=vkey, quick=quick)
     for one in report.findings:
         place = one.file if one.line is None else f"{one.file}, line {one.line}"
         _say(form, one.as_json(), f"{place}: {one.code}: {one.detail}")

@@ -15,11 +15,10 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, func, select
 from sqlalchemy.engine import RowMapping
 
-from corpus import manifest, tables
+from corpus import digests, manifest, near, tables
 from corpus.header import Excluded
 from corpus.manifest import Event, Line
 from corpus.projects import Project
-from corpus.split import Unit
 from transcribe import lint, text
 
 _BATCH = 1000
@@ -31,18 +30,21 @@ class Candidate:
 
     line: Line
     prompt_folded: str | None
+    household: str | None
     received_ms: int
     newest_ms: int
     profile: str
+    is_released: bool
 
 
 @dataclass(frozen=True)
 class Checked:
-    """A candidate whose text was looked at: codes of errors, and the scoring view."""
+    """A candidate whose text was looked at: codes of errors, the scoring view, and keys of like texts."""
 
     candidate: Candidate
     errors: tuple[str, ...]
     folded: str
+    keys: bytes | None
 
 
 def manifest_id(speaker_id: str, clip_id: str) -> str:
@@ -59,11 +61,6 @@ def _uuid(text_: str) -> str:
     return "-".join((text_[:8], text_[8:12], text_[12:16], text_[16:20], text_[20:]))
 
 
-def prompt_unit(folded: str) -> Unit:
-    """What stands for a prompt's text in the table of splits: a hash, since a text may be long."""
-    return "prompt", hashlib.blake2b(folded.encode(), digest_size=16, person=b"xiangyin-prompt").hexdigest()
-
-
 def candidates(db: Connection, project: Project) -> Iterator[Candidate | Excluded]:
     """Every clip of the project, by manifest id."""
     clip, person, consent = tables.clip, tables.person, tables.consent
@@ -75,6 +72,15 @@ def candidates(db: Connection, project: Project) -> Iterator[Candidate | Exclude
     )
     newer = measured.alias()
     newest = select(func.max(newer.c.id)).where(newer.c.clip_id == clip.c.id).scalar_subquery()
+    member, release = tables.release_clip, tables.release
+    first = (
+        select(release.c.name)
+        .join(member, member.c.release_name == release.c.name)
+        .where(release.c.project_id == project.id, member.c.clip_id == clip.c.id)
+        .order_by(release.c.created_ms, release.c.name)
+        .limit(1)
+        .scalar_subquery()
+    )
     speaker: ColumnElement[Any] = person.c.speaker_id
     if db.dialect.name == "postgresql":
         speaker = speaker.collate("C")  # bytes, as in the manifest
@@ -94,13 +100,15 @@ def candidates(db: Connection, project: Project) -> Iterator[Candidate | Exclude
             transcript.c.text_raw,
             transcript.c.events,
             transcript.c.status,
-            transcript.c.ruleset,
+            transcript.c.clip_id.label("text_of"),
+            transcript.c.digest,
             prompt.c.folded,
             measured.c.figures,
             measured.c.method,
             measured.c.profile_id,
             measured.c.profile_version,
             measured.c.measured_ms,
+            first.label("first_release"),
         )
         .select_from(clip)
         .join(person, person.c.id == clip.c.person_id)
@@ -130,7 +138,9 @@ def _candidate(row: RowMapping, project: Project) -> Candidate | Excluded:
         return Excluded(name, "excluded.line", wrong)
     newest_ms = max(row["received_ms"], row["decided_ms"], row["measured_ms"])
     profile = f"{row['profile_id']} {row['profile_version']}"
-    return Candidate(line, row["folded"], row["received_ms"], newest_ms, profile)
+    household = (row["attributes"] or {}).get("household")
+    is_released = row["first_release"] is not None
+    return Candidate(line, row["folded"], household, row["received_ms"], newest_ms, profile, is_released)
 
 
 def _obstacle(row: RowMapping, project: Project) -> str | None:
@@ -150,12 +160,23 @@ def _obstacle(row: RowMapping, project: Project) -> str | None:
         (row["state"] != "accepted", "excluded.undecided"),
         (row["speaker_id"] is None, "excluded.speaker"),
         (row["text"] is None, "excluded.no_text"),
+        (_is_edited(row), "excluded.edited"),
         (row["status"] != "complete", "excluded.incomplete"),
         (row["grade"] is None or any(level is None for level in levels), "excluded.unmeasured"),
     ):
         if applies:
             return code
     return None
+
+
+def _is_edited(row: RowMapping) -> bool:
+    """Whether the text is another clip's, or not what was handed in."""
+    if row["text"] is None:
+        return False
+    if row["text_of"] != row["id"]:
+        return True
+    found = digests.of_text(row["id"], row["text_raw"], row["text"], row["events"], row["status"])
+    return row["digest"] is not None and row["digest"] != found
 
 
 def _line(row: RowMapping, project: Project, name: str) -> Line:
@@ -190,7 +211,7 @@ def _line(row: RowMapping, project: Project, name: str) -> Line:
         "split": "train",
         "transcribers": row["transcribers"],
         "agreement_cer": None if row["agreement_cer"] is None else round(float(row["agreement_cer"]), 6),
-        "first_release": "",
+        "first_release": row["first_release"] or "",
     }
     return msgspec.convert(values, Line)
 
@@ -218,11 +239,12 @@ def _day(recorded_at: str, received_ms: int) -> str:
 
 def check_texts(batch: Sequence[Candidate]) -> list[Checked]:
     """Run the rules over the texts of some candidates; pure, for `compute.run`."""
-    found = []
+    found: list[tuple[Candidate, tuple[str, ...], str]] = []
     for candidate in batch:
         line = candidate.line
         findings = lint.check(line.text, line.orthography)
         errors = tuple(sorted({f.code for f in findings if f.severity == "error"}))
         folded = "" if errors else " ".join(text.fold(line.text, line.orthography))
-        found.append(Checked(candidate, errors, folded))
-    return found
+        found.append((candidate, errors, folded))
+    rows = near.rows([folded for _, _, folded in found], [one.line.style for one in batch])
+    return [Checked(*one, keys) for one, keys in zip(found, rows, strict=True)]

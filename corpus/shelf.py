@@ -66,22 +66,23 @@ class Shelf:
 
 
 @contextmanager
-def locked(shelf: Shelf) -> Iterator[list[str]]:
+def locked(shelf: Shelf, *, resume: str | None = None) -> Iterator[list[str]]:
     """Hold the shelf alone, waiting for whoever has it; first make up for a publisher that was killed.
 
-    Gives the names of releases that were finished just now.
+    What a killed cut of the name `resume` has placed is left there. Gives the names of releases that were
+    finished just now.
     """
     with disk_errors():
         shelf.folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(shelf.folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield reconcile(shelf)
+        yield reconcile(shelf, resume=resume)
     finally:
         os.close(descriptor)
 
 
-def reconcile(shelf: Shelf) -> list[str]:
+def reconcile(shelf: Shelf, *, resume: str | None = None) -> list[str]:
     """Make the folder follow the database: finish renames, remove what never became a release."""
     finished = []
     with reading(shelf.engine) as db:
@@ -91,7 +92,10 @@ def reconcile(shelf: Shelf) -> list[str]:
             if _digest(shelf.path(name)) != digest and _digest(shelf.work(name)) == digest:
                 _switch(shelf, name)
                 finished.append(name)
+        kept = () if resume is None else (f"{_WORK}{resume}", f"{_WORK}{resume}.placed")
         for path in shelf.folder.glob(".*"):
+            if path.name in kept:
+                continue
             if path.is_dir() and path.name.startswith((_WORK, _OLD)):
                 shutil.rmtree(path)
             elif path.name.startswith(_WORK) or path.name.endswith(".part"):

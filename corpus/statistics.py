@@ -11,6 +11,8 @@ from corpus.manifest import SPLITS, Line
 SNR_BIN_DB = 5
 DURATION_BIN_S = 2
 LONG_S = 30
+WITHHELD = "withheld"
+Stratum = tuple[str, str]  # dialect and gender, as far as they are told
 
 
 @dataclass
@@ -29,6 +31,9 @@ class Statistics:
     snr: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     durations: Counter[int] = field(default_factory=Counter)
     ms_by_speaker: Counter[str] = field(default_factory=Counter)
+    ms_by_dialect_grade: Counter[tuple[str, str]] = field(default_factory=Counter)
+    ms_by_stratum: Counter[tuple[Stratum, str]] = field(default_factory=Counter)
+    stratum_of: dict[str, Stratum] = field(default_factory=dict)  # of a speaker
     seen: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     days: set[str] = field(default_factory=set)
     cer_millionths: int = 0
@@ -45,13 +50,17 @@ class Statistics:
         self.clips_by_split[line.split] += 1
         self.ms_by_split[line.split] += ms
         self.speakers_by_split[line.split].add(line.speaker_id)
+        dialect, gender = line.dialect or line.glottocode or WITHHELD, line.gender or WITHHELD
         for name, value in (
             ("grade", line.grade),
             ("style", line.style),
-            ("gender", line.gender or "withheld"),
-            ("dialect", line.dialect or line.glottocode or "withheld"),
+            ("gender", gender),
+            ("dialect", dialect),
         ):
             self.ms_by[name][value, line.split] += ms
+        self.ms_by_dialect_grade[dialect, line.grade] += ms
+        self.ms_by_stratum[(dialect, gender), line.split] += ms
+        self.stratum_of[line.speaker_id] = (dialect, gender)
         self.snr[line.grade][int(line.snr_db // SNR_BIN_DB) * SNR_BIN_DB] += 1
         length_s = line.samples // line.sample_rate_hz
         self.durations[min(length_s // DURATION_BIN_S * DURATION_BIN_S, LONG_S)] += 1

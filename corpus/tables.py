@@ -369,6 +369,7 @@ transcript = _table(
     _text("ruleset"),
     _text("rules_version"),
     _whole("submitted_ms"),
+    _text("digest", optional=True),  # of clip, texts, events and status, so that an edit by hand shows
     sa.UniqueConstraint("assignment_id"),
 )
 sa.Index("ix_transcript_clip", transcript.c.clip_id, transcript.c.id)
@@ -387,8 +388,8 @@ final_text = _table(
 split = _table(
     "split",  # fixed at the first release that needed it; later releases add, never move
     sa.Column("project_id", sa.Text, _ref("project.id"), primary_key=True),
-    sa.Column("kind", sa.Text, primary_key=True),  # speaker | prompt
-    sa.Column("value", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),  # speaker | session | prompt | text | household
+    sa.Column("value", sa.Text, primary_key=True),  # its name, or # and its 64-bit key
     _text("split"),  # train | dev | test
     _text("since_release"),
 )

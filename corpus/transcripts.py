@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from corpus import tables
+from corpus import digests, tables
 from transcribe import agreement, workflow
 
 DONE = "done"
@@ -99,6 +99,13 @@ def add(db: Connection, transcript: Transcript, *, style: str) -> workflow.Final
             ruleset=transcript.ruleset,
             rules_version=transcript.rules_version,
             submitted_ms=transcript.submitted_ms,
+            digest=digests.of_text(
+                transcript.clip_id,
+                transcript.text_raw,
+                transcript.text,
+                transcript.events,
+                transcript.status,
+            ),
         )
     )
     return _settle(db, transcript.clip_id, style=style, now_ms=transcript.submitted_ms)

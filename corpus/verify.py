@@ -7,6 +7,8 @@ header counts), the split, the text's rules, the sums, the tombstones, the signa
 from __future__ import annotations
 
 import hashlib
+import tempfile
+from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from corpus.dataset import STATE_FOLDER, Mark, read_mark
 from corpus.header import FileEntry, Header
 from corpus.keys import verify_ed25519
 from corpus.leaks import Proof
+from corpus.liketexts import Numbered, Texts, fold
 from corpus.manifest import Line, ManifestInvalid
 from protocol.errors import CodedError
 from protocol.tlog import ReceiptInvalid, VerifierKey, open_note
@@ -68,7 +71,7 @@ class Report:
         }
 
 
-def verify(folder: Path, *, setting: str = "local", vkey: str | None = None) -> Report:
+def verify(folder: Path, *, setting: str = "local", vkey: str | None = None, quick: bool = False) -> Report:
     """Check the release or pulled copy in `folder`.
 
     Parameters
@@ -77,6 +80,9 @@ def verify(folder: Path, *, setting: str = "local", vkey: str | None = None) -> 
         Where sounds are hashed, as for `compute.executor`.
     vkey : str, optional
         The publisher's key; without it the one that the pull remembered is used.
+    quick : bool
+        Look at the files and the lines, and open no sound. A copy of a part has no columns to look at, and
+        is checked in full.
 
     Raises
     ------
@@ -91,23 +97,32 @@ def verify(folder: Path, *, setting: str = "local", vkey: str | None = None) -> 
     partial = mark is not None and mark.wanted != type(mark.wanted)()
     findings += _check_files(folder, head, partial)
     signature = _check_signature(folder, head, raw, vkey or (mark.vkey if mark else None), findings)
+    if quick and not partial:
+        return _quickly(folder, head, raw, signature, findings)
     stones = _tombstones(folder, findings)
     proof = Proof(fold)
     totals = _Totals()
-    lines = _lines(folder, findings, mark if partial else None)
+    sides, starts = array("b"), array("Q")
+    lines = _lines(folder, findings, mark if partial else None, starts)
 
     def shards() -> Iterator[Shard]:
         for chunk in compute.chunks(lines, _SHARD_LINES):
             for number, line in chunk:
                 proof.feed(line)
                 totals.feed(line)
+                sides.append(manifest.SPLITS.index(line.split))
                 if line.id in stones or line.sha256 in stones:
                     detail = f"{line.id} was withdrawn and must not be here"
                     findings.append(Finding(manifest.FILE_NAME, number, "BLOB_WITHDRAWN", detail))
             yield Shard(str(folder), head.rules_version, tuple(chunk))
 
-    for found in compute.run(setting, check_shard, shards()):
-        findings += found
+    with tempfile.TemporaryDirectory() as scratch:
+        texts = Texts(Path(scratch))
+        for found, keys in compute.run(setting, check_shard, shards()):
+            findings += found
+            texts.add(keys)
+        near_leaks = texts.leaks(Numbered(folder / manifest.FILE_NAME, starts), sides)
+        findings += [Finding(manifest.FILE_NAME, None, "RELEASE_LEAK", says) for says in near_leaks]
     findings += [Finding(manifest.FILE_NAME, None, "RELEASE_LEAK", str(leak)) for leak in proof.leaks]
     findings += _check_totals(head, totals, partial)
     findings += _strangers(folder, totals)
@@ -127,11 +142,21 @@ def verify(folder: Path, *, setting: str = "local", vkey: str | None = None) -> 
     )
 
 
-def fold(line: Line) -> str:
-    """The scoring view of a line's text, as one string."""
-    from transcribe import text
+def _quickly(folder: Path, head: Header, raw: bytes, signature: str, findings: list[Finding]) -> Report:
+    from corpus import quick
 
-    return " ".join(text.fold(line.text, line.orthography))
+    try:
+        troubles = list(quick.check(folder / "manifest.parquet"))
+        findings += [
+            Finding("manifest.parquet", one.line, "MANIFEST_INVALID", one.detail) for one in troubles
+        ]
+    except (OSError, ValueError) as error:  # what Arrow raises for a file that is not Parquet
+        findings.append(Finding("manifest.parquet", None, "RELEASE_INVALID", str(error)))
+    counts = {"speaker": head.counts["speakers"]}
+    digest = header.sha256_of(raw)
+    hours = head.hours["total"]
+    clips, size = head.counts["clips"], head.audio.bytes
+    return Report(head.name, head.revision, digest, clips, size, hours, signature, counts, tuple(findings))
 
 
 @dataclass(frozen=True)
@@ -143,11 +168,16 @@ class Shard:
     lines: tuple[tuple[int, Line], ...]
 
 
-def check_shard(shard: Shard) -> list[Finding]:
-    """Check the sounds and texts of some lines; pure, so that it may run anywhere the folder is seen."""
+def check_shard(shard: Shard) -> tuple[list[Finding], list[bytes | None]]:
+    """Check the sounds and texts of some lines, and give keys by which like texts are found.
+
+    Pure, so that it may run anywhere the folder is seen.
+    """
+    from corpus import near
     from transcribe import lint
 
     findings: list[Finding] = []
+    folded = [fold(line) for _, line in shard.lines]
     for number, line in shard.lines:
         wrong = sound_problem(Path(shard.folder) / line.audio, line)
         if wrong is not None:
@@ -157,7 +187,7 @@ def check_shard(shard: Shard) -> list[Finding]:
             if codes:
                 detail = f"text of {line.id} breaks {', '.join(codes)}"
                 findings.append(Finding(manifest.FILE_NAME, number, "MANIFEST_INVALID", detail))
-    return findings
+    return findings, near.rows(folded, [line.style for _, line in shard.lines])
 
 
 def sound_problem(path: Path, line: Line) -> str | None:
@@ -258,18 +288,21 @@ def _tombstones(folder: Path, findings: list[Finding]) -> set[str]:
     return {stone.id for stone in stones}
 
 
-def _lines(folder: Path, findings: list[Finding], mark: Mark | None) -> Iterator[tuple[int, Line]]:
-    """Good lines with their numbers; bad ones become findings, and the rest goes on."""
+def _lines(
+    folder: Path, findings: list[Finding], mark: Mark | None, starts: array[int]
+) -> Iterator[tuple[int, Line]]:
+    """Good lines with their numbers, noting where they start; bad ones become findings."""
     path = folder / manifest.FILE_NAME
     whole = None
     if mark is not None:
         wanted = mark.wanted
         source = manifest.read_raw(folder / STATE_FOLDER / manifest.FILE_NAME)
         whole = (raw for raw, line in source if wanted.takes(line))
-    before = ""
+    before, end = "", 0
     try:
         with path.open("rb") as file:
             for number, raw in enumerate(file, start=1):
+                end += len(raw)
                 if whole is not None and next(whole, None) != raw:
                     detail = "the line is not the one that the release has here"
                     findings.append(Finding(manifest.FILE_NAME, number, "MANIFEST_INVALID", detail))
@@ -284,6 +317,7 @@ def _lines(folder: Path, findings: list[Finding], mark: Mark | None) -> Iterator
                     detail = f"id {line.id} is out of order, twice there, or cut off"
                     findings.append(Finding(manifest.FILE_NAME, number, "MANIFEST_INVALID", detail))
                 before = line.id
+                starts.append(end - len(raw))
                 yield number, line
     except OSError as error:
         findings.append(Finding(manifest.FILE_NAME, None, "RELEASE_INVALID", error.strerror or str(error)))

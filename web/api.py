@@ -20,7 +20,10 @@ from web.problems import NotFound
 
 bp = Blueprint("api", __name__)
 
-_ATTRIBUTES = bodies.obj({}, {name: bodies.nullable(bodies.text(100)) for name in people.ATTRIBUTES})
+_ATTRIBUTES = bodies.obj(
+    {},
+    {name: bodies.nullable(bodies.text(100)) for name in (*people.ATTRIBUTES, *people.PRIVATE_ATTRIBUTES)},
+)
 JOIN_IN = bodies.obj(
     {"invite": bodies.text(200)},
     {
@@ -145,7 +148,7 @@ def project() -> Reply:
         raise NotFound()
     with reading(site().engine) as db:
         found = projects.by_id(db, me.project_id)
-        texts = prompts.of_project(db, me.project_id)
+        texts = prompts.for_member(db, me.project_id, me.speaker_id)
     return {
         "project": found.id,
         "title": found.title,

@@ -16,7 +16,7 @@ import pytest
 import soundfile
 import sqlalchemy as sa
 
-from corpus import keys, migrate, streaminfo, tables
+from corpus import digests, keys, migrate, streaminfo, tables
 from corpus.database import begin, open_engine
 from corpus.draft import Wish
 from corpus.manifest import Line, audio_path, seconds
@@ -235,6 +235,7 @@ class World:
                     ruleset=RULESET,
                     rules_version="rules-1",
                     submitted_ms=NOW_MS + number,
+                    digest=digests.of_text(clip_id, words, words, [], status),
                 )
             )
             assert done.inserted_primary_key is not None

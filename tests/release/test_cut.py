@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from corpus import header, manifest, shelf, tables, verify
+from corpus import check, header, manifest, publish, shelf, tables, verify
 from corpus.database import begin, reading
 from corpus.draft import Wish
 from corpus.release import BlobsDamaged, ReleaseEmpty, ReleaseExists, cut
@@ -353,7 +354,7 @@ KILLED = textwrap.dedent(
     shutil.copytree(source, data)
     assert cut(data, 0) == 0
     expected, steps = tree(data / "releases/r1"), int((data / "steps").read_text())
-    for step in range(1, steps + 1, max(1, steps // 24)):
+    for step in range(1, steps + 1, max(1, steps // int(sys.argv[3]))):
         data = scratch / "killed"
         shutil.copytree(source, data)
         assert cut(data, step) == 9, step
@@ -373,7 +374,8 @@ def test_a_kill_at_any_step_leaves_the_release_whole_or_absent(world, tmp_path, 
     world.villages(3, 2)
     world.engine.dispose()
     (tmp_path / "scratch").mkdir()
-    words = [sys.executable, "-c", KILLED, str(world.data), str(tmp_path / "scratch")]
+    kills = os.environ.get("XIANGYIN_KILLS", "12")  # a campaign asks for more
+    words = [sys.executable, "-c", KILLED, str(world.data), str(tmp_path / "scratch"), kills]
     done = subprocess.run(words, capture_output=True, text=True, cwd=root)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 30
@@ -406,3 +408,83 @@ def test_latest_is_small_and_names_the_newest(world):
     assert (latest.name, latest.sha256) == ("r2", done.sha256)
     assert len(raw) < 4096
     assert shelf.latest  # what the web gives is made by the same function
+
+
+def test_who_lives_together_stays_together(world):
+    world.project()
+    home_of = {}
+    for number in range(24):
+        person = world.speaker(household=f"kinfolk {number // 2}")
+        home_of[world.people[person]] = number // 2
+        world.clip(
+            person, "第一二三四五六七八九十"[number % 10] + f"{'天地玄黃宇宙洪荒日月盈昃'[number // 2]}聲。"
+        )
+    done = world.cut()
+    homes = {}
+    for line in lines(done):
+        homes.setdefault(home_of[line.speaker_id], set()).add(line.split)
+    assert all(len(splits) == 1 for splits in homes.values())
+    assert {line.split for line in lines(done)} == {"train", "dev", "test"}
+    assert b"kinfolk" not in b"".join(tree(done.folder).values())
+
+
+def test_a_text_edited_by_hand_is_left_out_even_if_it_passes_the_rules(world):
+    world.villages()
+    t = tables.transcript
+    with begin(world.engine) as db:
+        one, two = db.execute(sa.select(t.c.id, t.c.clip_id)).all()[:2]
+        db.execute(sa.update(t).where(t.c.id == one.id).values(text="規則都通過的文字。"))
+        f = tables.final_text
+        db.execute(sa.update(f).where(f.c.clip_id == two.clip_id).values(transcript_id=one.id + 5))
+    done = world.cut()
+    assert done.excluded == {"excluded.edited": 2}
+    with reading(world.engine) as db:
+        assert [p.name for p in check.rows(db) if p.code == "TEXT_CHANGED"] == [one.clip_id]
+
+
+def test_a_device_that_few_speakers_have_is_not_told(world):
+    world.villages(speakers=8)
+    with begin(world.engine) as db:
+        c = tables.clip
+        owner = db.execute(sa.select(c.c.person_id)).scalars().first()
+        db.execute(sa.update(c).where(c.c.person_id == owner).values(device_class="grandfather's radio"))
+    done = world.cut()
+    assert Counter(line.device_class for line in lines(done)) == {"headset": 21, None: 3}
+    assert b"radio" not in b"".join(tree(done.folder).values())
+
+
+def test_after_a_withdrawal_no_fewer_than_k_speakers_share_what_is_told(world):
+    world.project()
+    people = [world.speaker(dialect="hill" if n < 3 else "coast") for n in range(9)]
+    clips = [world.clip(person, "天地玄黃宇宙洪荒日"[n] + "聲。") for n, person in enumerate(people)]
+    before = world.cut(privacy_k=3)
+    assert Counter(line.dialect for line in lines(before)) == {"hill": 3, "coast": 6}
+    world.withdraw(clips[0])
+    publish.erase(world.shelf, now_ms=5)
+    told = Counter(
+        (line.dialect, line.gender, line.age_band) for line in manifest.read(before.folder / "manifest.jsonl")
+    )
+    assert min(told.values()) >= 3 and sum(told.values()) == 8
+    assert verify.verify(before.folder, setting="inline").findings == ()
+
+
+def test_a_text_that_nearly_repeats_a_tested_one_is_left_out_by_name(world):
+    from corpus import near
+
+    world.villages(speakers=10)
+    first = {line.id: line for line in lines(world.cut("r1"))}
+    tested = next(line for line in first.values() if line.split == "test")
+    trained = next(line for line in first.values() if line.split == "train")
+    person = next(name for name, speaker in world.people.items() if speaker == trained.speaker_id)
+    long = "海邊的風吹過古老的街道孩子們在廟前追逐著落葉"
+    owner = next(name for name, speaker in world.people.items() if speaker == tested.speaker_id)
+    world.clip(owner, long + "。", style="read", prompt=world.prompt(long + "。"))
+    world.cut("r2")
+    like = long.replace("古老", "古舊")
+    assert near.is_near(long, like)
+    late = world.clip(person, like + "。", style="read", prompt=world.prompt(like + "。"))
+    done = world.cut("r3")
+    (row,) = rows(done.folder / "excluded.jsonl")
+    assert row["code"] == "excluded.near" and row["id"].endswith(late.replace("-", ""))
+    assert any(line.id == row["detail"] and line.split == "test" for line in lines(done))
+    assert "excluded.near" in (done.folder / "README.md").read_text(encoding="utf-8")

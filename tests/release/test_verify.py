@@ -12,6 +12,7 @@ import pytest
 from corpus import header, manifest, verify
 from corpus.build import ReleaseLeak, build
 from corpus.leaks import Proof
+from corpus.liketexts import fold
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def test_a_bad_line_does_not_hide_the_others(folder):
 def test_lines_that_leak_are_found_even_if_every_digest_agrees(folder):
     """The check looks at the lines themselves, not at who vouches for them."""
     rows = list(manifest.read(folder / "manifest.jsonl"))
-    proof = Proof(verify.fold)
+    proof = Proof(fold)
     for line in rows:
         proof.feed(line)
     assert proof.leaks == []
@@ -163,27 +164,62 @@ def test_the_command_exits_1_with_findings_and_2_when_it_cannot_run(folder, tmp_
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_diff_names_what_was_added_withdrawn_and_changed(cut_world, tmp_path, xiangyin_command):
+def run_diff(xiangyin_command, cut_world, cwd, *words: str) -> tuple[int, list[dict]]:
+    env = {**os.environ, "XIANGYIN_DATA": str(cut_world.data)}
+    command = [*xiangyin_command, "release", "diff", *words, "--format", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=env)
+    assert done.stderr == ""
+    return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture
+def changed_world(cut_world):
+    """r2: one clip more, one text settled anew, one clip measured anew, one clip withdrawn, one refused."""
     import sqlalchemy as sa
 
-    from corpus import tables
+    from corpus import digests, tables
     from corpus.database import begin
 
     first = list(manifest.read(cut_world.shelf.path("r1") / "manifest.jsonl"))
+    names = [cut_world_clip(line.id) for line in first]
     cut_world.clip(cut_world.speaker(), "後來的錄音。")
-    t = tables.transcript
-    clip_id = cut_world_clip(first[0].id)
+    t, m, c = tables.transcript, tables.measurement, tables.clip
     with begin(cut_world.engine) as db:
-        db.execute(sa.update(t).where(t.c.clip_id == clip_id).values(text="文字改過了。"))
+        digest = digests.of_text(names[0], "文字改過了。", "文字改過了。", [], "complete")
+        new = {"text": "文字改過了。", "text_raw": "文字改過了。", "digest": digest}
+        db.execute(sa.update(t).where(t.c.clip_id == names[0]).values(**new))
+        old = db.execute(sa.select(m).where(m.c.clip_id == names[1])).mappings().one()
+        row = {**old, "figures": {**old["figures"], "snr_db": 22.5}, "method": "levels-2"}
+        db.execute(sa.insert(m).values({key: value for key, value in row.items() if key != "id"}))
+        db.execute(sa.update(c).where(c.c.id == names[3]).values(state="refused"))
+    cut_world.withdraw(names[2])
     cut_world.cut("r2")
-    env = {**os.environ, "XIANGYIN_DATA": str(cut_world.data)}
-    words = [*xiangyin_command, "release", "diff", "r1", "r2", "--format", "json"]
-    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env=env)
-    rows = [json.loads(line) for line in done.stdout.splitlines()]
-    assert done.returncode == 1
-    changed = [row for row in rows if row["change"] == "changed"]
-    assert [(row["id"], row["kinds"]) for row in changed] == [(first[0].id, ["text"])]
+    return cut_world, [line.id for line in first]
+
+
+def test_diff_names_what_was_added_withdrawn_and_changed(changed_world, tmp_path, xiangyin_command):
+    world, ids = changed_world
+    status, rows = run_diff(xiangyin_command, world, tmp_path, "r1", "r2")
+    assert status == 1
+    changed = {row["id"]: row["kinds"] for row in rows if row["change"] == "changed"}
+    assert changed == {ids[0]: ["text"], ids[1]: ["measured"]}
+    gone = {row["id"]: row["reason"] for row in rows if row["change"] == "withdrawn"}
+    assert gone == {ids[2]: "excluded.withdrawn", ids[3]: "excluded.refused"}
     assert sum(row["change"] == "added" for row in rows) == 1
+    assert run_diff(xiangyin_command, world, tmp_path, "r1", "r1") == (0, [])
+
+
+def test_diff_of_a_filtered_copy_takes_nothing_for_withdrawn(changed_world, tmp_path, xiangyin_command):
+    from corpus import pull, sources
+    from corpus.dataset import Wanted
+
+    world, _ = changed_world
+    source, _ = sources.parse(str(world.shelf.folder), None)
+    copy = tmp_path / "copy"
+    pull.pull(source, copy, name="r2", wanted=Wanted(split="test"))
+    assert run_diff(xiangyin_command, world, tmp_path, str(copy), "r2") == (0, [])
+    whole = run_diff(xiangyin_command, world, tmp_path, "r1", "r2")
+    assert run_diff(xiangyin_command, world, tmp_path, "r1", str(copy)) == whole
 
 
 def cut_world_clip(line_id: str) -> str:
