@@ -38,17 +38,27 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     grade: str | None = None
     language: str | None = None
     min_snr_db: float | None = None
+    dialect: str | None = None
 
     def takes(self, line: Line) -> bool:
-        """Whether a line is wanted. ``nan`` takes ``nan-Hant-TW`` too."""
+        """Whether a line is wanted. ``nan`` takes ``nan-Hant-TW`` too; a dialect may be a Glottocode."""
         return (
             self.split in (None, line.split)
             and self.grade in (None, line.grade)
             and (self.min_snr_db is None or line.snr_db >= self.min_snr_db)
+            and (self.dialect is None or self.dialect in (line.dialect, line.glottocode))
             and (
                 self.language is None or (line.language.lower() + "-").startswith(self.language.lower() + "-")
             )
         )
+
+
+class Holds(msgspec.Struct, frozen=True):
+    """What a copy holds: clips, milliseconds of sound, and clips by split."""
+
+    clips: int = 0
+    ms: int = 0
+    splits: dict[str, int] = {}
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +73,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
     latest_etag: str | None = None
     tombstones_sha256: str | None = None
     vkey: str | None = None
+    holds: Holds = Holds()
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ import waitress.server
 import waitress.wasyncore
 
 import corpus
-from corpus import header, manifest, people, publish, pull, sources, tables, verify
+from corpus import header, http_source, manifest, people, publish, pull, sources, tables, verify
 from corpus.database import begin, reading
 from corpus.dataset import CopyIncomplete, Wanted, open_copy
 from corpus.settings import Settings
@@ -69,8 +69,8 @@ class Served:
             people.add_token(db, secret, f"m{number}", kind="bearer", now_ms=0, expires_ms=2**53)
         return secret
 
-    def source(self, token: str | None = None) -> sources.HttpSource:
-        return sources.HttpSource(f"{self.url}/api/v1", token or self.token, wait=lambda _s: None)
+    def source(self, token: str | None = None) -> http_source.HttpSource:
+        return http_source.HttpSource(f"{self.url}/api/v1", token or self.token, wait=lambda _s: None)
 
     def get(self, path: str, token: str | None = None, **headers: str) -> requests.Response:
         given = {"Authorization": f"Bearer {token or self.token}", **headers}
@@ -436,7 +436,7 @@ class Hostile:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.source = sources.HttpSource(
+        self.source = http_source.HttpSource(
             f"http://127.0.0.1:{self.server.server_port}/api/v1", "t", wait=lambda _s: None
         )
 
@@ -697,11 +697,11 @@ def test_a_signature_by_another_key_is_refused(served, tmp_path):
 def test_a_pull_that_is_killed_goes_on_where_it_stopped(served, tmp_path, root):
     copy = tmp_path / "copy"
     script = (
-        "import sys, time\nfrom pathlib import Path\nfrom corpus import pull, sources\n"
-        "original = sources.HttpSource.blob\n"
+        "import sys, time\nfrom pathlib import Path\nfrom corpus import http_source, pull, sources\n"
+        "original = http_source.HttpSource.blob\n"
         "def slow(self, *a):\n    original(self, *a); print('got', flush=True); time.sleep(0.2)\n"
-        "sources.HttpSource.blob = slow\n"
-        f"source = sources.HttpSource({served.url + '/api/v1'!r}, {served.token!r})\n"
+        "http_source.HttpSource.blob = slow\n"
+        f"source = http_source.HttpSource({served.url + '/api/v1'!r}, {served.token!r})\n"
         f"pull.pull(source, Path({str(copy)!r}), jobs=1)\n"
     )
     child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=root)
@@ -749,7 +749,7 @@ def test_nobody_at_the_other_end_is_said_in_one_line(tmp_path, xiangyin_command)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    source = sources.HttpSource(f"http://127.0.0.1:{port}/api/v1", None, wait=lambda _s: None)
+    source = http_source.HttpSource(f"http://127.0.0.1:{port}/api/v1", None, wait=lambda _s: None)
     started = time.monotonic()
     with pytest.raises(sources.PullFailed):
         pull.pull(source, tmp_path / "copy")
