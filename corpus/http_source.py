@@ -149,6 +149,9 @@ class HttpSource:
             resumed = reply.status_code == 206
             if resumed and not reply.headers.get("Content-Range", "").startswith(f"bytes {offset}-"):
                 raise PullFailed(source=self.address, problem="it sent another part than was asked for")
+            length = reply.headers.get("Content-Length", "")
+            if length.isdecimal() and offset * resumed + int(length) != landing.entry.bytes:
+                landing.refuse(f"it has {offset * resumed + int(length)} bytes")
             landing.take(self._pieces(reply), from_start=not resumed)
         landing.verify()
 
@@ -243,7 +246,7 @@ class _Part:
         with file:
             for piece in pieces:
                 if self._hashed + len(piece) > self.entry.bytes:
-                    self._refuse(f"it is longer than {self.entry.bytes} bytes")
+                    self.refuse(f"it is longer than {self.entry.bytes} bytes")
                 with disk_errors():
                     written = file.write(piece)
                     while written < len(piece):  # a disk that fills up takes a part before it says so
@@ -258,19 +261,20 @@ class _Part:
         """Throw the file away unless it is the one that was promised."""
         found = self._digest.hexdigest()
         if found != self.entry.sha256:
-            self._refuse(f"its SHA-256 is {found}")
+            self.refuse(f"its SHA-256 is {found}")
 
     def drop(self) -> None:
         """Throw away what there is."""
         self.path.unlink(missing_ok=True)
         self._forget()
 
-    def _forget(self) -> None:
-        self._digest, self._hashed = hashlib.sha256(), 0
-
-    def _refuse(self, problem: str) -> NoReturn:
+    def refuse(self, problem: str) -> NoReturn:
+        """Throw away what there is and say why."""
         self.drop()
         raise DigestWrong(file=self.name, source=self.address, problem=problem)
+
+    def _forget(self) -> None:
+        self._digest, self._hashed = hashlib.sha256(), 0
 
 
 def _reason(error: Exception) -> str:
