@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import corpus
-from corpus import header, manifest, publish, pull, sources, verify
+from corpus import header, manifest, progress, publish, pull, sources, verify
 from corpus.dataset import Wanted
 from tests.release.trees import tree
 
@@ -308,3 +308,35 @@ def test_a_folder_with_other_things_is_left_alone(cut_world, tmp_path):
     with pytest.raises(pull.TargetTaken):
         pull.pull(sources.FolderSource(cut_world.shelf.path("r1")), tmp_path / "mine")
     assert [p.name for p in (tmp_path / "mine").iterdir()] == ["notes.txt"]
+
+
+def test_a_terminal_shows_how_far_a_pull_is(served, tmp_path, xiangyin_command):
+    import pty
+
+    ours, theirs = pty.openpty()
+    words = [*xiangyin_command, "pull", f"{served.url}/releases/r1", "--to", "copy"]
+    env = {**os.environ, "XIANGYIN_TOKEN": served.token, "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=theirs, text=True, cwd=tmp_path, env=env)
+    os.close(theirs)
+    shown = os.read(ours, 1 << 16).decode()
+    os.close(ours)
+    assert done.returncode == 0
+    assert "24 of 24 sounds" in shown.split("\r")[-2] and shown.endswith("\n")
+    assert "sounds," not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("bytes_", "elapsed_s", "says"),
+    [
+        (0, 0.0, "  0% [........................] 0 of 4 sounds, 0 B of 4.0 MB, 0 B/s"),
+        (
+            1_000_000,
+            2.0,
+            " 25% [######..................] 1 of 4 sounds, 1.0 MB of 4.0 MB, 500.0 kB/s, 0:06 left",
+        ),
+        (4_000_000, 8.0, "100% [########################] 4 of 4 sounds, 4.0 MB of 4.0 MB, 500.0 kB/s"),
+    ],
+)
+def test_the_bar_tells_speed_and_time_left(bytes_, elapsed_s, says):
+    now = pull.Progress(bytes_ // 1_000_000, 4, bytes_, 4_000_000)
+    assert progress.line(now, elapsed_s) == says
