@@ -1,18 +1,16 @@
-"""What a member of a project may have of its releases: headers, files, sounds, and something to hear."""
+"""What a member of a project may have of its releases: headers, files and sounds."""
 
 from __future__ import annotations
 
-from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
 from sqlalchemy import Connection, insert, select
 
-from corpus import header, manifest, tables
+from corpus import header, tables
 from corpus.header import Header
-from corpus.manifest import Line
 from corpus.shelf import ReleaseUnknown, Shelf, stored
-from protocol.clip import GRADES
+from protocol.clip import Sha256
 from protocol.errors import CodedError
 
 
@@ -106,11 +104,11 @@ def note_download(db: Connection, name: str, *, person_id: str, now_ms: int) -> 
     )
 
 
-def samples(folder: Path, each: int = 2, within: int = 2000) -> list[Line]:
-    """The first few lines of each grade among the first lines of a release, to be listened to."""
-    found: dict[str, list[Line]] = {}
-    for line in islice(manifest.read(folder / manifest.FILE_NAME), within):
-        mine = found.setdefault(line.grade, [])
-        if len(mine) < each and all(other.speaker_id != line.speaker_id for other in mine):
-            mine.append(line)
-    return [line for grade in GRADES for line in found.get(grade, [])]
+def sound_of(db: Connection, name: str, clip_id: str) -> Sha256:
+    """The digest of a clip's sound in a release, or `BlobUnknown`."""
+    member = tables.release_clip
+    query = select(member.c.sha256).where(member.c.release_name == name, member.c.clip_id == clip_id)
+    found = db.execute(query).scalar()
+    if found is None:
+        raise BlobUnknown()
+    return Sha256(found)

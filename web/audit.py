@@ -55,6 +55,9 @@ KEPT: Mapping[str, Kept] = {
     "assignments_api.submit": Kept("submit", "assignment_id"),
     "review.refuse": Kept("decide", "assignment_id"),
     "review.decide_appeal": Kept("decide-appeal", "clip_id"),
+    "releases_pages.make_token": Kept("token-made"),
+    "releases_pages.end_token": Kept("token-revoked", "token_id"),
+    "releases_pages.play": Kept("listen", "clip_id", audit.LISTENING_MS),
     "releases.blob": Kept("download-sounds", None, _BLOBS_MS),
     "releases.file": Kept("download", "path", _BLOBS_MS),
 }

@@ -353,7 +353,7 @@ class Served:
             created_ms=0,
         )
         with begin(self.world.engine) as db:
-            people.add_token(db, secret, f"m{number}", kind="bearer", now_ms=0, expires_ms=2**53)
+            people.add_token(db, secret, f"m{number}", kind="bearer", now_ms=0, expires_ms=4_000_000_000_000)
         return secret
 
     def source(self, token: str | None = None) -> http_source.HttpSource:

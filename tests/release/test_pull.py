@@ -247,14 +247,6 @@ def test_only_files_of_the_release_are_given(path, served):
     assert served.get(f"/api/v1/releases/r1/{path}").status_code in (308, 400, 404)
 
 
-def test_the_page_shows_cards_samples_and_lines_to_copy(served):
-    page = served.get("/releases", **{"Accept-Language": "zh-TW"})
-    assert page.status_code == 200
-    assert "發行版" in page.text and f"xiangyin pull {served.url}/api/v1/releases/r1 --to r1" in page.text
-    assert page.text.count("<audio") == 6
-    assert served.get("/releases", served.member("speaker")).status_code == 403
-
-
 def test_the_command_pulls_exports_and_says_so(served, tmp_path, xiangyin_command):
     url = f"{served.url}/api/v1/releases/r1"
     words = [
