@@ -130,14 +130,14 @@ def _list(token: str | None) -> str:
         titles = {project.id: project.title for project in projects.every(db)}
     cards = [_card(entry, found) for entry, found in zip(entries, offered, strict=True)]
     mine = [row for row in tokens.listed() if row["kind"] == "bearer" and _SCOPE in row["scopes"]]
-    newest = next((card.head for card in cards if card.head is not None), None)
+    whole = [card.head for card in cards if card.head is not None]
+    chosen = next((head for head in whole if head.name == request.form.get("release")), None)
     return render_template(
         "releases.html",
         cards=cards,
         titles=titles,
         tokens=mine,
-        days=_DAYS,
-        newest=newest,
+        chosen=chosen or next(iter(whole), None),
         **_common(token),
     )
 
@@ -155,6 +155,7 @@ def _common(token: str | None) -> dict[str, Any]:
     return {
         "base": base,
         "token": token,
+        "days": _DAYS,
         "formats": [(name, recipes.label(name), recipes.RECIPES.get(name)) for name in known],
         "span": _span,
     }
