@@ -127,7 +127,7 @@ def test_a_folder_that_is_not_the_demonstrations_is_left_alone(xiangyin_command,
 
 @pytest.fixture(scope="module")
 def team(told, chromium):
-    """What somebody with an invitation finds in the browser: the lines of the page, with a token just made."""
+    """What an invited team finds in the browser: the lines of the page, with a token just made."""
     printed, _ = told
     link = re.search(r"^ +consumer +(http://\S+)$", printed, re.M)
     assert link is not None
