@@ -111,12 +111,9 @@ class Landing:
                 self.deleted += 1
 
     def _drop_exports(self) -> None:
-        from corpus import exporters
-
-        for path in sorted((self.to / EXPORTS).glob("*")):
-            if (path / exporters.MARK_NAME).is_file():
-                shutil.rmtree(path)
-                self.dropped_exports.append(path.name)
+        for name in exports(self.to):
+            shutil.rmtree(self.to / EXPORTS / name)
+            self.dropped_exports.append(name)
 
     def begin(self, source: str, entry: LatestEntry) -> None:
         """Remember where this comes from, so that an interrupted copy can say how to go on."""
@@ -248,6 +245,16 @@ class Landing:
     def _write_mark(self, mark: Mark) -> None:
         self.mark = mark
         write_durably(self._state / MARK_NAME, msgspec.json.encode(mark) + b"\n")
+
+
+def exports(to: Path) -> list[str]:
+    """The formats that stand beside a copy, by our own exporters."""
+    if not (to / EXPORTS).is_dir():
+        return []
+    from corpus import exporters
+
+    marks = (to / EXPORTS).glob(f"*/{exporters.MARK_NAME}")
+    return sorted(mark.parent.name for mark in marks if mark.parent.name in exporters.EXPORTERS)
 
 
 def is_file(path: Path, entry: FileEntry) -> bool:

@@ -20,7 +20,6 @@ from corpus.disk import need_room
 from corpus.header import FileEntry, Header, LatestEntry
 from corpus.landing import CopyBusy, Landing, Plan, TargetTaken, alone
 from corpus.sources import DigestWrong, Gone, NotFound, PullFailed, Source
-from corpus.verify import signature_problem
 from protocol.errors import CodedError
 
 __all__ = ["CopyBusy", "Progress", "Pulled", "ReleaseWithdrawn", "SignatureWrong", "TargetTaken", "pull"]
@@ -225,6 +224,8 @@ class _Pull:
 
     def _signature(self, head: Header, raw: bytes) -> str | None:
         """Check the signed note; the key is that of the first pull, and is never given up in silence."""
+        from corpus.verify import signature_problem  # not needed to learn that nothing is new
+
         mark = self.landing.mark
         pinned = mark.vkey if mark is not None else None
         if mark is not None and mark.name == head.name and head.revision < mark.revision:

@@ -46,28 +46,46 @@ def pull(url: str, to: Path, forms: str | None, token: str | None, jobs: int, **
 
     URL is a site, a release on it (…/releases/NAME) or a folder. A site gives its newest release.
     """
-    from corpus import exporters, landing, sources
+    from corpus import landing, sources
     from corpus import pull as pulling
-    from corpus.dataset import Wanted, open_copy
+    from corpus.dataset import Wanted
 
     names = [name.strip() for name in (forms or "").split(",") if name.strip()]
     form = "json" if "json" in names else "text"
     formats = [name for name in names if name not in ("json", "text")]
-    for name in formats:
-        exporters.find(name)
+    _check(formats)
     source, release_name = sources.parse(url, token or _stored_token(url))
-    there = {path.parent.name for path in (to / landing.EXPORTS).glob(f"*/{exporters.MARK_NAME}")}
+    there = landing.exports(to)
     done = pulling.pull(source, to, name=release_name, wanted=Wanted(**wanted), progress=_bar(), jobs=jobs)
     _say(form, {**done.as_json(), "folder": str(to)}, _told(done, to))
     if not done.up_to_date:  # what was exported before must not stay behind the copy
-        formats += sorted((there | set(done.dropped_exports)) & set(exporters.EXPORTERS) - set(formats))
+        formats += [name for name in there if name not in formats]
+    _write(formats, to, form)
+    if form == "text":
+        click.echo(_next_step(to, formats))
+
+
+def _check(formats: list[str]) -> None:
+    """Refuse an unknown format before anything is fetched."""
+    if formats:  # to learn that nothing is new, no exporter is needed
+        from corpus import exporters
+
+        for name in formats:
+            exporters.find(name)
+
+
+def _write(formats: list[str], to: Path, form: str) -> None:
+    """Write formats beside a copy, and say so."""
+    if not formats:
+        return
+    from corpus import exporters, landing
+    from corpus.dataset import open_copy
+
     for name in formats:
         folder = to / landing.EXPORTS / name
         written = exporters.export(open_copy(to), name, folder)
         row = {"format": name, "utterances": written.utterances, "folder": str(folder)}
         _say(form, row, f"  {name}: {written.utterances} utterances in {folder}")
-    if form == "text":
-        click.echo(_next_step(to, formats))
 
 
 def _told(done: Pulled, to: Path) -> str:
