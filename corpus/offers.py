@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Select, bindparam, insert, select
 
 from corpus import header, tables
 from corpus.header import Header
@@ -75,26 +76,36 @@ def check_blob(db: Connection, digest: str, project_id: str | None) -> None:
     BlobUnknown
         If no such release ever held it.
     """
+    asked = {"digest": digest, "project_id": project_id}
+    rows = db.execute(_holders(project_id is not None), asked).all()
+    if any(
+        row.state == "accepted" and row.withdrawn_ms is None and row.status != "withdrawn" for row in rows
+    ):
+        return
+    if rows or db.execute(_stones(project_id is not None), asked).first() is not None:
+        raise BlobWithdrawn()
+    raise BlobUnknown()
+
+
+@cache
+def _holders(in_project: bool) -> Select[Any]:
+    """Which releases hold a sound, and whether it may be heard; built once, since every sound asks it."""
     member, release, clip, consent = tables.release_clip, tables.release, tables.clip, tables.consent
     query = (
         select(clip.c.state, consent.c.withdrawn_ms, release.c.status)
         .join(release, release.c.name == member.c.release_name)
         .join(clip, clip.c.id == member.c.clip_id)
         .join(consent, consent.c.id == clip.c.consent_id)
-        .where(member.c.sha256 == digest)
+        .where(member.c.sha256 == bindparam("digest"))
     )
-    stone = select(tables.tombstone.c.seq).where(tables.tombstone.c.sha256 == digest)
-    if project_id is not None:
-        query = query.where(release.c.project_id == project_id)
-        stone = stone.where(tables.tombstone.c.project_id == project_id)
-    rows = db.execute(query).all()
-    if any(
-        row.state == "accepted" and row.withdrawn_ms is None and row.status != "withdrawn" for row in rows
-    ):
-        return
-    if rows or db.execute(stone.limit(1)).first() is not None:
-        raise BlobWithdrawn()
-    raise BlobUnknown()
+    return query.where(release.c.project_id == bindparam("project_id")) if in_project else query
+
+
+@cache
+def _stones(in_project: bool) -> Select[Any]:
+    stone = tables.tombstone.c
+    query = select(stone.seq).where(stone.sha256 == bindparam("digest")).limit(1)
+    return query.where(stone.project_id == bindparam("project_id")) if in_project else query
 
 
 def note_download(db: Connection, name: str, *, person_id: str, now_ms: int) -> None:
