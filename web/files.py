@@ -35,8 +35,10 @@ def send(path: Path, digest: str, mimetype: str, caching: str) -> Response:
         if not path.is_file():
             raise FileNotFoundError(path)
         response = Response(mimetype=mimetype)
-        response.headers["X-Accel-Redirect"] = inside
         response.set_etag(digest)
+        response.make_conditional(request.environ)  # nginx looks at If-None-Match before it knows our ETag
+        if response.status_code == 200:
+            response.headers["X-Accel-Redirect"] = inside
     else:
         response = _opened(path, digest, mimetype)
     response.headers["Cache-Control"] = caching

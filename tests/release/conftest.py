@@ -324,9 +324,9 @@ def cut_world(cut_once: Path, tmp_path: Path) -> World:
 class Served:
     """A world behind the real application and the real server."""
 
-    def __init__(self, world) -> None:
+    def __init__(self, world, **settings: str) -> None:
         self.world = world
-        self.app = create_app(Settings(data=world.data, compute="inline"))
+        self.app = create_app(Settings(data=world.data, compute="inline", **settings))
         self.server = waitress.server.create_server(self.app, host="127.0.0.1", port=0, threads=8)
         self.url = f"http://127.0.0.1:{self.server.effective_port}"
         self.thread = threading.Thread(target=self.server.run, daemon=True)
@@ -369,6 +369,20 @@ class Served:
         self.server.trigger.pull_trigger(lambda: waitress.wasyncore.close_all(everything, ignore_all=True))
         self.thread.join(10)
         self.server.task_dispatcher.shutdown()
+
+
+@pytest.fixture
+def served_with(cut_world) -> Iterator[Callable[..., Served]]:
+    """The server with settings of one's own."""
+    made: list[Served] = []
+
+    def start(**settings: str) -> Served:
+        made.append(Served(cut_world, **settings))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.close()
 
 
 @pytest.fixture
