@@ -24,6 +24,17 @@ class CopyIncomplete(CodedError):
     code: ClassVar[str] = "COPY_INCOMPLETE"
 
 
+class Facts(msgspec.Struct, frozen=True):
+    """The fields of a manifest line that `Wanted` asks for."""
+
+    split: str
+    grade: str
+    language: str
+    snr_db: float
+    dialect: str | None
+    glottocode: str | None
+
+
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """Which clips of a release; None wants all."""
 
@@ -33,7 +44,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     min_snr_db: float | None = None
     dialect: str | None = None
 
-    def takes(self, line: Line) -> bool:
+    def takes(self, line: Line | Facts) -> bool:
         """Whether a line is wanted. ``nan`` takes ``nan-Hant-TW`` too; a dialect may be a Glottocode."""
         return (
             self.split in (None, line.split)

@@ -53,6 +53,13 @@ def test_a_filter_is_any_function_of_a_line_before_and_after_counting(folder):
     ]
 
 
+def test_a_line_that_is_not_one_is_named_when_clips_are_counted(folder):
+    with (folder / "manifest.jsonl").open("ab") as file:
+        file.write(b"not a line\n")
+    with pytest.raises(manifest.ManifestInvalid, match="line 25"):
+        len(corpus.load(folder))
+
+
 def test_sound_is_an_array_of_the_samples_that_were_recorded(folder):
     clip = corpus.load(folder)[5]
     expected, rate = soundfile.read(folder / clip.line.audio, dtype="int16")

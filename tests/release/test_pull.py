@@ -46,6 +46,8 @@ def test_an_up_to_date_copy_costs_one_small_request(served, tmp_path):
         (Wanted(min_snr_db=40.0), lambda line: False),
         (Wanted(language="cmn-Hant", split="test"), lambda line: line.split == "test"),
         (Wanted(language="nan"), lambda line: False),
+        (Wanted(dialect="coast"), lambda line: line.dialect == "coast"),
+        (Wanted(dialect="hills"), lambda line: False),
     ],
 )
 def test_a_filter_takes_what_it_says_and_the_rest_is_not_fetched(wanted, keeps, served, tmp_path):
