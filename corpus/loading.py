@@ -169,7 +169,7 @@ class Clips(Sequence[Clip]):
 
 
 def _scanned(path: Path, wanted: Wanted) -> Iterator[tuple[int, object]]:
-    """Where the wanted lines begin, five times as soon as by reading them; a taken line is checked in full."""
+    """Where the wanted lines begin: five times as soon as by reading them in full, as is done when taken."""
     decode = msgspec.json.Decoder(Facts).decode
     offset = 0
     with path.open("rb") as file:

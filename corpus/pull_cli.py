@@ -108,7 +108,7 @@ def _next_step(to: Path, formats: list[str]) -> str:
     from corpus import landing, recipes
 
     for name in formats:
-        if name in recipes.RECIPES:
+        if name in recipes.RECIPES and recipes.RECIPES[name].use:
             return f"  next: {recipes.RECIPES[name].line(str(to / landing.EXPORTS / name))}"
     return (
         f"  next: xiangyin export {to} --format lhotse --to NEW_FOLDER, or corpus.load({str(to)!r}) in Python"

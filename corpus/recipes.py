@@ -13,11 +13,11 @@ class Recipe:
     Attributes
     ----------
     use : str
-        ``{dir}`` stands for the export's folder.
+        ``{dir}`` stands for the export's folder; empty where people open the files by hand.
     """
 
     label: str
-    use: str
+    use: str = ""
 
     def line(self, folder: str) -> str:
         """`use` for an export in `folder`."""
@@ -41,6 +41,21 @@ RECIPES: Mapping[str, Recipe] = {
     "webdataset": Recipe(
         "WebDataset", 'import webdataset; data = webdataset.WebDataset("{dir}/train-000000.tar")'
     ),
+    "shar": Recipe("Lhotse Shar", 'from lhotse import CutSet; cuts = CutSet.from_shar(in_dir="{dir}/train")'),
+    "hf-parquet": Recipe(
+        "Hugging Face datasets, Parquet",
+        'from datasets import load_dataset; data = load_dataset("{dir}")',
+    ),
+    "nemo-tarred": Recipe(
+        "NeMo, tarred", "model.train_ds.manifest_filepath={dir}/train/tarred_audio_manifest.json"
+    ),
+    "speechbrain": Recipe("SpeechBrain"),
+    "common-voice": Recipe("Common Voice tables"),
+    "textgrid": Recipe("Praat"),
+    "eaf": Recipe("ELAN"),
+    "stm": Recipe("sclite (STM)"),
+    "rttm": Recipe("Diarisation (RTTM)"),
+    "ctm": Recipe("Kaldi segments for CTM"),
 }
 """In the order in which they are offered; a format that is not here is offered after these, by its name."""
 
