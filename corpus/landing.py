@@ -70,9 +70,10 @@ def alone(to: Path, *, patient: bool = False) -> Iterator[None]:
     with disk_errors():
         to.mkdir(parents=True, exist_ok=True)
         if not state.is_dir():
-            if any(to.iterdir()):
+            others = any(path.name != STATE_FOLDER for path in to.iterdir())
+            if others and not state.is_dir():  # asked again: another pull may just have begun
                 raise TargetTaken(folder=str(to))
-            state.mkdir(exist_ok=patient)
+            state.mkdir(exist_ok=True)
         descriptor = os.open(state / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if patient else fcntl.LOCK_NB))
