@@ -39,6 +39,7 @@ from web import (
     pages,
     problems,
     releases,
+    releases_pages,
     review,
     terms,
     uploads,
@@ -47,7 +48,7 @@ from web.context import Site
 
 BLUEPRINTS = (
     uploads, api, clips_api, assignments_api, pages, account, desk, review, me, terms, operator, releases,
-    ledger_api, health,
+    releases_pages, ledger_api, health,
 )  # fmt: skip
 
 

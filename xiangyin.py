@@ -39,8 +39,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rules": ("transcribe.cli:rules", "Show the rules, or one rule's page."),
     "agreement": ("transcribe.cli:agreement", "Compare two transcript files."),
     "release": ("corpus.release_cli:release", "Cut, list, compare and verify releases."),
-    "pull": ("corpus.release_cli:pull", "Fetch and verify a release, incrementally."),
-    "export": ("corpus.release_cli:export", "Write a release in a toolkit's format."),
+    "pull": ("corpus.pull_cli:pull", "Fetch and verify a release, incrementally."),
+    "export": ("corpus.pull_cli:export", "Write a release in a toolkit's format."),
     "remeasure": ("corpus.cli:remeasure", "Run history through the current measuring method."),
     "fsck": ("corpus.cli:fsck", "Verify every blob, row, ledger entry and release."),
     "backup": ("corpus.cli:backup", "Make a consistent copy."),
@@ -107,9 +107,13 @@ class LibraryMissing(CodedError):
     @classmethod
     def for_module(cls, library: str, module_name: str) -> LibraryMissing:
         """Name the extra that brings it."""
-        extra = {"recorder": "recorder", "noise_profiles": "audio", "demo": "demo"}.get(
-            module_name.split(".")[0], "server"
-        )
+        extras = {
+            "recorder": "recorder",
+            "noise_profiles": "audio",
+            "demo": "demo",
+            "corpus.pull_cli": "pull",
+        }
+        extra = extras.get(module_name) or extras.get(module_name.split(".")[0], "server")
         return cls(library=library, command=f"pip install 'xiangyin[{extra}]'")
 
 

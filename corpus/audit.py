@@ -28,23 +28,25 @@ def note(
     project_id: str | None,
     now_ms: int,
     once_within_ms: int = 0,
-) -> None:
-    """Add an entry, unless the same one stands within the last `once_within_ms`."""
+) -> int:
+    """Add an entry unless the same one stands within the last `once_within_ms`; the time of what stands."""
     about = None if about is None else about[:80]
     if once_within_ms:
-        same = sa.select(audit.c.id).where(
+        same = sa.select(audit.c.time_ms).where(
             audit.c.person_id == person_id,
             audit.c.action == action,
             audit.c.object == about,
             audit.c.time_ms > now_ms - once_within_ms,
         )
-        if db.execute(same.limit(1)).first() is not None:
-            return
+        stands_ms: int | None = db.execute(same.limit(1)).scalar()
+        if stands_ms is not None:
+            return stands_ms
     db.execute(
         sa.insert(audit).values(
             time_ms=now_ms, person_id=person_id, action=action, object=about, role=role, project_id=project_id
         )
     )
+    return now_ms
 
 
 def entries(

@@ -1,14 +1,11 @@
-"""A release or a pulled copy as Python values: lines, and sound decoded when it is asked for.
-
-Needs msgspec, and soundfile once sound is decoded; no server library.
-"""
+"""A folder that holds a release, whole or the part that was pulled: its mark, its header, its lines."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 
@@ -16,10 +13,6 @@ from corpus import header, manifest
 from corpus.header import Header
 from corpus.manifest import Line
 from protocol.errors import CodedError
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 STATE_FOLDER = ".xiangyin"  # in a pulled copy: what the puller knows, and unfinished files
 MARK_NAME = "copy.json"
@@ -31,6 +24,17 @@ class CopyIncomplete(CodedError):
     code: ClassVar[str] = "COPY_INCOMPLETE"
 
 
+class Facts(msgspec.Struct, frozen=True):
+    """The fields of a manifest line that `Wanted` asks for."""
+
+    split: str
+    grade: str
+    language: str
+    snr_db: float
+    dialect: str | None
+    glottocode: str | None
+
+
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """Which clips of a release; None wants all."""
 
@@ -38,17 +42,27 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     grade: str | None = None
     language: str | None = None
     min_snr_db: float | None = None
+    dialect: str | None = None
 
-    def takes(self, line: Line) -> bool:
-        """Whether a line is wanted. ``nan`` takes ``nan-Hant-TW`` too."""
+    def takes(self, line: Line | Facts) -> bool:
+        """Whether a line is wanted. ``nan`` takes ``nan-Hant-TW`` too; a dialect may be a Glottocode."""
         return (
             self.split in (None, line.split)
             and self.grade in (None, line.grade)
             and (self.min_snr_db is None or line.snr_db >= self.min_snr_db)
+            and (self.dialect is None or self.dialect in (line.dialect, line.glottocode))
             and (
                 self.language is None or (line.language.lower() + "-").startswith(self.language.lower() + "-")
             )
         )
+
+
+class Holds(msgspec.Struct, frozen=True):
+    """What a copy holds: clips, milliseconds of sound, and clips by split."""
+
+    clips: int = 0
+    ms: int = 0
+    splits: dict[str, int] = {}
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,46 +77,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
     latest_etag: str | None = None
     tombstones_sha256: str | None = None
     vkey: str | None = None
-
-
-@dataclass(frozen=True)
-class Clip:
-    """One utterance: its manifest line, and where its sound lies."""
-
-    line: Line
-    path: Path
-
-    @property
-    def text(self) -> str:
-        """The transcript."""
-        return self.line.text
-
-    @property
-    def samples(self) -> NDArray[np.float32]:
-        """The sound, decoded now: shape (n,) for one channel, (n, channels) for more.
-
-        Raises
-        ------
-        ReleaseInvalid
-            If the file does not hold the samples that the manifest counts.
-        """
-        import soundfile
-
-        data: Any
-        try:
-            data, rate = soundfile.read(self.path, dtype="float32")
-        except (soundfile.SoundFileError, OSError) as error:
-            raise header.ReleaseInvalid(file=str(self.path), problem=str(error)) from error
-        if len(data) != self.line.samples or rate != self.line.sample_rate_hz:
-            found = f"{len(data)} samples at {rate} Hz, the manifest says {self.line.samples}"
-            raise header.ReleaseInvalid(file=str(self.path), problem=found)
-        array: NDArray[np.float32] = data
-        return array
-
-    @property
-    def sample_rate_hz(self) -> int:
-        """Samples a second."""
-        return self.line.sample_rate_hz
+    holds: Holds = Holds()
 
 
 @dataclass(frozen=True)
@@ -156,23 +131,3 @@ def read_mark(folder: Path) -> Mark | None:
         return None
     except (msgspec.MsgspecError, OSError) as error:
         raise header.ReleaseInvalid(file=str(path), problem=str(error)) from error
-
-
-def load(
-    folder: str | Path,
-    *,
-    split: str | None = None,
-    grade: str | None = None,
-    language: str | None = None,
-    min_snr_db: float | None = None,
-) -> Iterator[Clip]:
-    """Yield the clips of a release or pulled copy, in the order of their ids; sound is decoded on use.
-
-    Examples
-    --------
-    >>> for clip in corpus.load("copy", split="train"):          # doctest: +SKIP
-    ...     train(clip.samples, clip.sample_rate_hz, clip.text)
-    """
-    copy = open_copy(Path(folder))
-    wanted = Wanted(split=split, grade=grade, language=language, min_snr_db=min_snr_db)
-    return (Clip(line, copy.audio(line)) for line in copy.lines(wanted))

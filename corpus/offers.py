@@ -1,18 +1,17 @@
-"""What a member of a project may have of its releases: headers, files, sounds, and something to hear."""
+"""What a member of a project may have of its releases: headers, files and sounds."""
 
 from __future__ import annotations
 
-from itertools import islice
+from functools import cache
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Select, bindparam, insert, select
 
-from corpus import header, manifest, tables
+from corpus import header, tables
 from corpus.header import Header
-from corpus.manifest import Line
 from corpus.shelf import ReleaseUnknown, Shelf, stored
-from protocol.clip import GRADES
+from protocol.clip import Sha256
 from protocol.errors import CodedError
 
 
@@ -77,26 +76,36 @@ def check_blob(db: Connection, digest: str, project_id: str | None) -> None:
     BlobUnknown
         If no such release ever held it.
     """
+    asked = {"digest": digest, "project_id": project_id}
+    rows = db.execute(_holders(project_id is not None), asked).all()
+    if any(
+        row.state == "accepted" and row.withdrawn_ms is None and row.status != "withdrawn" for row in rows
+    ):
+        return
+    if rows or db.execute(_stones(project_id is not None), asked).first() is not None:
+        raise BlobWithdrawn()
+    raise BlobUnknown()
+
+
+@cache
+def _holders(in_project: bool) -> Select[Any]:
+    """Which releases hold a sound, and whether it may be heard; built once, since every sound asks it."""
     member, release, clip, consent = tables.release_clip, tables.release, tables.clip, tables.consent
     query = (
         select(clip.c.state, consent.c.withdrawn_ms, release.c.status)
         .join(release, release.c.name == member.c.release_name)
         .join(clip, clip.c.id == member.c.clip_id)
         .join(consent, consent.c.id == clip.c.consent_id)
-        .where(member.c.sha256 == digest)
+        .where(member.c.sha256 == bindparam("digest"))
     )
-    stone = select(tables.tombstone.c.seq).where(tables.tombstone.c.sha256 == digest)
-    if project_id is not None:
-        query = query.where(release.c.project_id == project_id)
-        stone = stone.where(tables.tombstone.c.project_id == project_id)
-    rows = db.execute(query).all()
-    if any(
-        row.state == "accepted" and row.withdrawn_ms is None and row.status != "withdrawn" for row in rows
-    ):
-        return
-    if rows or db.execute(stone.limit(1)).first() is not None:
-        raise BlobWithdrawn()
-    raise BlobUnknown()
+    return query.where(release.c.project_id == bindparam("project_id")) if in_project else query
+
+
+@cache
+def _stones(in_project: bool) -> Select[Any]:
+    stone = tables.tombstone.c
+    query = select(stone.seq).where(stone.sha256 == bindparam("digest")).limit(1)
+    return query.where(stone.project_id == bindparam("project_id")) if in_project else query
 
 
 def note_download(db: Connection, name: str, *, person_id: str, now_ms: int) -> None:
@@ -106,11 +115,11 @@ def note_download(db: Connection, name: str, *, person_id: str, now_ms: int) -> 
     )
 
 
-def samples(folder: Path, each: int = 2, within: int = 2000) -> list[Line]:
-    """The first few lines of each grade among the first lines of a release, to be listened to."""
-    found: dict[str, list[Line]] = {}
-    for line in islice(manifest.read(folder / manifest.FILE_NAME), within):
-        mine = found.setdefault(line.grade, [])
-        if len(mine) < each and all(other.speaker_id != line.speaker_id for other in mine):
-            mine.append(line)
-    return [line for grade in GRADES for line in found.get(grade, [])]
+def sound_of(db: Connection, name: str, clip_id: str) -> Sha256:
+    """The digest of a clip's sound in a release, or `BlobUnknown`."""
+    member = tables.release_clip
+    query = select(member.c.sha256).where(member.c.release_name == name, member.c.clip_id == clip_id)
+    found = db.execute(query).scalar()
+    if found is None:
+        raise BlobUnknown()
+    return Sha256(found)

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar, Literal, cast
 
 import sqlalchemy as sa
@@ -308,26 +309,26 @@ _MEMBER = (
 
 def by_token(db: Connection, secret: str, *, now_ms: int, kind: TokenKind | None = None) -> Member | None:
     """Who holds this token, or None if it is unknown, expired, revoked, or its membership has ended."""
+    asked = {"token_hash": hashed(secret), "now_ms": now_ms, "kind": kind}
+    row = db.execute(_holder(kind is not None), asked).one_or_none()
+    return None if row is None else _member(row)
+
+
+@cache
+def _holder(of_kind: bool) -> sa.Select[Any]:
+    """Who holds a token; built once, since every request asks it."""
     query = (
-        sa.select(
-            *_MEMBER,
-            token.c.csrf,
-            token.c.hash,
-            token.c.scopes,
-        )
+        sa.select(*_MEMBER, token.c.csrf, token.c.hash, token.c.scopes)
         .join(membership, membership.c.id == token.c.membership_id)
         .join(person, person.c.id == membership.c.person_id)
         .where(
-            token.c.hash == hashed(secret),
+            token.c.hash == sa.bindparam("token_hash"),
             token.c.revoked_ms.is_(None),
-            token.c.expires_ms > now_ms,
+            token.c.expires_ms > sa.bindparam("now_ms"),
             membership.c.ended_ms.is_(None),
         )
     )
-    if kind is not None:
-        query = query.where(token.c.kind == kind)
-    row = db.execute(query).one_or_none()
-    return None if row is None else _member(row)
+    return query.where(token.c.kind == sa.bindparam("kind")) if of_kind else query
 
 
 def revoke(db: Connection, token_hash: str, *, now_ms: int) -> None:

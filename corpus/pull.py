@@ -1,50 +1,35 @@
 """Pulling a release: tombstones first, then what is new, everything verified, the mark of completeness last.
 
-Names of files are made here from digests, or are one of the few that a release may have; whatever the
-source says, nothing is written outside the copy's folder. New files wait beside the old ones until all of
-them are there; a pull that is killed goes on where it stopped.
+A pull that is killed goes on where it stopped; a copy that was complete stays so until the new state is
+there as a whole, except that withdrawn sounds are gone at once.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-import msgspec
-
 from corpus import header, manifest
-from corpus.dataset import MARK_NAME, STATE_FOLDER, Mark, Wanted, read_mark
-from corpus.disk import disk_errors, need_room, write_durably
+from corpus.dataset import Holds, Mark, Wanted
+from corpus.disk import need_room
 from corpus.header import FileEntry, Header, LatestEntry
-from corpus.manifest import Line
+from corpus.landing import CopyBusy, Landing, Plan, TargetTaken, alone
 from corpus.sources import DigestWrong, Gone, NotFound, PullFailed, Source
-from corpus.verify import signature_problem
 from protocol.errors import CodedError
 
-_JOBS = 8
-_WINDOW = 256
+__all__ = ["CopyBusy", "Progress", "Pulled", "ReleaseWithdrawn", "SignatureWrong", "TargetTaken", "pull"]
+
+JOBS = 8
+_WAITING = 4  # tasks that wait for each job: enough to keep it busy, few to take back
+_LOOKS = 6
 _RESERVE_BYTES = 16 << 20
 _PARTIAL_SKIPS = ("manifest.parquet", header.SUMS_NAME)  # they speak of all clips
 _MAX_FEED_BYTES = 256 << 20
-
-
-class CopyBusy(CodedError):
-    """Another pull writes into the folder."""
-
-    code: ClassVar[str] = "COPY_BUSY"
-
-
-class TargetTaken(CodedError):
-    """The folder holds something else."""
-
-    code: ClassVar[str] = "COPY_TARGET_TAKEN"
 
 
 class ReleaseWithdrawn(CodedError):
@@ -61,23 +46,36 @@ class SignatureWrong(CodedError):
 
 @dataclass(frozen=True)
 class Pulled:
-    """What a pull did."""
+    """What a pull did, and what the copy holds now."""
 
     name: str
     revision: int
     up_to_date: bool
     clips: int
+    hours: float
+    splits: dict[str, int]
     fetched: int
     fetched_bytes: int
     deleted: int
     signature: str  # good | absent
+    dropped_exports: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """For ``--format json``."""
         return {field: getattr(self, field) for field in self.__dataclass_fields__}
 
 
-Progress = Callable[[int, int], None]  # clips done, clips wanted
+@dataclass(frozen=True)
+class Progress:
+    """How far a pull is."""
+
+    sounds: int
+    of_sounds: int
+    bytes: int
+    of_bytes: int
+
+
+Watch = Callable[[Progress], None]
 
 
 def pull(
@@ -86,10 +84,17 @@ def pull(
     *,
     name: str | None = None,
     wanted: Wanted | None = None,
-    progress: Progress | None = None,
-    jobs: int = _JOBS,
+    progress: Watch | None = None,
+    jobs: int = JOBS,
+    patient: bool = False,
+    wait: Callable[[float], None] = time.sleep,
 ) -> Pulled:
     """Make `to` a verified copy of a release, or bring it up to date.
+
+    Parameters
+    ----------
+    patient : bool
+        Wait for another pull into the same folder instead of refusing.
 
     Raises
     ------
@@ -97,96 +102,86 @@ def pull(
         Each leaves what is fetched for the next try; a copy that was complete stays so, except that
         withdrawn sounds are gone.
     """
-    chosen = wanted or Wanted()
-    _claim(to)
-    with _alone(to):
-        try:
-            return _Pull(source, to, name, chosen, progress, jobs).run()
-        except Gone:  # withdrawn between the header and the sound: look again, once
-            return _Pull(source, to, name, chosen, progress, jobs).run()
-
-
-def _claim(to: Path) -> None:
-    """Refuse a folder that holds anything but a copy."""
-    with disk_errors():
-        to.mkdir(parents=True, exist_ok=True)
-        if not (to / STATE_FOLDER).is_dir():
-            if any(to.iterdir()):
-                raise TargetTaken(folder=str(to))
-            (to / STATE_FOLDER).mkdir()
-
-
-@contextmanager
-def _alone(to: Path) -> Iterator[None]:
-    descriptor = os.open(to / STATE_FOLDER / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as error:
-        raise CopyBusy(folder=str(to)) from error
-    finally:
-        os.close(descriptor)
+    with alone(to, patient=patient):
+        looks = 0
+        while True:
+            one = _Pull(source, Landing(to, wanted or Wanted()), name, progress, jobs)
+            try:
+                return one.run()
+            except (Gone, DigestWrong) as error:
+                # Withdrawn or renewed between the header and the rest: look again. While the publisher is
+                # still at it the header stays the old one.
+                looks += 1
+                if looks == _LOOKS or (isinstance(error, DigestWrong) and not one.is_overtaken()):
+                    raise
+                wait(min(8.0, 0.25 * 2**looks))
 
 
 class _Pull:
-    """One pull: the folder, what it held before, and what was done."""
+    """One look at a source, and what it led to."""
 
     def __init__(
-        self,
-        source: Source,
-        to: Path,
-        name: str | None,
-        wanted: Wanted,
-        progress: Progress | None,
-        jobs: int,
+        self, source: Source, landing: Landing, name: str | None, progress: Watch | None, jobs: int
     ) -> None:
-        self.source, self.to, self.name, self.wanted = source, to, name, wanted
+        self.source, self.landing, self.name = source, landing, name
         self.progress, self.jobs = progress, jobs
-        self.state = to / STATE_FOLDER
-        self.parts = self.state / "parts"
-        self.next = self.state / "next"
-        self.mark = read_mark(to)
-        self.fetched = self.fetched_bytes = self.deleted = 0
-
-    @property
-    def partial(self) -> bool:
-        return self.wanted != Wanted()
+        self.entry: LatestEntry | None = None
+        self.fetched = self.fetched_bytes = 0
 
     def run(self) -> Pulled:
-        mark = self.mark
+        landing, mark = self.landing, self.landing.mark
         settled = (
             mark is not None
             and mark.complete
-            and (mark.source, mark.wanted) == (self.source.address, self.wanted)
+            and (mark.source, mark.wanted) == (self.source.address, landing.wanted)
             and self.name in (None, mark.name)
         )
         answer = self.source.latest(mark.latest_etag if mark is not None and settled else None)
         if answer is None and mark is not None:
-            return self._result(mark.name, mark.revision, up_to_date=True, clips=0, vkey=mark.vkey)
+            return self._result(mark, up_to_date=True)
         if answer is None:
             raise PullFailed(source=self.source.address, problem="it says that nothing changed, of nothing")
         raw, etag = answer
         latest = header.parse_latest(raw, f"{self.source.address}: {header.LATEST_NAME}")
-        entry = self._entry(latest)
         self._obey(latest.tombstones)
-        if mark is not None and settled and (mark.name, mark.sha256) == (entry.name, entry.sha256):
-            self._write_mark(entry, complete=True, etag=etag, stones=latest.tombstones.sha256, vkey=mark.vkey)
-            return self._result(entry.name, entry.revision, up_to_date=True, clips=0, vkey=mark.vkey)
+        entry = self.entry = self._entry(latest)
+        asked = {"latest_etag": etag, "tombstones_sha256": latest.tombstones.sha256}
+        mark = landing.mark
+        if settled and mark is not None and mark.complete and _same(mark, entry):
+            done = landing.finish(self.source.address, entry, vkey=mark.vkey, holds=mark.holds, **asked)
+            return self._result(done, up_to_date=True)
         head, head_raw = self._header(entry)
-        self._start(entry)
+        landing.begin(self.source.address, entry)
         vkey = self._signature(head, head_raw)
-        need_room(self.to, sum(file.bytes for file in head.files.values()), _RESERVE_BYTES)
-        self._small_files(head, head_raw)
-        clips = self._sounds(head)
-        self._switch(head)
-        self._write_mark(entry, complete=True, etag=etag, stones=latest.tombstones.sha256, vkey=vkey)
-        shutil.rmtree(self.parts, ignore_errors=True)
-        return self._result(entry.name, entry.revision, up_to_date=False, clips=clips, vkey=vkey)
+        self._files(head, head_raw)
+        plan = landing.plan()
+        self._sounds(head.name, plan)
+        landing.switch(plan)
+        done = landing.finish(self.source.address, entry, vkey=vkey, holds=plan.holds, **asked)
+        return self._result(done, up_to_date=False)
 
-    def _result(self, name: str, revision: int, *, up_to_date: bool, clips: int, vkey: str | None) -> Pulled:
-        signature = "good" if vkey else "absent"
+    def is_overtaken(self) -> bool:
+        """Whether the source now names another state than the one that was being fetched."""
+        answer = self.source.latest(None)
+        if answer is None or self.entry is None:
+            return False
+        latest = header.parse_latest(answer[0], f"{self.source.address}: {header.LATEST_NAME}")
+        return self._entry(latest).sha256 != self.entry.sha256
+
+    def _result(self, mark: Mark, *, up_to_date: bool) -> Pulled:
+        holds: Holds = mark.holds
         return Pulled(
-            name, revision, up_to_date, clips, self.fetched, self.fetched_bytes, self.deleted, signature
+            name=mark.name,
+            revision=mark.revision,
+            up_to_date=up_to_date,
+            clips=holds.clips,
+            hours=round(holds.ms / 3_600_000, 6),
+            splits={split: holds.splits[split] for split in manifest.SPLITS if split in holds.splits},
+            fetched=self.fetched,
+            fetched_bytes=self.fetched_bytes,
+            deleted=self.landing.deleted,
+            signature="good" if mark.vkey else "absent",
+            dropped_exports=tuple(self.landing.dropped_exports),
         )
 
     def _entry(self, latest: header.Latest) -> LatestEntry:
@@ -200,21 +195,15 @@ class _Pull:
 
     def _obey(self, feed: FileEntry) -> None:
         """Delete what was withdrawn before anything else, whatever becomes of the rest of the pull."""
-        if self.mark is not None and self.mark.tombstones_sha256 == feed.sha256:
-            return
-        if not (self.to / "audio").is_dir():
+        mark = self.landing.mark
+        if (mark is not None and mark.tombstones_sha256 == feed.sha256) or not self.landing.has_sounds():
             return
         raw = self.source.small(header.TOMBSTONES_NAME, min(feed.bytes, _MAX_FEED_BYTES)) or b""
         if header.sha256_of(raw) != feed.sha256:
             raise DigestWrong(
                 file=header.TOMBSTONES_NAME, source=self.source.address, problem="it is another file"
             )
-        for stone in header.parse_tombstones(raw, header.TOMBSTONES_NAME):
-            path = self.to / manifest.audio_path(stone.sha256)
-            if path.exists():
-                self._unmark()
-                path.unlink()
-                self.deleted += 1
+        self.landing.erase(header.parse_tombstones(raw, header.TOMBSTONES_NAME))
 
     def _header(self, entry: LatestEntry) -> tuple[Header, bytes]:
         where = f"{entry.name}/{header.FILE_NAME}"
@@ -235,9 +224,12 @@ class _Pull:
 
     def _signature(self, head: Header, raw: bytes) -> str | None:
         """Check the signed note; the key is that of the first pull, and is never given up in silence."""
-        pinned = self.mark.vkey if self.mark is not None else None
-        if self.mark is not None and self.mark.name == head.name and head.revision < self.mark.revision:
-            problem = f"revision {head.revision} is older than revision {self.mark.revision}, which you have"
+        from corpus.verify import signature_problem  # not needed to learn that nothing is new
+
+        mark = self.landing.mark
+        pinned = mark.vkey if mark is not None else None
+        if mark is not None and mark.name == head.name and head.revision < mark.revision:
+            problem = f"revision {head.revision} is older than revision {mark.revision}, which you have"
             raise SignatureWrong(name=head.name, source=self.source.address, problem=problem)
         data = self.source.small(f"{head.name}/{header.NOTE_NAME}", 1 << 16)
         keys = [pinned] if pinned else self.source.vkeys()
@@ -246,7 +238,7 @@ class _Pull:
                 problem = "it is not signed any more"
                 raise SignatureWrong(name=head.name, source=self.source.address, problem=problem)
             if data is not None:
-                self._stage(header.NOTE_NAME, data)
+                self.landing.stage(header.NOTE_NAME, data)
             return None
         try:
             note = data.decode("utf-8")
@@ -257,159 +249,57 @@ class _Pull:
         problems = [signature_problem(note, head, raw, key) for key in keys]
         if None not in problems:
             raise SignatureWrong(name=head.name, source=self.source.address, problem=problems[0])
-        self._stage(header.NOTE_NAME, data)
+        self.landing.stage(header.NOTE_NAME, data)
         return keys[problems.index(None)]
 
-    def _stage(self, name: str, data: bytes) -> None:
-        path = self.next / name
-        with disk_errors():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-
-    def _start(self, entry: LatestEntry) -> None:
-        """Remember where this comes from, so that an interrupted copy can say how to go on."""
-        with disk_errors():
-            if self.next.exists() and not _is(
-                self.next / header.FILE_NAME, FileEntry(entry.sha256, entry.bytes)
-            ):
-                shutil.rmtree(self.next)  # it waited for another revision
-            self.parts.mkdir(parents=True, exist_ok=True)
-            self.next.mkdir(parents=True, exist_ok=True)
-        if self.mark is None:
-            self._write_mark(entry, complete=False, etag=None, stones=None, vkey=None)
-
-    def _write_mark(
-        self, entry: LatestEntry, *, complete: bool, etag: str | None, stones: str | None, vkey: str | None
-    ) -> None:
-        self.mark = Mark(
-            source=self.source.address,
-            name=entry.name,
-            revision=entry.revision,
-            sha256=entry.sha256,
-            wanted=self.wanted,
-            complete=complete,
-            latest_etag=etag,
-            tombstones_sha256=stones,
-            vkey=vkey,
-        )
-        write_durably(self.state / MARK_NAME, msgspec.json.encode(self.mark) + b"\n")
-
-    def _unmark(self) -> None:
-        if self.mark is not None and self.mark.complete:
-            self.mark = msgspec.structs.replace(
-                self.mark, complete=False, latest_etag=None, tombstones_sha256=None
-            )
-            write_durably(self.state / MARK_NAME, msgspec.json.encode(self.mark) + b"\n")
-
-    def _small_files(self, head: Header, raw: bytes) -> None:
+    def _files(self, head: Header, raw: bytes) -> None:
         """Stage every file but the audio, verified; those that did not change are taken from the copy."""
-        self._stage(header.FILE_NAME, raw)
-        for name, entry in sorted(head.files.items()):
-            if self.partial and name in _PARTIAL_SKIPS:
-                continue
-            staged = self._staged(name)
-            if _is(staged, entry):
-                continue
-            staged.parent.mkdir(parents=True, exist_ok=True)
-            if not self.partial and _is(self.to / name, entry):
-                os.link(self.to / name, staged)
-                continue
-            part = self.parts / f"{entry.sha256}.part"
-            self.source.file(head.name, name, entry, part)
-            with disk_errors():
-                part.replace(staged)
+        landing = self.landing
+        landing.stage(header.FILE_NAME, raw)
+        skips = _PARTIAL_SKIPS if landing.partial else ()
+        new = {
+            name: entry
+            for name, entry in sorted(head.files.items())
+            if name not in skips and not landing.has(name, entry)
+        }
+        need_room(landing.to, sum(entry.bytes for entry in new.values()), _RESERVE_BYTES)
+        for name, entry in new.items():
+            self.source.file(head.name, name, entry, landing.part(entry.sha256))
+            landing.keep(entry.sha256, landing.staged(name))
             self.fetched_bytes += entry.bytes
 
-    def _staged(self, name: str) -> Path:
-        """Where a file waits. In a copy of some clips the whole manifest lies apart, for verifying."""
-        if self.partial and name == manifest.FILE_NAME:
-            return self.state / "next-manifest.jsonl"
-        return self.next / name
+    def _sounds(self, release: str, plan: Plan) -> None:
+        """Fetch what is missing, several at a time; the first error takes back what has not begun."""
+        of_sounds, of_bytes = len(plan.missing), sum(plan.missing.values())
+        need_room(self.landing.to, of_bytes, _RESERVE_BYTES)
+        done_bytes = 0
 
-    def _lines(self) -> Iterator[tuple[bytes, Line]]:
-        for raw, line in manifest.read_raw(self._staged(manifest.FILE_NAME)):
-            if self.wanted.takes(line):
-                yield raw, line
-
-    def _sounds(self, head: Header) -> int:
-        """Fetch the sounds that are not there yet, in parallel; writes the wanted lines on the way."""
-        total = head.counts.get("clips", 0)
-        done = 0
-        missing_bytes = sum(
-            line.bytes
-            for _, line in self._lines()
-            if not _has_size(self.to / manifest.audio_path(line.sha256), line)
-        )
-        need_room(self.to, missing_bytes, _RESERVE_BYTES)
-        with ThreadPoolExecutor(self.jobs) as pool:
-            window: list[Future[int]] = []
-            for _, line in self._lines():
-                done += 1
-                if not _has_size(self.to / manifest.audio_path(line.sha256), line):
-                    window.append(pool.submit(self._sound, head.name, line))
-                if len(window) >= _WINDOW:
-                    self._collect(window)
-                    window = []
-                if self.progress is not None and done % 50 == 0:
-                    self.progress(done, total)
-            self._collect(window)
-        if self.partial:
-            with disk_errors(), (self.next / manifest.FILE_NAME).open("wb") as file:
-                file.writelines(raw for raw, _ in self._lines())
-        if self.progress is not None:
-            self.progress(done, done)
-        return done
-
-    def _collect(self, window: Sequence[Future[int]]) -> None:
-        for future in window:
-            self.fetched_bytes += future.result()
+        def take(future: Future[int]) -> None:
+            nonlocal done_bytes
+            done_bytes += future.result()
             self.fetched += 1
+            if self.progress is not None:
+                self.progress(Progress(self.fetched, of_sounds, done_bytes, of_bytes))
 
-    def _sound(self, release: str, line: Line) -> int:
-        path = manifest.audio_path(line.sha256)
-        part = self.parts / f"{line.sha256}.part"
-        self.source.blob(release, path, FileEntry(line.sha256, line.bytes), part)
-        target = self.to / path
-        with disk_errors():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            part.replace(target)
-        return line.bytes
+        pool = ThreadPoolExecutor(self.jobs)
+        try:
+            waiting: deque[Future[int]] = deque()
+            for digest, size in plan.missing.items():
+                waiting.append(pool.submit(self._sound, release, FileEntry(digest.hex(), size)))
+                if len(waiting) >= _WAITING * self.jobs:
+                    take(waiting.popleft())
+            while waiting:
+                take(waiting.popleft())
+        finally:
+            pool.shutdown(cancel_futures=True)
+        self.fetched_bytes += done_bytes
 
-    def _switch(self, head: Header) -> None:
-        """Let the new files take the place of the old; from here to the mark the copy is not complete."""
-        names = {path.relative_to(self.next).as_posix() for path in self.next.rglob("*") if path.is_file()}
-        wanted = {manifest.audio_path(line.sha256) for _, line in self._lines()}
-        with disk_errors():
-            os.sync()
-            self._unmark()
-            for name in sorted(names - {header.FILE_NAME}):
-                (self.to / name).parent.mkdir(parents=True, exist_ok=True)
-                (self.next / name).replace(self.to / name)
-            (self.next / header.FILE_NAME).replace(self.to / header.FILE_NAME)
-            if self.partial:
-                self._staged(manifest.FILE_NAME).replace(self.state / manifest.FILE_NAME)
-            for path in sorted((self.to / "audio").glob("*/*")):
-                if path.relative_to(self.to).as_posix() not in wanted:
-                    path.unlink()
-                    self.deleted += 1
-            for folder in (self.to, self.to / "changes", self.to / "plots"):
-                for path in sorted(folder.glob("*")):
-                    name = path.relative_to(self.to).as_posix()
-                    if path.is_file() and name not in names and header.is_release_file(name):
-                        path.unlink()
-            shutil.rmtree(self.next)
-            os.sync()
+    def _sound(self, release: str, entry: FileEntry) -> int:
+        part = self.landing.part(entry.sha256)
+        self.source.blob(release, manifest.audio_path(entry.sha256), entry, part)
+        self.landing.keep(entry.sha256, self.landing.sound(entry.sha256))
+        return entry.bytes
 
 
-def _is(path: Path, entry: FileEntry) -> bool:
-    try:
-        return path.stat().st_size == entry.bytes and header.file_entry(path) == entry
-    except OSError:
-        return False
-
-
-def _has_size(path: Path, line: Line) -> bool:
-    try:
-        return path.stat().st_size == line.bytes
-    except OSError:
-        return False
+def _same(mark: Mark, entry: LatestEntry) -> bool:
+    return (mark.name, mark.sha256) == (entry.name, entry.sha256)

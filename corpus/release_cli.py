@@ -1,12 +1,10 @@
-"""`xiangyin release`, `pull` and `export`: read arguments, call one function, print, set the exit status."""
+"""`xiangyin release`: read arguments, call one function, print, set the exit status."""
 
 from __future__ import annotations
 
 import json
 import os
-import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -244,107 +242,6 @@ def withdraw(name: str | None, undo: bool, data: Path | None, form: str) -> None
         click.echo("No withdrawn voice stands in a release.")
 
 
-def _wanted(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in (
-        click.option("--min-snr-db", type=float, help="Only clips with at least this SNR."),
-        click.option("--language", help="Only this language tag and its longer forms."),
-        click.option("--grade", type=click.Choice(["quiet", "moderate", "noisy"])),
-        click.option("--split", type=click.Choice(["train", "dev", "test"])),
-    ):
-        command = option(command)
-    return command
-
-
-@click.command(
-    epilog="Example:  xiangyin pull https://voices.example.org/api/v1/releases/2026.1 --to copy --split train"
-)
-@click.argument("url")
-@click.option("--to", type=FOLDER, required=True, help="Folder of the copy.")
-@_wanted
-@click.option(
-    "--format", "forms", help="Also write toolkit formats into DIR/export: kaldi,lhotse,…; or json, text."
-)
-@click.option("--token", envvar="XIANGYIN_TOKEN", help="A consumer's token [XIANGYIN_TOKEN].")
-@click.option("--jobs", type=click.IntRange(1, 64), default=8, help="Fetches at a time.")
-def pull(
-    url: str,
-    to: Path,
-    split: str | None,
-    grade: str | None,
-    language: str | None,
-    min_snr_db: float | None,
-    forms: str | None,
-    token: str | None,
-    jobs: int,
-) -> None:
-    """Fetch and verify a release from URL, or bring a copy up to date; run it again to go on.
-
-    URL is a site, a release on it (…/api/v1/releases/NAME) or a folder. A site gives its newest release.
-    """
-    from corpus import exporters, sources
-    from corpus import pull as pulling
-    from corpus.dataset import Wanted, open_copy
-
-    names = [name.strip() for name in (forms or "").split(",") if name.strip()]
-    form = "json" if "json" in names else "text"
-    formats = [name for name in names if name not in ("json", "text")]
-    for name in formats:
-        exporters.find(name)
-    source, release_name = sources.parse(url, token or _stored_token(url))
-    wanted = Wanted(split=split, grade=grade, language=language, min_snr_db=min_snr_db)
-    done = pulling.pull(source, to, name=release_name, wanted=wanted, progress=_bar(), jobs=jobs)
-    text = (
-        f"{done.name} revision {done.revision} is up to date in {to}"
-        if done.up_to_date
-        else f"{done.name} revision {done.revision}: {done.clips} clips in {to}; {done.fetched} sounds"
-        f" ({done.fetched_bytes} bytes in all) fetched and verified, {done.deleted} deleted;"
-        f" signature {done.signature}"
-    )
-    _say(form, {**done.as_json(), "folder": str(to)}, text)
-    for name in formats:
-        written = exporters.export(open_copy(to), name, to / "export" / name)
-        row = {"format": name, "utterances": written.utterances, "folder": str(to / "export" / name)}
-        _say(form, row, f"{name}: {written.utterances} utterances in {to / 'export' / name}")
-
-
-@click.command(epilog="Example:  xiangyin export copy --format kaldi --to data/tales")
-@click.argument("folder", type=FOLDER)
-@click.option("--format", "name", required=True, help="kaldi, espnet, lhotse, nemo, wenet, hf, webdataset …")
-@click.option("--to", type=FOLDER, required=True, help="New folder for the format's files.")
-@_wanted
-@click.option(
-    "--audio", type=click.Choice(["pipe", "path"]), default="pipe", help="Kaldi: decoder or plain path."
-)
-@click.option("--root", help="What stands for the release's folder in paths, for another machine.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def export(
-    folder: Path,
-    name: str,
-    to: Path,
-    split: str | None,
-    grade: str | None,
-    language: str | None,
-    min_snr_db: float | None,
-    audio: str,
-    root: str | None,
-    as_json: bool,
-) -> None:
-    """Write the release or copy in FOLDER in a toolkit's format."""
-    import msgspec
-
-    from corpus import exporters
-    from corpus.dataset import Wanted, open_copy
-
-    wanted = Wanted(split=split, grade=grade, language=language, min_snr_db=min_snr_db)
-    done = exporters.export(
-        open_copy(folder), name, to, wanted=wanted, audio="path" if audio == "path" else "pipe", root=root
-    )
-    row = {**msgspec.to_builtins(done), "folder": str(to)}
-    _say(
-        "json" if as_json else "text", row, f"{name}: {done.utterances} utterances of {done.release} in {to}"
-    )
-
-
 def _say(form: str, row: dict[str, Any], text: str) -> None:
     click.echo(json.dumps(row, ensure_ascii=False) if form == "json" else text)
 
@@ -392,33 +289,3 @@ def _folder(name: str, data: Path | None) -> Path:
     if not (folder / header.FILE_NAME).is_file():
         raise ReleaseUnknown(name=name)
     return folder
-
-
-def _stored_token(url: str) -> str | None:
-    """The token that `xiangyin join` keeps for this server, if the recorder's part is installed."""
-    from urllib.parse import urlsplit
-
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https"):
-        return None
-    try:
-        from recorder import credentials
-    except ModuleNotFoundError:
-        return None
-    server = f"{parts.scheme}://{parts.netloc}"
-    for role in ("consumer", "operator", "reviewer"):
-        found = credentials.for_server(credentials.config_folder(), server, role=role)
-        if found is not None:
-            return found.token
-    return None
-
-
-def _bar() -> Callable[[int, int], None] | None:
-    """A progress line, on a terminal only."""
-    if not sys.stderr.isatty():
-        return None
-
-    def show_progress(done: int, total: int) -> None:
-        click.echo(f"\r{done} of {total} clips", nl=done == total, err=True)
-
-    return show_progress

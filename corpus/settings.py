@@ -44,6 +44,10 @@ class Settings:
     secret_key_file: str = _setting("", "file of the server's secret; empty means keys/secret")
     public_url: str = _setting("", "address that people use, such as https://voices.example.org")
     trusted_proxy: str = _setting("", "address of the reverse proxy whose X-Forwarded headers are believed")
+    sendfile: str = _setting(
+        "",
+        "prefix under which the proxy itself sends files (X-Accel-Redirect), such as /_files",
+    )
     max_clip_s: int = _setting(120, "longest clip, in seconds")
     max_upload_bytes: int = _setting(64 * 2**20, "largest file of one clip")
     max_open_uploads: int = _setting(200, "unfinished uploads that one person may have")

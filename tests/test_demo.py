@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -122,3 +123,127 @@ def test_a_folder_that_is_not_the_demonstrations_is_left_alone(xiangyin_command,
     assert done.returncode == 2
     assert "DEMO_FOLDER_TAKEN" in done.stderr
     assert (tmp_path / "thesis.txt").read_text() == "mine"
+
+
+@pytest.fixture(scope="module")
+def team(told, chromium):
+    """What an invited team finds in the browser: the lines of the page, with a token just made."""
+    printed, _ = told
+    link = re.search(r"^ +consumer +(http://\S+)$", printed, re.M)
+    assert link is not None
+    context = chromium.new_context(locale="en-GB", viewport={"width": 1200, "height": 900})
+    context.set_default_timeout(20_000)
+    page = context.new_page()
+    page.goto(link[1])
+    page.locator("main button.primary").click()
+    page.locator("main .mono").first.wait_for()
+    page.goto(re.sub(r"/join/.*", "/releases", link[1]))
+    page.locator("h2 a.mono").first.click()
+    page.locator("#fetch #label").fill("training machine")
+    page.locator("#fetch button.primary").click()
+    page.locator("[data-release]").wait_for()
+    yield page
+    context.close()
+
+
+def copied(page, name: str) -> str:
+    """The line of the page for one toolkit, as its button copies it."""
+    button = page.locator(f"[data-line='{name}'] [data-copy]").first
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    button.click()
+    page.wait_for_function("node => node.textContent === '✓'", arg=button.element_handle())
+    return page.evaluate("navigator.clipboard.readText()")
+
+
+LOADS = {
+    "lhotse": (
+        "from lhotse import CutSet\n"
+        "cuts = [c for s in ('train', 'dev', 'test')\n"
+        "        for c in CutSet.from_file(f'{folder}/cuts_{s}.jsonl.gz')]\n"
+        "assert all(c.load_audio().shape == (1, c.num_samples) for c in cuts)\n"
+        "found = {c.id: c.supervisions[0].text for c in cuts}\n"
+    ),
+    "hf": (
+        "from datasets import Audio, load_dataset\n"
+        "data = load_dataset('audiofolder', data_dir=folder).cast_column('audio', Audio(decode=False))\n"
+        "found = {r['id']: r['text'] for s in data.values() for r in s}\n"
+    ),
+    "kaldi": (
+        "from lhotse.kaldi import load_kaldi_data_dir\n"
+        "found = {}\n"
+        "for s in ('train', 'dev', 'test'):\n"
+        "    _, spoken, _ = load_kaldi_data_dir(f'{folder}/{s}', sampling_rate=16000)\n"
+        "    found.update({one.id: one.text for one in spoken})\n"
+    ),
+}
+
+
+def plain(name: str, folder: Path) -> dict[str, str]:
+    """Utterances and texts of an export as they stand in its files."""
+    if name == "kaldi":
+        texts = [(folder / split / "text").read_text("utf-8") for split in ("train", "dev", "test")]
+        return dict(row.split(" ", 1) for row in "".join(texts).splitlines())
+    if name == "hf":
+        files = [path.read_text("utf-8") for path in folder.glob("*/metadata.jsonl")]
+        return {row["id"]: row["text"] for row in map(json.loads, "".join(files).splitlines())}
+    packed = [gzip.decompress(path.read_bytes()).decode() for path in folder.glob("supervisions_*.jsonl.gz")]
+    return {row["id"]: row["text"] for row in map(json.loads, "".join(packed).splitlines())}
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", sorted(LOADS))
+def test_one_line_copied_from_the_page_leads_from_nothing_to_a_training_set(
+    name, team, told, tmp_path, xiangyin_command, root
+):
+    """The line runs as it stands, on a machine that knows nothing of us but the command."""
+    line = copied(team, name)
+    env = {"PATH": f"{Path(xiangyin_command[0]).parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    env |= {key: value for key, value in os.environ.items() if key == "PYTHONPATH"}
+    done = subprocess.run(
+        ["sh", "-c", line], capture_output=True, text=True, cwd=tmp_path, env=env, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "every byte verified" in done.stdout and "signature good" in done.stdout
+    [folder] = tmp_path.glob(f"*/export/{name}")
+    release = next(one for one in told[1]["releases"] if one["name"] == folder.parts[-3])
+    expected = {row["id"]: row["text"] for row in manifest(release)}
+    assert plain(name, folder) == expected
+    python = Path(os.environ.get("XIANGYIN_TOOLKITS_PYTHON") or root / ".venv-toolkits/bin/python")
+    toolkit = LOADS[name].split()[1].partition(".")[0]
+    tried = [python, "-c", f"import {toolkit}"]
+    if not python.exists() or subprocess.run(tried, capture_output=True).returncode:
+        pytest.skip(f"{toolkit} is not in .venv-toolkits; make it with `make toolkits`")
+    load = f"import json\nfolder = {str(folder)!r}\n{LOADS[name]}\nprint(json.dumps(found))"
+    env = {**os.environ, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1"}
+    read = subprocess.run([str(python), "-c", load], capture_output=True, text=True, env=env, cwd=tmp_path)
+    assert read.returncode == 0, read.stderr
+    assert json.loads(read.stdout.splitlines()[-1]) == expected
+
+
+@pytest.mark.browser
+def test_a_clip_on_the_page_is_heard_by_keys(team):
+    """Somebody who chooses a corpus listens to many clips, and not everybody has a mouse."""
+    page = team.context.new_page()
+    page.goto(team.url)
+    page.locator("h2 a.mono").first.click()
+    buttons = page.locator("[data-play]")
+    buttons.first.wait_for()
+    with page.expect_response(lambda reply: "/audio" in reply.url) as reply:
+        buttons.first.focus()
+        page.keyboard.press("Enter")
+    assert reply.value.status in (200, 206)
+    page.wait_for_function(
+        "() => document.querySelector('[data-play]').getAttribute('aria-pressed') === 'true'"
+    )
+    page.keyboard.press("ArrowDown")
+    assert buttons.nth(1).evaluate("node => node === document.activeElement")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    page.wait_for_function(
+        "() => document.querySelector('[data-play]').getAttribute('aria-pressed') === 'false'"
+    )
+    page.locator("#grade").select_option("quiet")
+    page.locator(".filters button").click()
+    page.wait_for_url("**grade=quiet**")
+    assert set(page.locator("[data-clips] tbody .badge").all_inner_texts()) == {"Quiet"}
+    page.close()

@@ -12,7 +12,7 @@ from corpus.ledger import rfc3339
 from corpus.people import Member
 from protocol.clip import Role
 from protocol.errors import CodedError
-from web import auth, bodies, limiting
+from web import auth, bodies, limiting, tokens
 from web.audit import kept_member
 from web.auth import public, require
 from web.context import Reply, member, site
@@ -21,7 +21,6 @@ from web.openapi import describes
 
 bp = Blueprint("account", __name__)
 
-_DAY_MS = 86_400_000
 _LINK_MS = 15 * 60_000
 _ENTRIES = 200
 OWN_PAGE: dict[Role, str] = {
@@ -69,12 +68,6 @@ class PassphraseWrong(CodedError):
     """Code and passphrase do not fit; which of the two is not said."""
 
     code: ClassVar[str] = "PASSPHRASE_WRONG"
-
-
-class ScopeInvalid(CodedError):
-    """A scope that the person's role does not have."""
-
-    code: ClassVar[str] = "SCOPE_INVALID"
 
 
 def by_passphrase(code: str, passphrase: str) -> Member:
@@ -138,7 +131,7 @@ def new_token() -> Reply:
     bodies.check(bodies.text(60), form.get("label", ""), "label")
     days = form.get("days", "90")
     bodies.check({"type": "string", "pattern": "[1-9][0-9]{0,2}"}, days, "days")
-    token, _ = _make(form.getlist("scopes"), form.get("label") or None, min(int(days), 366), None)
+    token, _ = tokens.make(form.getlist("scopes"), form.get("label") or None, min(int(days), 366), None)
     return _page(token=token), 201
 
 
@@ -146,8 +139,7 @@ def new_token() -> Reply:
 @require()
 def end_token(token_id: str) -> Reply:
     """End a token or a session."""
-    with begin(site().engine) as db:
-        people.revoke_own(db, token_id, member().person_id, now_ms=site().clock_ms())
+    tokens.end(token_id)
     return redirect("/account?said=revoked", 303)
 
 
@@ -189,7 +181,7 @@ def entered(secret: str) -> Reply:
 @describes("The caller's tokens and sessions.", answer=bodies.obj({"tokens": bodies.array(TOKEN)}))
 def list_tokens() -> Reply:
     """What opens something in the caller's name."""
-    return {"tokens": _tokens()}, 200, {"Cache-Control": "private, no-store"}
+    return {"tokens": tokens.listed()}, 200, {"Cache-Control": "private, no-store"}
 
 
 @bp.post("/api/v1/me/tokens")
@@ -204,7 +196,7 @@ def list_tokens() -> Reply:
 def make_token() -> Reply:
     """A token, shown once."""
     body = bodies.json_body(TOKEN_IN)
-    token, token_id = _make(body["scopes"], body.get("label"), body.get("days", 90), body.get("nonce"))
+    token, token_id = tokens.make(body["scopes"], body.get("label"), body.get("days", 90), body.get("nonce"))
     answer = {"token": token, "id": token_id, "scopes": sorted(set(body["scopes"]))}
     return answer, 201, {"Cache-Control": "no-store"}
 
@@ -214,8 +206,7 @@ def make_token() -> Reply:
 @describes("Ends a token or a session of the caller's.", status=204, errors=("NOT_FOUND",))
 def revoke_token(token_id: str) -> Reply:
     """End it; ending it twice is ending it once."""
-    with begin(site().engine) as db:
-        people.revoke_own(db, token_id, member().person_id, now_ms=site().clock_ms())
+    tokens.end(token_id)
     return "", 204
 
 
@@ -307,7 +298,7 @@ def _page(problem: CodedError | None = None, token: str | None = None, said: str
         "account.html",
         code=people.sign_in_code(me.person_id),
         has_passphrase=has_passphrase,
-        tokens=_tokens(),
+        tokens=tokens.listed(),
         scopes=people.SCOPES[me.role],
         heard=[(c, role, times, rfc3339(last)) for c, role, times, last in listened],
         sessions=sessions,
@@ -316,48 +307,6 @@ def _page(problem: CodedError | None = None, token: str | None = None, said: str
         said=said or (f"account.said_{told.pop()}" if told else None),
         least=passphrases.LEAST_CHARACTERS,
     )
-
-
-def _tokens() -> list[dict[str, Any]]:
-    here, me = site(), member()
-    with reading(here.engine) as db:
-        rows = people.tokens(db, me.person_id, now_ms=here.clock_ms())
-    return [
-        {
-            "id": row.id,
-            "kind": row.kind,
-            "label": row.label,
-            "scopes": list(row.scopes),
-            "created_at": rfc3339(row.created_ms),
-            "expires_at": rfc3339(row.expires_ms),
-            "this": me.token_hash.startswith(row.id),
-        }
-        for row in rows
-    ]
-
-
-def _make(scopes: list[str], label: str | None, days: int, nonce: str | None) -> tuple[str, str]:
-    here, me = site(), member()
-    known = people.SCOPES[me.role]
-    if not scopes or not set(scopes) <= set(known):
-        raise ScopeInvalid(known=", ".join(known))
-    if label is not None and not label.isprintable():
-        raise people.AttributeInvalid(field="label", problem="need a short printable text")
-    token = people.derived_token(here.secret, f"token/{me.membership_id}", nonce or here.random_hex(16))
-    now_ms = here.clock_ms()
-    with begin(here.engine) as db:
-        if people.by_token(db, token, now_ms=0) is None:
-            people.add_token(
-                db,
-                token,
-                me.membership_id,
-                kind="bearer",
-                now_ms=now_ms,
-                expires_ms=now_ms + days * _DAY_MS,
-                scopes=scopes,
-                label=label,
-            )
-    return token, people.hashed(token)[: people.TOKEN_ID_DIGITS]
 
 
 def _store(person_id: str, passphrase: str) -> None:

@@ -99,6 +99,9 @@ _HEARING = ("own", "desk", "review", "operate")
 _SCOPES: dict[str, tuple[str, ...]] = {
     "uploads": ("upload",),
     "releases": ("read-releases",),
+    "releases_pages": ("read-releases",),
+    "releases_pages.make_token": (people.SIGN_IN,),
+    "releases_pages.end_token": (people.SIGN_IN,),
     "assignments_api": ("desk", "review"),
     "desk": ("desk",),
     "review": ("review",),

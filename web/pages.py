@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from flask import Blueprint, current_app, g, make_response, redirect, render_template, request
 
@@ -41,7 +41,13 @@ def _head() -> dict[str, Any]:
         {"href": href, "key": key, "here": request.path == href or request.path.startswith(href + "/")}
         for href, key in (_NAV[found.role] if found is not None else ())
     ]
-    return {"nav": nav, "here_in": lambda tag: f"{request.path}?lang={tag}"}
+    return {"nav": nav, "here_in": _here_in}
+
+
+def _here_in(tag: str) -> str:
+    """The same page, with what it was asked, in another language."""
+    kept = [(key, value) for key, value in request.args.items(multi=True) if key != "lang"]
+    return f"{request.path}?{urlencode([*kept, ('lang', tag)])}"
 
 
 @bp.get("/")

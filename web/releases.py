@@ -1,4 +1,4 @@
-"""Releases for the teams that train on them: the files with ranges and ETags, and a page to choose by.
+"""Releases for the programs of the teams that train on them: files with ranges and ETags.
 
 Every reply of a release's file is the file itself, so that digests hold; paths are looked up in the
 release's header and never joined from a request.
@@ -10,12 +10,12 @@ import io
 from pathlib import Path
 
 import msgspec
-from flask import Blueprint, Response, make_response, render_template, request, send_file
+from flask import Blueprint, Response, make_response, request, send_file
 
-from corpus import header, offers, projects, shelf
+from corpus import header, offers, shelf
 from corpus.database import begin, reading
 from protocol.clip import MetadataInvalid, sha256
-from web import bodies
+from web import bodies, files
 from web.auth import require
 from web.bodies import ANYTHING
 from web.context import Reply, member, site
@@ -32,7 +32,6 @@ _TYPES = {
     ".parquet": "application/vnd.apache.parquet",
     ".flac": "audio/flac",
 }
-_FORMATS = ("kaldi", "lhotse", "hf", "nemo", "espnet")
 _RENEWABLE = "private, no-cache"  # a release's files change when a voice is withdrawn
 _FOR_EVER = "private, max-age=31536000, immutable"
 
@@ -139,24 +138,6 @@ def blob(digest: str) -> Reply:
     return _file(here.store.path(known), known, _FOR_EVER, ".flac")
 
 
-@bp.get("/releases")
-@require("consumer", "operator")
-def page() -> Reply:
-    """The releases as cards, with something to hear and lines to copy."""
-    here, me = site(), member()
-    with reading(here.engine) as db:
-        entries = [one for one in shelf.latest(db, me.project_id).releases if one.status == "published"]
-        shown = [_card(offers.offered(db, here.shelf, entry.name, me.project_id)) for entry in entries[:20]]
-        titles = {project.id: project.title for project in projects.every(db)}
-    base = here.settings.public_url.rstrip("/") or request.host_url.rstrip("/")
-    return render_template("releases.html", releases=shown, titles=titles, base=base, formats=_FORMATS)
-
-
-def _card(found: tuple[header.Header, bytes, Path]) -> dict[str, object]:
-    head, raw, folder = found
-    return {"head": head, "sha256": header.sha256_of(raw), "samples": offers.samples(folder)}
-
-
 def _bytes(raw: bytes, name: str) -> Response:
     """Bytes as a file that can change."""
     response = make_response(
@@ -168,13 +149,10 @@ def _bytes(raw: bytes, name: str) -> Response:
 
 
 def _file(path: Path, digest: str, caching: str, suffix: str | None = None) -> Response:
-    """A file from the disk, handed to the server's sendfile where it has one."""
     try:
-        response = send_file(path, mimetype=_type(suffix or path.name), etag=digest, conditional=True)
+        return files.send(path, digest, _type(suffix or path.name), caching)
     except FileNotFoundError as error:
         raise offers.BlobUnknown() from error
-    response.headers["Cache-Control"] = caching
-    return response
 
 
 def _type(name: str) -> str:

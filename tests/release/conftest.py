@@ -5,25 +5,32 @@ from __future__ import annotations
 import io
 import itertools
 import shutil
+import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import requests
 import soundfile
 import sqlalchemy as sa
+import waitress.server
+import waitress.wasyncore
 
-from corpus import digests, keys, migrate, streaminfo, tables
+from corpus import digests, http_source, keys, manifest, migrate, people, sources, streaminfo, tables
 from corpus.database import begin, open_engine
 from corpus.draft import Wish
 from corpus.manifest import Line, audio_path, seconds
 from corpus.release import Cut, cut
+from corpus.settings import Settings
 from corpus.shelf import Shelf
 from corpus.split import Plan
 from corpus.store import LocalStore
+from server import create_app
 from transcribe import text
 
 NOW_MS = 1_800_000_000_000
@@ -263,6 +270,14 @@ class World:
     def cut(self, name: str = "r1", **wish: Any) -> Cut:
         return cut(self.shelf, Wish("tales", name, **wish))
 
+    def first_clip(self) -> tuple[str, str]:
+        """Id and digest of the clip with the smallest id."""
+        c = tables.clip.c
+        with begin(self.engine) as db:
+            row = db.execute(sa.select(c.id, c.sha256).order_by(c.id)).first()
+        assert row is not None
+        return row.id, row.sha256
+
     def withdraw(self, clip_id: str) -> None:
         """What the withdrawal of a clip does to its row."""
         c = tables.clip.c
@@ -302,6 +317,147 @@ def cut_world(cut_once: Path, tmp_path: Path) -> World:
         rows = db.execute(sa.select(p.id, p.speaker_id)).all()
     copy.people = {row.id: row.speaker_id or "" for row in rows}
     return copy
+
+
+# --- a server of releases, an honest one and one that is not ------------------------------------------
+
+
+class Served:
+    """A world behind the real application and the real server."""
+
+    def __init__(self, world, **settings: str) -> None:
+        self.world = world
+        self.app = create_app(Settings(data=world.data, compute="inline", **settings))
+        self.server = waitress.server.create_server(self.app, host="127.0.0.1", port=0, threads=8)
+        self.url = f"http://127.0.0.1:{self.server.effective_port}"
+        self.thread = threading.Thread(target=self.server.run, daemon=True)
+        self.thread.start()
+        self.token = self.member("consumer")
+
+    def member(self, role: str, project: str | None = "tales") -> str:
+        number = next(self.world.numbers)
+        secret = f"token-{role}-{number}"
+        self.world.add(
+            tables.person,
+            id=f"p{number}",
+            speaker_id=None,
+            display_name=None,
+            attributes={},
+            created_ms=0,
+        )
+        self.world.add(
+            tables.membership,
+            id=f"m{number}",
+            person_id=f"p{number}",
+            project_id=project,
+            role=role,
+            created_ms=0,
+        )
+        with begin(self.world.engine) as db:
+            people.add_token(db, secret, f"m{number}", kind="bearer", now_ms=0, expires_ms=4_000_000_000_000)
+        return secret
+
+    def source(self, token: str | None = None) -> http_source.HttpSource:
+        return http_source.HttpSource(f"{self.url}/api/v1", token or self.token, wait=lambda _s: None)
+
+    def get(self, path: str, token: str | None = None, **headers: str) -> requests.Response:
+        given = {"Authorization": f"Bearer {token or self.token}", **headers}
+        return requests.get(self.url + path, headers=given, timeout=30, allow_redirects=False)
+
+    def close(self) -> None:
+        # In the loop's own thread: a socket closed under its select is an error there.
+        everything = self.server._map
+        self.server.trigger.pull_trigger(lambda: waitress.wasyncore.close_all(everything, ignore_all=True))
+        self.thread.join(10)
+        self.server.task_dispatcher.shutdown()
+
+
+@pytest.fixture
+def served_with(cut_world) -> Iterator[Callable[..., Served]]:
+    """The server with settings of one's own."""
+    made: list[Served] = []
+
+    def start(**settings: str) -> Served:
+        made.append(Served(cut_world, **settings))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def served(cut_world) -> Iterator[Served]:
+    one = Served(cut_world)
+    yield one
+    one.close()
+
+
+class Hostile:
+    """Serves a good release with one thing changed by `bend`, which sees each reply before it is sent."""
+
+    def __init__(self, folder: Path, bend) -> None:
+        outer = self
+        self.asked: list[tuple[str, dict[str, str]]] = []
+        files = sources.FolderSource(folder)
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                path = self.path.removeprefix("/api/v1/")
+                outer.asked.append((path, dict(self.headers)))
+                status, headers, body = 200, {}, b""
+                if path == "releases/latest.json":
+                    body = files.latest(None)[0]
+                elif path.startswith("blobs/"):
+                    digest = path.removeprefix("blobs/")
+                    found = folder / manifest.audio_path(digest)
+                    body = found.read_bytes() if found.is_file() else b""
+                elif path.startswith("releases/"):
+                    name = path.removeprefix("releases/")
+                    name = "r1/release.json" if name == "r1" else name
+                    body = files.small(name, 1 << 30) or b""
+                    status = 200 if body or name.endswith(".jsonl") else 404
+                else:
+                    status = 404
+                status, headers, body = bend(path, self, status, headers, body)
+                if status is None:
+                    return
+                self.send_response(status)
+                for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.source = http_source.HttpSource(
+            f"http://127.0.0.1:{self.server.server_port}/api/v1", "t", wait=lambda _s: None
+        )
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def hostile(cut_world) -> Iterator:
+    folder = cut_world.shelf.path("r1")
+    made = []
+
+    def start(bend) -> Hostile:
+        made.append(Hostile(folder, bend))
+        return made[-1]
+
+    start.folder = folder
+    yield start
+    for one in made:
+        one.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,178 @@
+"""`xiangyin pull` and `xiangyin export`: the side of those who train on a release."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+if TYPE_CHECKING:
+    from corpus.progress import Bar
+    from corpus.pull import Pulled
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+def _wanted(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--min-snr-db", type=float, help="Only clips with at least this SNR."),
+        click.option("--dialect", help="Only this dialect, in the speakers' words or as a Glottocode."),
+        click.option("--language", help="Only this language tag and its longer forms."),
+        click.option("--grade", type=click.Choice(["quiet", "moderate", "noisy"])),
+        click.option("--split", type=click.Choice(["train", "dev", "test"])),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command(
+    epilog="Example:  xiangyin pull https://voices.example.org/releases/2026.1 --to copy --format lhotse"
+)
+@click.argument("url")
+@click.option("--to", type=FOLDER, required=True, help="Folder of the copy.")
+@_wanted
+@click.option(
+    "--format", "forms", help="Also write toolkit formats into DIR/export: kaldi,lhotse,…; or json, text."
+)
+@click.option("--token", envvar="XIANGYIN_TOKEN", help="A consumer's token [XIANGYIN_TOKEN].")
+@click.option("--jobs", type=click.IntRange(1, 64), default=8, help="Fetches at a time.")
+def pull(url: str, to: Path, forms: str | None, token: str | None, jobs: int, **wanted: Any) -> None:
+    """Fetch and verify a release from URL, or bring a copy up to date; run it again to go on.
+
+    URL is a site, a release on it (…/releases/NAME) or a folder. A site gives its newest release.
+    """
+    from corpus import landing, sources
+    from corpus import pull as pulling
+    from corpus.dataset import Wanted
+
+    names = [name.strip() for name in (forms or "").split(",") if name.strip()]
+    form = "json" if "json" in names else "text"
+    formats = [name for name in names if name not in ("json", "text")]
+    _check(formats)
+    source, release_name = sources.parse(url, token or _stored_token(url))
+    there = landing.exports(to)
+    done = pulling.pull(source, to, name=release_name, wanted=Wanted(**wanted), progress=_bar(), jobs=jobs)
+    _say(form, {**done.as_json(), "folder": str(to)}, _told(done, to))
+    if not done.up_to_date:  # what was exported before must not stay behind the copy
+        formats += [name for name in there if name not in formats]
+    _write(formats, to, form)
+    if form == "text":
+        click.echo(_next_step(to, formats))
+
+
+def _check(formats: list[str]) -> None:
+    """Refuse an unknown format before anything is fetched."""
+    if formats:  # to learn that nothing is new, no exporter is needed
+        from corpus import exporters
+
+        for name in formats:
+            exporters.find(name)
+
+
+def _write(formats: list[str], to: Path, form: str) -> None:
+    """Write formats beside a copy, and say so."""
+    if not formats:
+        return
+    from corpus import exporters, landing
+    from corpus.dataset import open_copy
+
+    for name in formats:
+        folder = to / landing.EXPORTS / name
+        written = exporters.export(open_copy(to), name, folder)
+        row = {"format": name, "utterances": written.utterances, "folder": str(folder)}
+        _say(form, row, f"  {name}: {written.utterances} utterances in {folder}")
+
+
+def _told(done: Pulled, to: Path) -> str:
+    from corpus import progress, statistics
+
+    splits = ", ".join(f"{name} {count}" for name, count in done.splits.items())
+    whole = (
+        f"{done.name} revision {done.revision}: {done.clips} clips,"
+        f" {statistics.span(done.hours * 3_600_000)} of speech ({splits or 'none'}) in {to}"
+    )
+    if done.up_to_date:
+        return f"{whole}\n  it is up to date; nothing was fetched"
+    did = f"{progress.size(done.fetched_bytes)} fetched in {done.fetched} sounds and the release's own files"
+    gone = f", {done.deleted} sounds deleted" if done.deleted else ""
+    return f"{whole}\n  {did}, every byte verified{gone}; signature {done.signature}"
+
+
+def _next_step(to: Path, formats: list[str]) -> str:
+    """What a person does now: open what they asked for, or ask for a toolkit's format."""
+    from corpus import landing, recipes
+
+    for name in formats:
+        if name in recipes.RECIPES and recipes.RECIPES[name].use:
+            return f"  next: {recipes.RECIPES[name].line(str(to / landing.EXPORTS / name))}"
+    return (
+        f"  next: xiangyin export {to} --format lhotse --to NEW_FOLDER, or corpus.load({str(to)!r}) in Python"
+    )
+
+
+@click.command(epilog="Example:  xiangyin export copy --format kaldi --to data/tales")
+@click.argument("folder", type=FOLDER)
+@click.option("--format", "name", required=True, help="kaldi, espnet, lhotse, nemo, wenet, hf, webdataset …")
+@click.option("--to", type=FOLDER, required=True, help="New folder for the format's files.")
+@_wanted
+@click.option(
+    "--audio", type=click.Choice(["pipe", "path"]), default="pipe", help="Kaldi: decoder or plain path."
+)
+@click.option("--root", help="What stands for the release's folder in paths, for another machine.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def export(
+    folder: Path, name: str, to: Path, audio: str, root: str | None, as_json: bool, **wanted: Any
+) -> None:
+    """Write the release or copy in FOLDER in a toolkit's format."""
+    from corpus import exporters
+    from corpus.dataset import Wanted, open_copy
+
+    done = exporters.export(
+        open_copy(folder),
+        name,
+        to,
+        wanted=Wanted(**wanted),
+        audio="path" if audio == "path" else "pipe",
+        root=root,
+    )
+    row = {**msgspec.to_builtins(done), "folder": str(to)}
+    _say(
+        "json" if as_json else "text", row, f"{name}: {done.utterances} utterances of {done.release} in {to}"
+    )
+
+
+def _say(form: str, row: dict[str, Any], text: str) -> None:
+    click.echo(json.dumps(row, ensure_ascii=False) if form == "json" else text)
+
+
+def _stored_token(url: str) -> str | None:
+    """The token that `xiangyin join` keeps for this server, if the recorder's part is installed."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https"):
+        return None
+    try:
+        from recorder import credentials
+    except ModuleNotFoundError:
+        return None
+    server = f"{parts.scheme}://{parts.netloc}"
+    for role in ("consumer", "operator", "reviewer"):
+        found = credentials.for_server(credentials.config_folder(), server, role=role)
+        if found is not None:
+            return found.token
+    return None
+
+
+def _bar() -> Bar | None:
+    """A progress line, on a terminal only."""
+    if not sys.stderr.isatty():
+        return None
+    from corpus.progress import Bar
+
+    return Bar(sys.stderr)

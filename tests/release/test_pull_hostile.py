@@ -1,0 +1,257 @@
+"""A server that lies, sends too much or elsewhere, or breaks off: an error of its kind, nothing outside."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from corpus import header, manifest, pull, sources
+from corpus.dataset import CopyIncomplete, open_copy
+from tests.release.trees import tree
+
+
+def rewritten(change):
+    """Bend the header by `change` and the digests that name it, so that the lie is consistent."""
+    state: dict[str, bytes] = {}
+
+    def bend(path, handler, status, headers, body):
+        if path == "releases/latest.json":
+            latest = json.loads(body)
+            raw = state["raw"] = change(state_source(handler))
+            latest["sha256"] = latest["releases"][0]["sha256"] = header.sha256_of(raw)
+            latest["releases"][0]["bytes"] = len(raw)
+            return status, headers, json.dumps(latest).encode()
+        if path == "releases/r1":
+            return status, headers, state["raw"]
+        if path.endswith("release.note"):
+            return 404, headers, b""
+        return status, headers, body
+
+    def state_source(handler):
+        return bend.folder.joinpath("release.json").read_bytes()
+
+    return bend
+
+
+def evil_files(raw: bytes) -> bytes:
+    head = json.loads(raw)
+    head["files"]["../../evil.txt"] = head["files"].pop("README.md")
+    return json.dumps(head).encode()
+
+
+def evil_name(raw: bytes) -> bytes:
+    return raw.replace(b'"name": "r1"', b'"name": "../r1"')
+
+
+def evil_schema(raw: bytes) -> bytes:
+    return raw.replace(b'"schema_version": 1', b'"schema_version": 99')
+
+
+def evil_sizes(raw: bytes) -> bytes:
+    head = json.loads(raw)
+    head["files"]["README.md"]["bytes"] = 10**15
+    return json.dumps(head).encode()
+
+
+@pytest.mark.parametrize("change", [evil_files, evil_name, evil_schema, evil_sizes])
+def test_a_header_that_lies_is_refused_and_nothing_is_written_outside(change, hostile, tmp_path):
+    bend = rewritten(change)
+    bend.folder = hostile.folder
+    server = hostile(bend)
+    around = tmp_path / "around"
+    around.mkdir()
+    with pytest.raises(Exception) as error:
+        pull.pull(server.source, around / "deep/copy")
+    assert getattr(error.value, "code", None) in (
+        "RELEASE_INVALID",
+        "RELEASE_NAME_INVALID",
+        "RELEASE_SCHEMA_UNKNOWN",
+        "DISK_FULL",
+    )
+    assert not list(tmp_path.rglob("evil*"))
+    assert {p.name for p in around.iterdir()} == {"deep"}
+    with pytest.raises((CopyIncomplete, header.ReleaseInvalid)):
+        open_copy(around / "deep/copy")
+
+
+def test_a_manifest_row_that_points_outside_is_refused(hostile, tmp_path):
+    good = (hostile.folder / "manifest.jsonl").read_bytes()
+    first = json.loads(good.splitlines()[0])
+    evil = good.replace(first["audio"].encode(), b"../../../evil.flac")
+
+    def change(raw: bytes) -> bytes:
+        head = json.loads(raw)
+        head["files"]["manifest.jsonl"] = {"sha256": header.sha256_of(evil), "bytes": len(evil)}
+        return json.dumps(head).encode()
+
+    inner = rewritten(change)
+    inner.folder = hostile.folder
+
+    def bend(path, handler, status, headers, body):
+        if path == "releases/r1/manifest.jsonl":
+            return 200, headers, evil
+        return inner(path, handler, status, headers, body)
+
+    with pytest.raises(manifest.ManifestInvalid, match="line 1"):
+        pull.pull(hostile(bend).source, tmp_path / "copy")
+    assert not list(tmp_path.rglob("evil*"))
+
+
+def spoil_manifest(path, handler, status, headers, body):
+    if path.endswith("manifest.jsonl"):
+        body = (
+            body.replace("天氣".encode(), "壞氣".encode(), 1)
+            if "天氣".encode() in body
+            else body[:-2] + b"x\n"
+        )
+    return status, headers, body
+
+
+def spoil_blobs(path, handler, status, headers, body):
+    return status, headers, bytes([body[0] ^ 1]) + body[1:] if path.startswith("blobs/") else body
+
+
+def longer_blobs(path, handler, status, headers, body):
+    return status, headers, body + b"more" if path.startswith("blobs/") else body
+
+
+def spoil_latest(path, handler, status, headers, body):
+    return status, headers, b"{]" if path.endswith("latest.json") else body
+
+
+def deep_latest(path, handler, status, headers, body):
+    return status, headers, b"[" * 100_000 if path.endswith("latest.json") else body
+
+
+def huge_latest(path, handler, status, headers, body):
+    return status, headers, b" " * (5 << 20) if path.endswith("latest.json") else body
+
+
+def to_loopback(path, handler, status, headers, body):
+    if path.startswith("blobs/"):
+        return 302, {"Location": "http://127.0.0.1:9/secret"}, b""
+    return status, headers, body
+
+
+def endless(path, handler, status, headers, body):
+    if not path.startswith("blobs/"):
+        return status, headers, body
+    handler.send_response(200)
+    handler.end_headers()
+    try:
+        while True:
+            handler.wfile.write(b"\0" * 65536)
+    except OSError:
+        handler.close_connection = True
+    return None, None, None
+
+
+def packed(path, handler, status, headers, body):
+    return status, {"Content-Encoding": "gzip"} if path.startswith("blobs/") else {}, body
+
+
+def broken(path, handler, status, headers, body):
+    return (500, {}, b"no") if path.startswith("blobs/") else (status, headers, body)
+
+
+@pytest.mark.parametrize(
+    ("bend", "code"),
+    [
+        (spoil_manifest, "PULL_DIGEST_WRONG"),
+        (spoil_blobs, "PULL_DIGEST_WRONG"),
+        (longer_blobs, "PULL_DIGEST_WRONG"),
+        (endless, "PULL_DIGEST_WRONG"),
+        (spoil_latest, "RELEASE_INVALID"),
+        (deep_latest, "RELEASE_INVALID"),
+        (huge_latest, "PULL_FAILED"),
+        (to_loopback, "PULL_FAILED"),
+        (packed, "PULL_FAILED"),
+        (broken, "PULL_FAILED"),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_a_hostile_server_gets_an_error_of_its_kind_and_no_complete_copy(bend, code, hostile, tmp_path):
+    server = hostile(bend)
+    with pytest.raises(Exception) as error:
+        pull.pull(server.source, tmp_path / "copy", jobs=2)
+    assert getattr(error.value, "code", None) == code, error.value
+    with pytest.raises((CopyIncomplete, header.ReleaseInvalid)):
+        open_copy(tmp_path / "copy")
+    assert not list((tmp_path / "copy").glob("audio/*/*")) or bend is not spoil_blobs
+    good = hostile(lambda path, handler, status, headers, body: (status, headers, body))
+    pull.pull(good.source, tmp_path / "copy")
+    assert tree(tmp_path / "copy") == tree(hostile.folder)
+
+
+def test_a_line_that_is_cut_again_and_again_is_resumed_by_ranges(hostile, tmp_path):
+    """Each reply brings 1000 bytes and breaks off; the next request goes on from there."""
+
+    def bend(path, handler, status, headers, body):
+        if not path.startswith("blobs/"):
+            return status, headers, body
+        start = 0
+        given = handler.headers.get("Range")
+        if given:
+            start = int(given.removeprefix("bytes=").rstrip("-"))
+            handler.send_response(206)
+            handler.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+        else:
+            handler.send_response(200)
+        handler.send_header("Content-Length", str(len(body) - start))
+        handler.end_headers()
+        handler.wfile.write(body[start : start + 1000])
+        handler.close_connection = True
+        return None, None, None
+
+    server = hostile(bend)
+    pull.pull(server.source, tmp_path / "copy")
+    assert tree(tmp_path / "copy") == tree(hostile.folder)
+    resumed = [headers["Range"] for path, headers in server.asked if "Range" in headers]
+    assert resumed and all(one != "bytes=0-" for one in resumed)
+
+
+def test_a_server_without_ranges_restarts_the_file(hostile, tmp_path):
+    good = hostile(lambda path, handler, status, headers, body: (status, headers, body))
+    line = next(manifest.read(hostile.folder / "manifest.jsonl"))
+    parts = tmp_path / "copy/.xiangyin/parts"
+    parts.mkdir(parents=True)
+    (parts / f"{line.sha256}.part").write_bytes(b"wrong beginning")
+    pull.pull(good.source, tmp_path / "copy")
+    assert tree(tmp_path / "copy") == tree(hostile.folder)
+
+
+def test_a_redirect_to_this_machine_is_not_followed_and_the_token_goes_nowhere(hostile, tmp_path):
+    """A server must not make the puller's machine ask its own services, nor hand its token around."""
+    inner = hostile(lambda path, handler, status, headers, body: (status, headers, body))
+    target = inner.source.api
+
+    def bend(path, handler, status, headers, body):
+        return 302, {"Location": f"{target}/{path}"}, b""
+
+    with pytest.raises(sources.PullFailed, match="elsewhere"):
+        pull.pull(hostile(bend).source, tmp_path / "copy")
+    assert inner.asked == []
+
+
+def test_a_busy_server_is_asked_again_later(hostile, tmp_path):
+    refused: dict[str, int] = {}
+
+    def bend(path, handler, status, headers, body):
+        refused[path] = refused.get(path, 0) + 1
+        return (503, {}, b"") if refused[path] == 1 else (status, headers, body)
+
+    pull.pull(hostile(bend).source, tmp_path / "copy")
+    assert tree(tmp_path / "copy") == tree(hostile.folder)
+
+
+def test_after_the_first_error_nothing_more_is_asked(hostile, tmp_path):
+    """A release of a million clips must not be asked for one by one from a server that has lost them."""
+
+    def bend(path, handler, status, headers, body):
+        return (404, {}, b"") if path.startswith("blobs/") else (status, headers, body)
+
+    server = hostile(bend)
+    with pytest.raises(sources.PullFailed):
+        pull.pull(server.source, tmp_path / "copy", jobs=1)
+    assert sum(path.startswith("blobs/") for path, _ in server.asked) <= 3
