@@ -189,7 +189,7 @@ def export(name: str):
     def step(folder: Path, count: int) -> None:
         from corpus import exporters
 
-        exporters.export(copy_of(folder), name, folder / f"out-{name}")
+        exporters.export(copy_of(folder), {name: folder / f"out-{name}"}, root="/data/bench")
 
     return step
 

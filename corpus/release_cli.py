@@ -7,12 +7,16 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from corpus import formats
+
 if TYPE_CHECKING:
+    from corpus.dataset import Copy
     from corpus.settings import Settings
     from corpus.shelf import Shelf
 
@@ -21,6 +25,7 @@ DATA = click.option(
     "--data", type=click.Path(path_type=Path, file_okay=False), help="Data folder [XIANGYIN_DATA]."
 )
 FOLDER = click.Path(path_type=Path, file_okay=False)
+_NAMED = 20  # clips that were left out are named on the screen, up to this many a format
 
 
 @click.group(epilog="Example:  xiangyin release cut tales 2026.1 --split dev=10% --split test=10%")
@@ -239,11 +244,15 @@ def _wanted(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--to", type=FOLDER, required=True, help="Folder of the copy.")
 @_wanted
 @click.option(
-    "--format", "forms", help="Also write toolkit formats into DIR/export: kaldi,lhotse,…; or json, text."
+    "--format",
+    "forms",
+    help="Also write toolkit formats into DIR/export: kaldi,lhotse,… (all of export's); or json, text.",
 )
 @click.option("--token", envvar="XIANGYIN_TOKEN", help="A consumer's token [XIANGYIN_TOKEN].")
 @click.option("--jobs", type=click.IntRange(1, 64), default=8, help="Fetches at a time.")
+@click.pass_context
 def pull(
+    ctx: click.Context,
     url: str,
     to: Path,
     split: str | None,
@@ -264,9 +273,9 @@ def pull(
 
     names = [name.strip() for name in (forms or "").split(",") if name.strip()]
     form = "json" if "json" in names else "text"
-    formats = [name for name in names if name not in ("json", "text")]
-    for name in formats:
-        exporters.find(name)
+    chosen = [name for name in names if name not in ("json", "text")]
+    for name in chosen:
+        exporters.check(name)
     source, release_name = sources.parse(url, token or _stored_token(url))
     wanted = Wanted(split=split, grade=grade, language=language, min_snr_db=min_snr_db)
     done = pulling.pull(source, to, name=release_name, wanted=wanted, progress=_bar(), jobs=jobs)
@@ -278,25 +287,37 @@ def pull(
         f" signature {done.signature}"
     )
     _say(form, {**done.as_json(), "folder": str(to)}, text)
-    for name in formats:
-        written = exporters.export(open_copy(to), name, to / "export" / name)
-        row = {"format": name, "utterances": written.utterances, "folder": str(to / "export" / name)}
-        _say(form, row, f"{name}: {written.utterances} utterances in {to / 'export' / name}")
+    if chosen:
+        targets = {name: to / "export" / name for name in chosen}
+        ctx.exit(_export(open_copy(to), targets, form, wanted=Wanted()))
 
 
-@click.command(epilog="Example:  xiangyin export copy --format kaldi --to data/tales")
+@click.command(
+    epilog="\b\nFormats:\n"
+    + formats.listing()
+    + "\n\nExample:  xiangyin export copy --format kaldi --to data/tales"
+)
 @click.argument("folder", type=FOLDER)
-@click.option("--format", "name", required=True, help="kaldi, espnet, lhotse, nemo, wenet, hf, webdataset …")
-@click.option("--to", type=FOLDER, required=True, help="New folder for the format's files.")
+@click.option(
+    "--format", "names", required=True, metavar="NAME[,NAME…]", help="One of those below, or several."
+)
+@click.option(
+    "--to", type=FOLDER, required=True, help="New folder; several formats go into folders in it, by name."
+)
 @_wanted
 @click.option(
     "--audio", type=click.Choice(["pipe", "path"]), default="pipe", help="Kaldi: decoder or plain path."
 )
 @click.option("--root", help="What stands for the release's folder in paths, for another machine.")
+@click.option(
+    "--recordings", is_flag=True, help="TextGrid, EAF, STM, RTTM, CTM: also rebuild recordings as WAV."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.pass_context
 def export(
+    ctx: click.Context,
     folder: Path,
-    name: str,
+    names: str,
     to: Path,
     split: str | None,
     grade: str | None,
@@ -304,22 +325,49 @@ def export(
     min_snr_db: float | None,
     audio: str,
     root: str | None,
+    recordings: bool,
     as_json: bool,
 ) -> None:
-    """Write the release or copy in FOLDER in a toolkit's format."""
-    import msgspec
+    """Write the release or copy in FOLDER in the formats of toolkits.
 
+    Clips whose sound is missing or damaged are named and left out; the exit status is then 1.
+    """
     from corpus import exporters
     from corpus.dataset import Wanted, open_copy
 
+    chosen = list(dict.fromkeys(exporters.check(name.strip()) for name in names.split(",")))
+    targets = {name: to / name for name in chosen} if len(chosen) > 1 else {chosen[0]: to}
     wanted = Wanted(split=split, grade=grade, language=language, min_snr_db=min_snr_db)
-    done = exporters.export(
-        open_copy(folder), name, to, wanted=wanted, audio="path" if audio == "path" else "pipe", root=root
-    )
-    row = {**msgspec.to_builtins(done), "folder": str(to)}
-    _say(
-        "json" if as_json else "text", row, f"{name}: {done.utterances} utterances of {done.release} in {to}"
-    )
+    form = "json" if as_json else "text"
+    options = {"audio": audio, "root": root, "recordings": recordings}
+    ctx.exit(_export(open_copy(folder), targets, form, wanted=wanted, **options))
+
+
+def _export(copy: Copy, targets: dict[str, Path], form: str, **options: Any) -> int:
+    """Export and tell; the exit status."""
+    import msgspec
+
+    from corpus import exporters, settings
+    from corpus.exporters.job import LEFT_OUT_NAME
+
+    bar = _bar()
+    total = copy.header.counts.get("clips", 0)
+    step = (lambda done: bar(min(done, total), total)) if bar is not None else None
+    compute = settings.load(os.environ).compute
+    status = 0
+    for done in exporters.export(copy, targets, compute=compute, progress=step, **options):
+        folder = targets[done.format]
+        row = {**msgspec.to_builtins(done), "folder": str(folder)}
+        text = f"{done.format}: {done.utterances} utterances of {done.release} in {folder}"
+        if done.left_out:
+            status = 1
+            text += f"; {done.left_out} left out"
+            for one in islice(exporters.left_out(folder), _NAMED):
+                click.echo(f"{done.format}: left out {one.id}: {one.problem}", err=True)
+            if done.left_out > _NAMED:
+                click.echo(f"… all of them: {folder / LEFT_OUT_NAME}", err=True)
+        _say(form, row, text)
+    return status
 
 
 def _say(form: str, row: dict[str, Any], text: str) -> None:

@@ -6,35 +6,41 @@ and in flat memory. Conditions of recording (``snr_db``, ``grade``, …) lie in 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 
-from corpus.exporters.job import Job, Outputs, without_none
+from corpus.exporters.job import Feed, Job, Outputs, without_none
 from corpus.manifest import Line
 
 _encode = msgspec.json.Encoder().encode
 
 
-def write_lhotse(job: Job) -> int:
+@contextmanager
+def lhotse(job: Job) -> Iterator[Feed]:
     """Write the three manifests of each split."""
-    count = 0
+
+    def feed(line: Line) -> None:
+        split = line.split
+        recording = _encode(recording_of(line, job.path(line)))
+        supervision = _encode(supervision_of(line))
+        cut = cut_of(line, msgspec.Raw(recording), msgspec.Raw(supervision))
+        out.write(f"recordings_{split}.jsonl.gz", recording + b"\n")
+        out.write(f"supervisions_{split}.jsonl.gz", supervision + b"\n")
+        out.write(f"cuts_{split}.jsonl.gz", _encode(cut) + b"\n")
+
     with Outputs(job.to) as out:
-        for line in job.lines():
-            count += 1
-            recording, supervision = recording_of(line, job.path(line)), supervision_of(line)
-            out.write(f"recordings_{line.split}.jsonl.gz", _encode(recording) + b"\n")
-            out.write(f"supervisions_{line.split}.jsonl.gz", _encode(supervision) + b"\n")
-            out.write(f"cuts_{line.split}.jsonl.gz", _encode(cut_of(line, recording, supervision)) + b"\n")
-    return count
+        yield feed
 
 
-def recording_of(line: Line, path: str) -> dict[str, Any]:
-    """A Recording: the file with its exact count of samples."""
+def recording_of(line: Line, path: str, kind: str = "file") -> dict[str, Any]:
+    """A Recording: the file with its exact count of samples; in Shar its sound lies in a tar, unnamed."""
     channels = list(range(line.channels))
     return {
         "id": line.id,
-        "sources": [{"type": "file", "channels": channels, "source": path}],
+        "sources": [{"type": kind, "channels": channels, "source": path}],
         "sampling_rate": line.sample_rate_hz,
         "num_samples": line.samples,
         "duration": line.samples / line.sample_rate_hz,
@@ -58,7 +64,7 @@ def supervision_of(line: Line) -> dict[str, Any]:
     }
 
 
-def cut_of(line: Line, recording: dict[str, Any], supervision: dict[str, Any]) -> dict[str, Any]:
+def cut_of(line: Line, recording: msgspec.Raw, supervision: msgspec.Raw) -> dict[str, Any]:
     """A MonoCut (or MultiCut, for more channels) over the whole recording."""
     return {
         "id": line.id,
