@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import groupby
 
 from corpus.exporters.job import Feed, Job, Outputs, spaced
 from corpus.exporters.kaldi import reserved
@@ -57,7 +58,7 @@ def rttm(job: Job) -> Iterator[Callable[[Recording], None]]:
 
 @contextmanager
 def ctm(job: Job) -> Iterator[Feed]:
-    """Write ``<split>/{segments,text,utt2spk,spk2utt,reco2file_and_channel}``, and ``wav.scp`` if rebuilt.
+    """Write ``<split>/{segments,text,utt2spk,spk2utt,reco2file_and_channel}``, ``wav.scp`` if rebuilt.
 
     Kaldi's ``get_ctm.sh`` and ``convert_ctm.pl`` turn the times of a clip's words into times in the
     recording by them. A channel of a recording is a recording of its own to Kaldi.
@@ -83,18 +84,18 @@ def ctm(job: Job) -> Iterator[Feed]:
         out.text(f"{split}/segments", f"{name} {reco} {start_s:.6f} {end_s:.6f}")
         out.text(f"{split}/text", f"{name} {spaced(line.text)}")
         out.text(f"{split}/utt2spk", f"{name} {line.speaker_id}")
-        recos.add(f"{reco}\t{split}\t{line.session_id}\t{line.recording_id}\t{channel}\n".encode())
+        end = f"{line.start_sample + line.samples:015d}\t{line.sample_rate_hz}"
+        recos.add(f"{reco}\t{split}\t{line.session_id}\t{line.recording_id}\t{channel}\t{end}\n".encode())
 
     with Outputs(job.to) as out, Sorted(job.to / ".recordings") as recos:
         yield feed
         if speaker is not None:
             out.text(f"{speaker.split}/spk2utt", f"{speaker.speaker_id} {' '.join(ids)}")
-        before = b""
-        for raw in recos:
-            if raw == before:
-                continue
-            before = raw
-            reco, split, session, recording, number = raw[:-1].decode().split("\t")
+        rows = (raw[:-1].decode().split("\t") for raw in recos)
+        for (reco, split, session, recording, number), group in groupby(rows, lambda row: row[:5]):
             out.text(f"{split}/reco2file_and_channel", f"{reco} {recording} {number}")
             if job.recordings:
+                *_, (*_, samples, rate_hz) = group
                 out.text(f"{split}/wav.scp", f"{reco} {job.own_path(f'{split}/{session}/{reco}.wav')}")
+                # Without it lhotse's importer cuts the end to a whole millisecond.
+                out.text(f"{split}/reco2dur", f"{reco} {int(samples) / int(rate_hz)!r}")

@@ -20,11 +20,6 @@ from corpus.dataset import Copy, Wanted, open_copy
 from corpus.exporters.job import PathUnsafe
 
 
-@pytest.fixture
-def copy(cut_world) -> Copy:
-    return open_copy(cut_world.shelf.path("r1"))
-
-
 def export(copy: Copy, name: str, to: Path, **options) -> exporters.Exported:
     (done,) = exporters.export(copy, {name: to}, **options)
     return done
@@ -162,59 +157,6 @@ def test_lhotse_manifests_agree_with_each_other(copy, tmp_path):
         for one in recordings:
             assert one["num_samples"] == one["duration"] * one["sampling_rate"]
         assert all({"snr_db", "grade", "style", "split"} <= set(s["custom"]) for s in supervisions)
-
-
-@pytest.mark.toolkit
-def test_lhotse_itself_loads_and_validates(copy, tmp_path, root):
-    python = Path(os.environ.get("XIANGYIN_TOOLKITS_PYTHON") or root / ".venv-toolkits/bin/python")
-    if not python.exists():
-        pytest.skip("lhotse lives in .venv-toolkits; make it with `make toolkits`")
-    export(copy, "lhotse", tmp_path / "l")
-    export(copy, "kaldi", tmp_path / "k", audio="path")
-    script = """
-import json, sys
-from pathlib import Path
-from lhotse import CutSet, RecordingSet, SupervisionSet, validate_recordings_and_supervisions
-from lhotse.kaldi import load_kaldi_data_dir
-from lhotse.qa import validate
-from lhotse.recipes.utils import read_manifests_if_cached
-
-folder, kaldi, result = Path(sys.argv[1]), Path(sys.argv[2]), {}
-cached = read_manifests_if_cached(["train", "dev", "test"], folder)
-for split in ("train", "dev", "test"):
-    recordings = RecordingSet.from_file(folder / f"recordings_{split}.jsonl.gz")
-    supervisions = SupervisionSet.from_file(folder / f"supervisions_{split}.jsonl.gz")
-    validate_recordings_and_supervisions(recordings, supervisions, read_data=True)
-    cuts = CutSet.from_file(folder / f"cuts_{split}.jsonl.gz")
-    validate(cuts, read_data=True)
-    built = CutSet.from_manifests(recordings=recordings, supervisions=supervisions)
-    same = [a.to_dict()["supervisions"] == b.to_dict()["supervisions"] for a, b in zip(built, cuts)]
-    loaded, from_kaldi, _ = load_kaldi_data_dir(kaldi / split, sampling_rate=16000)
-    validate_recordings_and_supervisions(loaded, from_kaldi, read_data=True)
-    result[split] = {
-        "cached": len(cached[split]["recordings"]),
-        "same": all(same),
-        "kaldi": {s.id: [s.text, s.speaker] for s in from_kaldi},
-        "cuts": {
-            cut.id: [cut.load_audio().shape[1], cut.num_samples, cut.supervisions[0].text,
-                     cut.supervisions[0].speaker, cut.supervisions[0].custom["snr_db"]]
-            for cut in cuts
-        },
-    }
-print(json.dumps(result))
-"""
-    done = subprocess.run(
-        [str(python), "-c", script, str(tmp_path / "l"), str(tmp_path / "k")], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    read = json.loads(done.stdout.splitlines()[-1])
-    seen = {name: row for split in read.values() for name, row in split["cuts"].items()}
-    lines = list(copy.lines())
-    assert seen == {one.id: [one.samples, one.samples, one.text, one.speaker_id, one.snr_db] for one in lines}
-    from_kaldi = {name: row for split in read.values() for name, row in split["kaldi"].items()}
-    assert from_kaldi == {one.id: [one.text, one.speaker_id] for one in lines}
-    for split, part in read.items():
-        assert part["same"] and part["cached"] == sum(one.split == split for one in lines)
 
 
 # --- the others ----------------------------------------------------------------------------------
