@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
@@ -165,6 +165,7 @@ def test_a_shard_is_found_in_the_manifest_by_its_first_and_last_id(made, tmp_pat
         assert list(task.lines()) == expected
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.lists(st.binary(max_size=20).map(lambda raw: raw.replace(b"\n", b"") + b"\n")), st.integers(1, 60))
 def test_lines_are_sorted_as_bytes_however_small_the_memory(tmp_path_factory, rows, run_bytes):
     from corpus.exporters import sorting
