@@ -7,12 +7,13 @@ id begins with its speaker's. Each utterance is a recording of its own, so there
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from corpus.exporters.job import Feed, Job, Outputs, quoted, spaced
 from corpus.manifest import Line
 
+_FILES = ("wav.scp", "text", "utt2spk", "utt2dur", "reco2dur", "utt2lang", "utt2snr")
 _GENDERS = {"female": "f", "f": "f", "male": "m", "m": "m"}
 _RESERVED = frozenset({"<s>", "</s>", "#0"})  # utils/validate_text.pl refuses the directory for one of them
 
@@ -26,6 +27,7 @@ def kaldi(job: Job) -> Iterator[Feed]:
     speaker: Line | None = None
     ids: list[str] = []
     genders: dict[str, list[tuple[str, str | None]]] = {}
+    sheets: dict[str, tuple[Callable[[str], None], ...]] = {}
     piped = job.audio == "pipe"
 
     def feed(line: Line) -> None:
@@ -37,18 +39,23 @@ def kaldi(job: Job) -> Iterator[Feed]:
         if speaker is None or line.speaker_id != speaker.speaker_id:
             _end_speaker(out, speaker, ids, genders)
             speaker, ids = line, []
-        name, folder = line.id, line.split
+        name, split = line.id, line.split
         ids.append(name)
+        if split not in sheets:
+            sheets[split] = tuple(out.rows(f"{split}/{file}") for file in _FILES)
         path = job.path(line)
         sound = f"flac -c -d -s {quoted(path)} |" if piped else path
-        duration = f"{name} {line.samples / line.sample_rate_hz!r}"
-        out.text(f"{folder}/wav.scp", f"{name} {sound}")
-        out.text(f"{folder}/text", f"{name} {spaced(line.text)}")
-        out.text(f"{folder}/utt2spk", f"{name} {line.speaker_id}")
-        out.text(f"{folder}/utt2dur", duration)
-        out.text(f"{folder}/reco2dur", duration)
-        out.text(f"{folder}/utt2lang", f"{name} {line.language}")
-        out.text(f"{folder}/utt2snr", f"{name} {line.snr_db} {line.grade}")
+        text = spaced(line.text)
+        duration = f"{name} {line.samples / line.sample_rate_hz!r}\n"
+        wav_scp, texts, utt2spk, utt2dur, reco2dur, utt2lang, utt2snr = sheets[split]
+        wav_scp(f"{name} {sound}\n")
+        texts(f"{name} {text}\n")
+        utt2spk(f"{name} {line.speaker_id}\n")
+        utt2dur(duration)
+        reco2dur(duration)
+        utt2lang(f"{name} {line.language}\n")
+        utt2snr(f"{name} {line.snr_db} {line.grade}\n")
+        out.collected(len(_FILES) * 60 + len(sound) + len(text))
 
     with Outputs(job.to) as out:
         yield feed

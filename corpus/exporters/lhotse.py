@@ -6,7 +6,7 @@ and in flat memory. Conditions of recording (``snr_db``, ``grade``, …) lie in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,15 +21,22 @@ _encode = msgspec.json.Encoder().encode
 @contextmanager
 def lhotse(job: Job) -> Iterator[Feed]:
     """Write the three manifests of each split."""
+    sheets: dict[str, tuple[Callable[[bytes], None], ...]] = {}
 
     def feed(line: Line) -> None:
         split = line.split
         recording = _encode(recording_of(line, job.path(line)))
         supervision = _encode(supervision_of(line))
         cut = cut_of(line, msgspec.Raw(recording), msgspec.Raw(supervision))
-        out.write(f"recordings_{split}.jsonl.gz", recording + b"\n")
-        out.write(f"supervisions_{split}.jsonl.gz", supervision + b"\n")
-        out.write(f"cuts_{split}.jsonl.gz", _encode(cut) + b"\n")
+        raw = _encode(cut)
+        if split not in sheets:
+            kinds = ("recordings", "supervisions", "cuts")
+            sheets[split] = tuple(out.rows(f"{kind}_{split}.jsonl.gz") for kind in kinds)
+        recordings, supervisions, cuts = sheets[split]
+        recordings(recording + b"\n")
+        supervisions(supervision + b"\n")
+        cuts(raw + b"\n")
+        out.collected(2 * len(raw))
 
     with Outputs(job.to) as out:
         yield feed

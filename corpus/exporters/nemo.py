@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -48,13 +48,18 @@ def nemo_row(line: Line, path: str) -> dict[str, Any]:
 @contextmanager
 def wenet(job: Job) -> Iterator[Feed]:
     """Write ``<split>/data.list``, ``wav.scp`` and ``text`` with plain paths: two fields a line."""
+    sheets: dict[str, tuple[Callable[[Any], None], ...]] = {}
 
     def feed(line: Line) -> None:
         name, path, words = line.id, job.path(line), spaced(line.text)
-        row = {"key": name, "wav": path, "txt": words}
-        out.write(f"{line.split}/data.list", _encode(row) + b"\n")
-        out.text(f"{line.split}/wav.scp", f"{name} {path}")
-        out.text(f"{line.split}/text", f"{name} {words}")
+        if line.split not in sheets:
+            files = ("data.list", "wav.scp", "text")
+            sheets[line.split] = tuple(out.rows(f"{line.split}/{file}") for file in files)
+        data_list, wav_scp, texts = sheets[line.split]
+        data_list(_encode({"key": name, "wav": path, "txt": words}) + b"\n")
+        wav_scp(f"{name} {path}\n")
+        texts(f"{name} {words}\n")
+        out.collected(2 * len(path) + 3 * len(name) + 2 * len(words))
 
     with Outputs(job.to) as out:
         yield feed

@@ -8,9 +8,8 @@ holds is listed in ``replacements.json`` as standing for itself.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import msgspec
 
@@ -28,6 +27,7 @@ _VARIABLE = re.compile(r"\$([\w.]+)")
 def speechbrain(job: Job) -> Iterator[Feed]:
     """Write ``<split>.csv``, ``<split>.json`` and the replacements that both are loaded with."""
     stand_for_themselves: dict[str, str] = {}
+    sheets: dict[str, tuple[Callable[[str], None], Callable[[bytes], None]]] = {}
     begun: set[str] = set()
 
     def feed(line: Line) -> None:
@@ -38,38 +38,40 @@ def speechbrain(job: Job) -> Iterator[Feed]:
             return
         stand_for_themselves.update((name, f"${name}") for name in names)
         split = line.split
-        if split not in begun:
-            begun.add(split)
-            out.text(f"{split}.csv", ",".join(COLUMNS))
-            out.text(f"{split}.json", "{")
-        else:
-            out.text(f"{split}.json", ",")
-        cells = _cells(line, f"${ROOT}/{line.audio}", line.text, dialect)
-        out.text(f"{split}.csv", ",".join([_quoted(str(cell)) for cell in cells]))
-        cells = _cells(line, f"{{{ROOT}}}/{line.audio}", _doubled(line.text), _doubled(dialect))
-        out.write(
-            f"{split}.json",
-            b'"%s":%s' % (line.id.encode(), _encode(dict(zip(COLUMNS[1:], cells[1:], strict=True)))),
+        if split not in sheets:
+            sheets[split] = out.rows(f"{split}.csv"), out.rows(f"{split}.json")
+            sheets[split][0](",".join(COLUMNS) + "\n")
+        table, entries = sheets[split]
+        text, duration_s = line.text, line.samples / line.sample_rate_hz
+        table(
+            f'"{line.id}","{duration_s!r}","${ROOT}/{line.audio}","{line.speaker_id}","{_quoted(text)}",'
+            f'"{line.language}","{line.grade}","{line.style}","{line.snr_db!r}","{_quoted(dialect)}"\n'
         )
+        entry = {
+            "duration": duration_s,
+            "wav": f"{{{ROOT}}}/{line.audio}",
+            "spk_id": line.speaker_id,
+            "wrd": _doubled(text),
+            "language": line.language,
+            "grade": line.grade,
+            "style": line.style,
+            "snr_db": line.snr_db,
+            "dialect": _doubled(dialect),
+        }
+        entries(b'%b"%b":%b' % (b",\n" if split in begun else b"{\n", line.id.encode(), _encode(entry)))
+        begun.add(split)
+        out.collected(500 + 2 * len(text))
 
     with Outputs(job.to) as out:
         yield feed
         for split in sorted(begun):
-            out.write(f"{split}.json", b"\n}\n")
+            sheets[split][1](b"\n}\n")
         known = {ROOT: job.release_folder, **dict(sorted(stand_for_themselves.items()))}
         out.write(REPLACEMENTS_NAME, _encode(known) + b"\n")
 
 
-def _cells(line: Line, wav: str, text: str, dialect: str) -> tuple[Any, ...]:
-    duration_s = line.samples / line.sample_rate_hz
-    return (
-        *(line.id, duration_s, wav, line.speaker_id, text),
-        *(line.language, line.grade, line.style, line.snr_db, dialect),
-    )
-
-
 def _quoted(cell: str) -> str:
-    return '"' + cell.replace('"', '""') + '"'
+    return cell.replace('"', '""') if '"' in cell else cell
 
 
 def _doubled(text: str) -> str:

@@ -65,6 +65,7 @@ def ctm(job: Job) -> Iterator[Feed]:
     """
     speaker: Line | None = None
     ids: list[str] = []
+    sheets: dict[str, tuple[Callable[[str], None], ...]] = {}
 
     def feed(line: Line) -> None:
         nonlocal speaker, ids
@@ -81,9 +82,14 @@ def ctm(job: Job) -> Iterator[Feed]:
         start_s = line.start_sample / line.sample_rate_hz
         end_s = (line.start_sample + line.samples) / line.sample_rate_hz
         reco = f"{line.recording_id}-{channel}"
-        out.text(f"{split}/segments", f"{name} {reco} {start_s:.6f} {end_s:.6f}")
-        out.text(f"{split}/text", f"{name} {spaced(line.text)}")
-        out.text(f"{split}/utt2spk", f"{name} {line.speaker_id}")
+        if split not in sheets:
+            sheets[split] = tuple(out.rows(f"{split}/{file}") for file in ("segments", "text", "utt2spk"))
+        text = spaced(line.text)
+        segments, texts, utt2spk = sheets[split]
+        segments(f"{name} {reco} {start_s:.6f} {end_s:.6f}\n")
+        texts(f"{name} {text}\n")
+        utt2spk(f"{name} {line.speaker_id}\n")
+        out.collected(200 + len(text))
         end = f"{line.start_sample + line.samples:015d}\t{line.sample_rate_hz}"
         recos.add(f"{reco}\t{split}\t{line.session_id}\t{line.recording_id}\t{channel}\t{end}\n".encode())
 
