@@ -32,7 +32,7 @@ _TYPES = {
     ".parquet": "application/vnd.apache.parquet",
     ".flac": "audio/flac",
 }
-_FORMATS = ("kaldi", "lhotse", "hf", "nemo", "espnet")
+_FORMATS = ("kaldi", "lhotse", "hf-parquet", "nemo", "espnet", "wenet", "speechbrain", "webdataset")
 _RENEWABLE = "private, no-cache"  # a release's files change when a voice is withdrawn
 _FOR_EVER = "private, max-age=31536000, immutable"
 
