@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -247,8 +247,3 @@ def make_empty(folder: Path) -> None:
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
-
-
-def without_none(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The entries that have a value."""
-    return {name: value for name, value in values.items() if value is not None}
