@@ -26,8 +26,9 @@ CLIPS_IN_A_RECORDING = 20
 SOUNDS = 1000  # files that the text formats' lines share, so that each line's file is looked at
 TEXT = (
     *("kaldi", "espnet", "lhotse", "nemo", "wenet", "speechbrain"),
-    *("textgrid", "eaf", "stm", "rttm", "ctm"),
+    *("stm", "rttm", "ctm"),
 )
+DOCUMENTS = ("textgrid", "eaf")  # a file for each recording: most of their cost is the file system's
 PLACED = ("hf", "common-voice")
 SHARDED = ("webdataset", "wenet-shards", "nemo-tarred", "shar", "hf-parquet")
 
@@ -144,7 +145,7 @@ STEPS: dict[str, Callable[[Path, Path], None]] = {
     "sha256": digests,
     "sha256 in memory": one_digest,
     "text together": export(*TEXT),
-    **{name: export(name) for name in (*TEXT, *PLACED, *SHARDED)},
+    **{name: export(name) for name in (*TEXT, *DOCUMENTS, *PLACED, *SHARDED)},
 }
 PEERS = {
     "lhotse to_shar": """
@@ -214,7 +215,7 @@ def text_formats(count: int) -> None:
         folder = Path(scratch)
         make_text(folder, count)
         rounds = ROUNDS if count <= 100_000 else 1
-        for step in ("read", *TEXT, "text together"):
+        for step in ("read", *TEXT, "text together", *DOCUMENTS):
             tell(step=step, lines=count, **measure(step, folder, rounds))
         if count <= 100_000:
             for step in PLACED:

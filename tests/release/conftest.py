@@ -434,6 +434,12 @@ def make_copy(folder: Path, lines: list[Line]) -> Copy:
     return Copy(folder, head, header.sha256_of(raw), None)
 
 
+@pytest.fixture(name="make_copy")
+def _make_copy() -> Callable[[Path, list[Line]], Copy]:
+    """`make_copy`, for tests that change a release's lines."""
+    return make_copy
+
+
 @pytest.fixture
 def made(tmp_path: Path, a_line: Callable[..., Line]) -> Made:
     """Dialogues of two speakers on two channels, cut at pauses; every text is awkward for some reader."""

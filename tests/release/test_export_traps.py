@@ -1,6 +1,6 @@
 """What readers of releases were seen to stumble over, and what an export does about each.
 
-Findings are numbered by nothing; each test says which reader did what.
+Each test says which reader did what.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from corpus.exporters import shards, tars
 from corpus.exporters.job import Outputs, spaced
 from corpus.exporters.sorting import Sorted
 from corpus.exporters.speechbrain import REPLACEMENTS_NAME
-from tests.release.conftest import make_copy
 
 
 def export(copy, name, to, **options):
@@ -194,7 +193,7 @@ def test_transcripts_have_one_ascii_space_between_words(name, made, tmp_path):
 
 
 @pytest.mark.parametrize("word", ["<s>", "</s>", "#0"])
-def test_a_word_that_kaldi_keeps_for_itself_costs_that_clip_only(word, made, tmp_path):
+def test_a_word_that_kaldi_keeps_for_itself_costs_that_clip_only(word, made, tmp_path, make_copy):
     first, *others = made.copy.lines()
     lines = [msgspec.structs.replace(first, text=f"好 {word}"), *others]
     copy = make_copy(made.copy.folder, lines)
@@ -290,7 +289,7 @@ def test_speechbrain_gives_back_dollars_braces_and_leading_spaces(made, tmp_path
         assert {name: row["wrd"].format_map(known) for name, row in data.items()} == expected
 
 
-def test_a_text_that_names_the_folders_placeholder_is_left_out(made, tmp_path):
+def test_a_text_that_names_the_folders_placeholder_is_left_out(made, tmp_path, make_copy):
     first, *others = made.copy.lines()
     copy = make_copy(made.copy.folder, [msgspec.structs.replace(first, text="$data_root"), *others])
     done = export(copy, "speechbrain", tmp_path / "x")
@@ -360,7 +359,7 @@ def test_a_recording_is_rebuilt_sample_for_sample(name, made, tmp_path):
         assert np.array_equal(found[place], samples)
 
 
-def test_a_clip_that_is_not_in_the_release_is_silence_of_its_length(made, tmp_path):
+def test_a_clip_that_is_not_in_the_release_is_silence_of_its_length(made, tmp_path, make_copy):
     lines = list(made.copy.lines())
     gone = next(one for one in lines if one.start_sample > 0)
     copy = make_copy(made.copy.folder, [one for one in lines if one is not gone])
@@ -373,7 +372,7 @@ def test_a_clip_that_is_not_in_the_release_is_silence_of_its_length(made, tmp_pa
     assert np.array_equal(samples, expected[: len(samples)])
 
 
-def test_24_bits_stay_24_bits(a_line, tmp_path):
+def test_24_bits_stay_24_bits(a_line, tmp_path, make_copy):
     import hashlib
 
     from corpus import streaminfo
@@ -394,14 +393,14 @@ def test_24_bits_stay_24_bits(a_line, tmp_path):
     assert np.array_equal(soundfile.read(path, dtype="int32")[0], samples)
 
 
-def test_a_start_days_away_does_not_fill_the_disk(made, tmp_path):
+def test_a_start_days_away_does_not_fill_the_disk(made, tmp_path, make_copy):
     first, *others = made.copy.lines()
     copy = make_copy(made.copy.folder, [msgspec.structs.replace(first, start_sample=2**62), *others])
     done = export(copy, "textgrid", tmp_path / "x", recordings=True)
     assert "48 hours" in left_out(tmp_path / "x")[first.id] and done.utterances == len(others)
 
 
-def test_turns_that_overlap_get_a_tier_of_their_own(made, tmp_path):
+def test_turns_that_overlap_get_a_tier_of_their_own(made, tmp_path, make_copy):
     """TextGrid and EAF refuse two intervals of one tier at one time."""
     lines = list(made.copy.lines())
     second = next(i for i, one in enumerate(lines) if one.start_sample > 0)
