@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
+from corpus import formats as known
+
 if TYPE_CHECKING:
+    from corpus.dataset import Copy
     from corpus.progress import Bar
     from corpus.pull import Pulled
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
+_NAMED = 20  # clips that were left out are named on the screen, up to this many a format
 
 
 def _wanted(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -41,7 +47,10 @@ def _wanted(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--token", envvar="XIANGYIN_TOKEN", help="A consumer's token [XIANGYIN_TOKEN].")
 @click.option("--jobs", type=click.IntRange(1, 64), default=8, help="Fetches at a time.")
-def pull(url: str, to: Path, forms: str | None, token: str | None, jobs: int, **wanted: Any) -> None:
+@click.pass_context
+def pull(
+    ctx: click.Context, /, url: str, to: Path, forms: str | None, token: str | None, jobs: int, **wanted: Any
+) -> None:
     """Fetch and verify a release from URL, or bring a copy up to date; run it again to go on.
 
     URL is a site, a release on it (…/releases/NAME) or a folder. A site gives its newest release.
@@ -60,9 +69,10 @@ def pull(url: str, to: Path, forms: str | None, token: str | None, jobs: int, **
     _say(form, {**done.as_json(), "folder": str(to)}, _told(done, to))
     if not done.up_to_date:  # what was exported before must not stay behind the copy
         formats += [name for name in there if name not in formats]
-    _write(formats, to, form)
+    status = _write(formats, to, form)
     if form == "text":
         click.echo(_next_step(to, formats))
+    ctx.exit(status)
 
 
 def _check(formats: list[str]) -> None:
@@ -71,21 +81,18 @@ def _check(formats: list[str]) -> None:
         from corpus import exporters
 
         for name in formats:
-            exporters.find(name)
+            exporters.check(name)
 
 
-def _write(formats: list[str], to: Path, form: str) -> None:
-    """Write formats beside a copy, and say so."""
+def _write(formats: list[str], to: Path, form: str) -> int:
+    """Write formats beside a copy, and say so; the exit status."""
     if not formats:
-        return
-    from corpus import exporters, landing
-    from corpus.dataset import open_copy
+        return 0
+    from corpus import landing
+    from corpus.dataset import Wanted, open_copy
 
-    for name in formats:
-        folder = to / landing.EXPORTS / name
-        written = exporters.export(open_copy(to), name, folder)
-        row = {"format": name, "utterances": written.utterances, "folder": str(folder)}
-        _say(form, row, f"  {name}: {written.utterances} utterances in {folder}")
+    targets = {name: to / landing.EXPORTS / name for name in formats}
+    return _export(open_copy(to), targets, form, wanted=Wanted())
 
 
 def _told(done: Pulled, to: Path) -> str:
@@ -115,35 +122,75 @@ def _next_step(to: Path, formats: list[str]) -> str:
     )
 
 
-@click.command(epilog="Example:  xiangyin export copy --format kaldi --to data/tales")
+@click.command(
+    epilog="\b\nFormats:\n"
+    + known.listing()
+    + "\n\nExample:  xiangyin export copy --format kaldi --to data/tales"
+)
 @click.argument("folder", type=FOLDER)
-@click.option("--format", "name", required=True, help="kaldi, espnet, lhotse, nemo, wenet, hf, webdataset …")
-@click.option("--to", type=FOLDER, required=True, help="New folder for the format's files.")
+@click.option(
+    "--format", "names", required=True, metavar="NAME[,NAME…]", help="One of those below, or several."
+)
+@click.option(
+    "--to", type=FOLDER, required=True, help="New folder; several formats go into folders in it, by name."
+)
 @_wanted
 @click.option(
     "--audio", type=click.Choice(["pipe", "path"]), default="pipe", help="Kaldi: decoder or plain path."
 )
 @click.option("--root", help="What stands for the release's folder in paths, for another machine.")
+@click.option(
+    "--recordings", is_flag=True, help="TextGrid, EAF, STM, RTTM, CTM: also rebuild recordings as WAV."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.pass_context
 def export(
-    folder: Path, name: str, to: Path, audio: str, root: str | None, as_json: bool, **wanted: Any
+    ctx: click.Context,
+    /,
+    folder: Path,
+    names: str,
+    to: Path,
+    audio: str,
+    root: str | None,
+    recordings: bool,
+    as_json: bool,
+    **wanted: Any,
 ) -> None:
-    """Write the release or copy in FOLDER in a toolkit's format."""
+    """Write the release or copy in FOLDER in the formats of toolkits.
+
+    Clips whose sound is missing or damaged are named and left out; the exit status is then 1.
+    """
     from corpus import exporters
     from corpus.dataset import Wanted, open_copy
 
-    done = exporters.export(
-        open_copy(folder),
-        name,
-        to,
-        wanted=Wanted(**wanted),
-        audio="path" if audio == "path" else "pipe",
-        root=root,
-    )
-    row = {**msgspec.to_builtins(done), "folder": str(to)}
-    _say(
-        "json" if as_json else "text", row, f"{name}: {done.utterances} utterances of {done.release} in {to}"
-    )
+    chosen = list(dict.fromkeys(exporters.check(name.strip()) for name in names.split(",")))
+    targets = {name: to / name for name in chosen} if len(chosen) > 1 else {chosen[0]: to}
+    form = "json" if as_json else "text"
+    options = {"audio": audio, "root": root, "recordings": recordings}
+    ctx.exit(_export(open_copy(folder), targets, form, wanted=Wanted(**wanted), **options))
+
+
+def _export(copy: Copy, targets: dict[str, Path], form: str, **options: Any) -> int:
+    """Export and tell; the exit status."""
+    from corpus import exporters, settings
+    from corpus.exporters.job import LEFT_OUT_NAME
+
+    step = _counter(copy.header.counts.get("clips", 0))
+    compute = settings.load(os.environ).compute
+    status = 0
+    for done in exporters.export(copy, targets, compute=compute, progress=step, **options):
+        folder = targets[done.format]
+        row = {**msgspec.to_builtins(done), "folder": str(folder)}
+        text = f"{done.format}: {done.utterances} utterances of {done.release} in {folder}"
+        if done.left_out:
+            status = 1
+            text += f"; {done.left_out} left out"
+            for one in islice(exporters.left_out(folder), _NAMED):
+                click.echo(f"{done.format}: left out {one.id}: {one.problem}", err=True)
+            if done.left_out > _NAMED:
+                click.echo(f"… all of them: {folder / LEFT_OUT_NAME}", err=True)
+        _say(form, row, text)
+    return status
 
 
 def _say(form: str, row: dict[str, Any], text: str) -> None:
@@ -176,3 +223,14 @@ def _bar() -> Bar | None:
     from corpus.progress import Bar
 
     return Bar(sys.stderr)
+
+
+def _counter(total: int) -> Callable[[int], None] | None:
+    """How far an export is, on a terminal only."""
+    if not sys.stderr.isatty():
+        return None
+
+    def show(done: int) -> None:
+        click.echo(f"\r{min(done, total)} of {total} clips", nl=done >= total, err=True)
+
+    return show

@@ -13,7 +13,8 @@ lock pyproject.toml --extra demo --extra postgres --group build --group dev -c r
 
 # On x86-64 Linux the registry's torch is a CUDA build of several gigabytes that no test needs. There the lock
 # asks for the CPU build, which has the same version with a local label; where pip finds none, `make toolkits`
-# says so and the tests of the toolkits are skipped.
+# says so and the tests of the toolkits are skipped. torchaudio has no CPU build there; of it speechbrain asks the
+# version alone, and lhotse does without.
 rm -f tools/toolkits/requirements.lock
 lock tools/toolkits/requirements.in -o tools/toolkits/requirements.lock
 python3 - tools/toolkits/requirements.lock "$(cat tools/toolkits/torch-cpu.sha256)" <<'PY'
@@ -21,7 +22,7 @@ import pathlib, re, sys
 
 path, cpu_sha256 = pathlib.Path(sys.argv[1]), sys.argv[2]
 blocks = [b.rstrip("\n") for b in re.split(r"\n(?=[a-z])", path.read_text())]
-kept = [b for b in blocks if not re.match(r"(nvidia-|cuda-|triton)", b)]
+kept = [b for b in blocks if not re.match(r"(nvidia-|cuda-|triton|torchaudio)", b)]
 x86 = "sys_platform == 'linux' and platform_machine == 'x86_64'"
 other = "sys_platform != 'linux' or platform_machine != 'x86_64'"
 for i, block in enumerate(kept):

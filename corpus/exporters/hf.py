@@ -5,15 +5,19 @@ One folder a split, each with its own metadata, because one metadata file cannot
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
 import msgspec
 
-from corpus.exporters.job import Job, Outputs
-from corpus.manifest import SPLITS
+from corpus.exporters.job import Feed, Job, Outputs
+from corpus.header import Header
+from corpus.manifest import SPLITS, Line
 
+SPLIT_NAMES = {"train": "train", "dev": "validation", "test": "test"}
 _encode = msgspec.json.Encoder().encode
-# Speakers' folders keep a folder below the hub's limit of entries.
-_CONFIG = """---
-license: other
+_CARD = """---
+license: {license_id}
 language:
 {languages}
 task_categories:
@@ -25,52 +29,59 @@ configs:
 {splits}
 ---
 
-{title}, release {name} revision {revision}, as an AudioFolder:
+{title}, release {name} revision {revision}{kind}:
 
 ```python
-from datasets import load_dataset
-data = load_dataset("audiofolder", data_dir="PATH OF THIS FOLDER")
+{loading}
 ```
 
 The terms of use are {licenses}.
 Withdrawn voices must be deleted from copies: run `xiangyin pull` and export again.
 """
-_HF_SPLITS = {"train": "train", "dev": "validation", "test": "test"}
+_LOADING = """from datasets import load_dataset
+data = load_dataset("audiofolder", data_dir="PATH OF THIS FOLDER")"""
 
 
-def write_hf(job: Job) -> int:
+@contextmanager
+def hf(job: Job) -> Iterator[Feed]:
     """Write ``train``, ``validation`` and ``test`` with ``metadata.jsonl``, and a card that names them."""
-    count = 0
     languages: set[str] = set()
     present: set[str] = set()
     made: set[str] = set()
+
+    def feed(line: Line) -> None:
+        split = SPLIT_NAMES[line.split]
+        name = f"{line.speaker_id}/{line.id}.flac"
+        # A folder for each speaker keeps folders below the hub's limit of entries.
+        folder = f"{split}/{line.speaker_id}"
+        if folder not in made:
+            (job.to / folder).mkdir(parents=True, exist_ok=True)
+            made.add(folder)
+        if not job.place(line, job.to / split / name):
+            return
+        row = msgspec.structs.asdict(line)
+        del row["audio"]
+        out.write(f"{split}/metadata.jsonl", _encode({"file_name": name, **row}) + b"\n")
+        languages.add(line.language)
+        present.add(line.split)
+
     with Outputs(job.to) as out:
-        for line in job.lines():
-            count += 1
-            split = _HF_SPLITS[line.split]
-            name = f"{line.speaker_id}/{line.id}.flac"
-            folder = job.to / split / line.speaker_id
-            if str(folder) not in made:
-                folder.mkdir(parents=True, exist_ok=True)
-                made.add(str(folder))
-            job.place(line, folder / f"{line.id}.flac")
-            row = msgspec.structs.asdict(line)
-            del row["audio"]
-            out.write(f"{split}/metadata.jsonl", _encode({"file_name": name, **row}) + b"\n")
-            languages.add(line.language)
-            present.add(line.split)
-    head = job.copy.header
-    card = _CONFIG.format(
+        yield feed
+        patterns = {SPLIT_NAMES[split]: f"{SPLIT_NAMES[split]}/**" for split in SPLITS if split in present}
+        text = card(job.copy.header, languages, patterns, ", as an AudioFolder", _LOADING)
+        out.write("README.md", text.encode())
+
+
+def card(head: Header, languages: Iterable[str], patterns: dict[str, str], kind: str, loading: str) -> str:
+    """The page that the hub shows, whose head tells it which files are which split."""
+    return _CARD.format(
+        license_id=head.licenses[0].lower() if len(head.licenses) == 1 else "other",
         languages="\n".join(f"- {name}" for name in sorted(languages)),
         title=msgspec.json.encode(head.title).decode(),
-        splits="\n".join(
-            f"  - split: {_HF_SPLITS[split]}\n    path: {_HF_SPLITS[split]}/**"
-            for split in SPLITS
-            if split in present
-        ),
+        splits="\n".join(f"  - split: {split}\n    path: {path}" for split, path in patterns.items()),
         name=head.name,
         revision=head.revision,
+        kind=kind,
+        loading=loading,
         licenses=", ".join(head.licenses),
     )
-    (job.to / "README.md").write_text(card, encoding="utf-8")
-    return count

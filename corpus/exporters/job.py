@@ -2,38 +2,64 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shlex
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, ClassVar, Literal, Protocol
+from typing import Any, BinaryIO, ClassVar, Literal
 
+import msgspec
 from isal import isal_zlib
 
 from corpus.dataset import Copy, Wanted
-from corpus.header import ReleaseInvalid
 from corpus.manifest import Line
 from protocol.errors import CodedError
 
 AudioForm = Literal["pipe", "path"]
-_BUFFER_BYTES = 1 << 18
-_PIECE_BYTES = 1 << 20
+LEFT_OUT_NAME = ".xiangyin-left-out.jsonl"
+GZIP_LEVEL = 2  # of isal: 10 times faster than zlib at 7 % more bytes
+_BUFFER_BYTES = 1 << 21
 # Toolkits split lines at spaces, expand brackets to sets of files, and take a tilde or a bar for themselves.
 _UNSAFE_PATH = re.compile(r"[\s()\[\]<>{}|~\"'$`\\]")
-GZIP_LEVEL = 2  # of isal: 10 times faster than zlib at 7 % more bytes
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]+")
+
+Feed = Callable[[Line], None]
 
 
 class PathUnsafe(CodedError):
     """The release lies under a path that a toolkit would misread."""
 
     code: ClassVar[str] = "EXPORT_PATH_UNSAFE"
+
+
+class LeftOut(msgspec.Struct, frozen=True):
+    """An utterance that an export could not take, and why."""
+
+    id: str
+    problem: str
+
+
+@dataclass
+class Damage:
+    """What an export left out: a line each in a file of its folder, so that they never fill memory."""
+
+    path: Path
+    count: int = 0
+    first: LeftOut | None = None
+
+    def add(self, clip_id: str, problem: str) -> None:
+        """Name an utterance that is left out."""
+        one = LeftOut(clip_id, problem)
+        self.first = self.first or one
+        self.count += 1
+        with self.path.open("ab") as file:
+            file.write(msgspec.json.encode(one) + b"\n")
 
 
 @dataclass(frozen=True)
@@ -46,6 +72,12 @@ class Job:
         ``pipe`` where a format may call a decoder, ``path`` for readers that open FLAC themselves.
     root : str or None
         What stands for the release's folder in references to its audio, for use on another machine.
+    compute : str
+        Where heavy work runs, as `corpus.compute.executor` takes it.
+    home : Path or None
+        What `to` is renamed to when all is written.
+    recordings : bool
+        Whether formats of whole recordings rebuild their sound too.
     """
 
     copy: Copy
@@ -53,53 +85,58 @@ class Job:
     wanted: Wanted = field(default_factory=Wanted)
     audio: AudioForm = "pipe"
     root: str | None = None
+    compute: str = "inline"
+    home: Path | None = None
+    recordings: bool = False
 
-    def lines(self) -> Iterator[Line]:
-        """The wanted lines, by id."""
-        return self.copy.lines(self.wanted)
+    @cached_property
+    def damage(self) -> Damage:
+        """Where what is left out is named."""
+        return Damage(self.to / LEFT_OUT_NAME)
 
     def path(self, line: Line) -> str:
         """The reference to a clip's sound: an absolute path unless another root was given."""
-        return f"{self._root}/{line.audio}"
+        return f"{self.release_folder}/{line.audio}"
 
-    def place(self, line: Line, to: Path) -> None:
-        """Put a clip's sound at `to`: the same file where the disk can share it, else a verified copy."""
+    def own_path(self, name: str) -> str:
+        """The absolute path that a file of this export will have."""
+        return f"{_plain_path(str((self.home or self.to).resolve()))}/{name}"
+
+    def place(self, line: Line, to: Path) -> bool:
+        """Put a clip's sound at `to`: the same file where the disk can share it, else a copy.
+
+        A sound that is missing or cut off is named as left out, and the answer is False.
+        """
         source = self.copy.audio(line)
+        wrong = sound_problem(self.copy, line)
+        if wrong is not None:
+            self.damage.add(line.id, wrong)
+            return False
         try:
             os.link(source, to)
         except OSError:
-            with to.open("wb") as file:
-                for piece in self.pieces(line):
-                    file.write(piece)
-
-    def pieces(self, line: Line) -> Iterator[bytes]:
-        """The bytes of a clip's file; raises `ReleaseInvalid` at the end if they are not the right ones."""
-        path = self.copy.audio(line)
-        digest = hashlib.sha256()
-        try:
-            with path.open("rb") as file:
-                while piece := file.read(_PIECE_BYTES):
-                    digest.update(piece)
-                    yield piece
-        except FileNotFoundError as error:
-            raise ReleaseInvalid(file=str(path), problem="the file is missing") from error
-        if digest.hexdigest() != line.sha256:
-            raise ReleaseInvalid(file=str(path), problem="its digest is not the one in the manifest")
+            shutil.copyfile(source, to)
+        return True
 
     @cached_property
-    def _root(self) -> str:
-        root = self.root if self.root is not None else str(self.copy.folder.resolve())
-        bad = _UNSAFE_PATH.search(root)
-        if bad:
-            raise PathUnsafe(path=root, character=bad.group())
-        return root.rstrip("/")
+    def release_folder(self) -> str:
+        """What references to sound begin with."""
+        if self.root is not None:
+            return _plain_path(self.root).rstrip("/")
+        return _plain_path(str(self.copy.folder.resolve()))
 
 
-class Exporter(Protocol):
-    """Writes one format into an empty folder."""
+# Takes the lines in order; leaving the context ends the files, or does what the lines only prepared.
+Exporter = Callable[[Job], AbstractContextManager[Feed]]
 
-    def __call__(self, job: Job, /) -> int:
-        """Write, and say how many utterances."""
+
+def sound_problem(copy: Copy, line: Line) -> str | None:
+    """Whether a clip's sound is there in full; digests are the business of pulling and verifying."""
+    try:
+        size = os.stat(f"{copy.folder}/{line.audio}").st_size  # noqa: PTH116 (a Path costs as much again)
+    except OSError:
+        return f"{line.audio} is missing"
+    return None if size == line.bytes else f"{line.audio} has {size} bytes, the manifest says {line.bytes}"
 
 
 class Outputs:
@@ -113,32 +150,54 @@ class Outputs:
         self._folder = folder
         self._files: dict[str, BinaryIO] = {}
         self._packers: dict[str, Any] = {}
-        self._buffers: dict[str, bytearray] = {}
+        self._rows: dict[str, list[Any]] = {}
+        self._pending_bytes = 0
         self._stack = ExitStack()
 
-    def write(self, name: str, data: bytes) -> None:
-        """Append to the file `name` (relative, with ``/``)."""
-        buffer = self._buffers.get(name)
-        if buffer is None:
+    def rows(self, name: str) -> Callable[[Any], None]:
+        """What takes rows of the file `name` (relative, with ``/``), all text or all bytes.
+
+        It only collects: call `collected` with about as many bytes, once for several files if you like.
+        """
+        rows = self._rows.get(name)
+        if rows is None:
             path = self._folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._files[name] = self._stack.enter_context(path.open("wb"))
+            self._files[name] = self._stack.enter_context(path.open("wb", buffering=0))
             if name.endswith(".gz"):
-                self._packers[name] = isal_zlib.compressobj(GZIP_LEVEL, isal_zlib.DEFLATED, 31)
-            buffer = self._buffers[name] = bytearray()
-        buffer += data
-        if len(buffer) >= _BUFFER_BYTES:
-            self._drain(name)
+                self._packers[name] = gzip_packer()
+            rows = self._rows[name] = []
+        return rows.append
+
+    def collected(self, size: int) -> None:
+        """Write what was collected, once it is enough to be worth a call to the system."""
+        self._pending_bytes += size
+        if self._pending_bytes >= _BUFFER_BYTES:
+            self._drain()
+
+    def write(self, name: str, data: bytes) -> None:
+        """Append bytes to the file `name`."""
+        self.rows(name)(data)
+        self.collected(len(data))
 
     def text(self, name: str, line: str) -> None:
         """Append a line of text; the newline is added."""
-        self.write(name, line.encode() + b"\n")
+        self.rows(name)(f"{line}\n")
+        self.collected(len(line))
 
-    def _drain(self, name: str) -> None:
-        buffer = self._buffers[name]
-        packer = self._packers.get(name)
-        self._files[name].write(buffer if packer is None else packer.compress(bytes(buffer)))
-        buffer.clear()
+    def _drain(self) -> None:
+        self._pending_bytes = 0
+        for name, rows in self._rows.items():
+            if rows:
+                data = b"".join(rows) if isinstance(rows[0], bytes) else "".join(rows).encode()
+                rows.clear()
+                packer = self._packers.get(name)
+                self._put(name, data if packer is None else packer.compress(data))
+
+    def _put(self, name: str, data: bytes) -> None:
+        view = memoryview(data)
+        while view:  # an unbuffered file may take a part only
+            view = view[self._files[name].write(view) :]
 
     def __enter__(self) -> Outputs:
         return self
@@ -148,10 +207,21 @@ class Outputs:
     ) -> None:
         with self._stack:
             if error is None:
-                for name, file in self._files.items():
-                    self._drain(name)
-                    if name in self._packers:
-                        file.write(self._packers[name].flush())
+                self._drain()
+                for name, packer in self._packers.items():
+                    self._put(name, packer.flush())
+
+
+def gzip_packer() -> Any:
+    """A gzip compressor whose header carries neither time nor name."""
+    return isal_zlib.compressobj(GZIP_LEVEL, isal_zlib.DEFLATED, 31)
+
+
+def _plain_path(path: str) -> str:
+    bad = _UNSAFE_PATH.search(path)
+    if bad:
+        raise PathUnsafe(path=path, character=bad.group())
+    return path
 
 
 def quoted(path: str) -> str:
@@ -159,13 +229,21 @@ def quoted(path: str) -> str:
     return shlex.quote(path)
 
 
+def spaced(text: str) -> str:
+    """Words with one ASCII space between them: what readers of lines and columns leave unchanged.
+
+    They strip the ends and split at U+3000, U+00A0 and their like, which Kaldi refuses outright.
+    """
+    return " ".join(text.split())
+
+
+def plain(text: str | None) -> str:
+    """A person's own words, such as the name of a dialect, fit for a column: no controls, single spaces."""
+    return spaced(_CONTROLS.sub(" ", text)) if text else ""
+
+
 def make_empty(folder: Path) -> None:
     """An empty folder at `folder`, whatever an interrupted export left there."""
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
-
-
-def without_none(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The entries that have a value."""
-    return {name: value for name, value in values.items() if value is not None}

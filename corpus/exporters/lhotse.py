@@ -6,101 +6,180 @@ and in flat memory. Conditions of recording (``snr_db``, ``grade``, …) lie in 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import msgspec
 
-from corpus.exporters.job import Job, Outputs, without_none
+from corpus.exporters.job import Feed, Job, Outputs
 from corpus.manifest import Line
 
 _encode = msgspec.json.Encoder().encode
 
 
-def write_lhotse(job: Job) -> int:
+@contextmanager
+def lhotse(job: Job) -> Iterator[Feed]:
     """Write the three manifests of each split."""
-    count = 0
+    sheets: dict[str, tuple[Callable[[bytes], None], ...]] = {}
+
+    def feed(line: Line) -> None:
+        split = line.split
+        recording = _encode(recording_of(line, job.path(line)))
+        supervision = _encode(supervision_of(line))
+        cut = cut_of(line, msgspec.Raw(recording), msgspec.Raw(supervision))
+        raw = _encode(cut)
+        if split not in sheets:
+            kinds = ("recordings", "supervisions", "cuts")
+            sheets[split] = tuple(out.rows(f"{kind}_{split}.jsonl.gz") for kind in kinds)
+        recordings, supervisions, cuts = sheets[split]
+        recordings(recording + b"\n")
+        supervisions(supervision + b"\n")
+        cuts(raw + b"\n")
+        out.collected(2 * len(raw))
+
     with Outputs(job.to) as out:
-        for line in job.lines():
-            count += 1
-            recording, supervision = recording_of(line, job.path(line)), supervision_of(line)
-            out.write(f"recordings_{line.split}.jsonl.gz", _encode(recording) + b"\n")
-            out.write(f"supervisions_{line.split}.jsonl.gz", _encode(supervision) + b"\n")
-            out.write(f"cuts_{line.split}.jsonl.gz", _encode(cut_of(line, recording, supervision)) + b"\n")
-    return count
+        yield feed
 
 
-def recording_of(line: Line, path: str) -> dict[str, Any]:
-    """A Recording: the file with its exact count of samples."""
-    channels = list(range(line.channels))
-    return {
-        "id": line.id,
-        "sources": [{"type": "file", "channels": channels, "source": path}],
-        "sampling_rate": line.sample_rate_hz,
-        "num_samples": line.samples,
-        "duration": line.samples / line.sample_rate_hz,
-        "channel_ids": channels,
-    }
+class Source(msgspec.Struct):
+    """Where a recording's channels lie."""
+
+    type: str
+    channels: list[int]
+    source: str
 
 
-def supervision_of(line: Line) -> dict[str, Any]:
-    """A SupervisionSegment over the whole recording."""
-    return {
-        "id": line.id,
-        "recording_id": line.id,
-        "start": 0.0,
-        "duration": line.samples / line.sample_rate_hz,
-        "channel": _channel(line),
-        "text": line.text,
-        "language": line.language,
-        "speaker": line.speaker_id,
-        **without_none({"gender": line.gender}),
-        "custom": custom_of(line),
-    }
+class Recording(msgspec.Struct):
+    """A lhotse Recording, in the order of its fields."""
+
+    id: str
+    sources: list[Source]
+    sampling_rate: int
+    num_samples: int
+    duration: float
+    channel_ids: list[int]
 
 
-def cut_of(line: Line, recording: dict[str, Any], supervision: dict[str, Any]) -> dict[str, Any]:
-    """A MonoCut (or MultiCut, for more channels) over the whole recording."""
-    return {
-        "id": line.id,
-        "start": 0.0,
-        "duration": line.samples / line.sample_rate_hz,
-        "channel": _channel(line),
-        "supervisions": [supervision],
-        "recording": recording,
-        "type": "MonoCut" if line.channels == 1 else "MultiCut",
-    }
-
-
-def custom_of(line: Line) -> dict[str, Any]:
+class Custom(msgspec.Struct, omit_defaults=True):
     """What the manifest knows beyond lhotse's own fields."""
-    values: dict[str, Any] = {
-        "split": line.split,
-        "grade": line.grade,
-        "style": line.style,
-        "snr_db": line.snr_db,
-        "speech_dbfs": line.speech_dbfs,
-        "noise_dbfs": line.noise_dbfs,
-        "noise_dba": line.noise_dba,
-        "measure_method": line.measure_method,
-        "dialect": line.dialect,
-        "glottocode": line.glottocode,
-        "age_band": line.age_band,
-        "region": line.region,
-        "native_language": line.native_language,
-        "device_class": line.device_class,
-        "session_id": line.session_id,
-        "source_recording_id": line.recording_id,
-        "source_channel": line.channel,
-        "source_start_sample": line.start_sample,
-        "prompt_id": line.prompt_id,
-        "text_raw": line.text_raw,
-        "orthography": line.orthography,
-        "license": line.license,
-        "sha256": line.sha256,
-    }
-    if line.events:
-        values["events"] = [[event.start_s, event.end_s, event.label] for event in line.events]
-    return without_none(values)
+
+    split: str
+    grade: str
+    style: str
+    snr_db: float
+    speech_dbfs: float
+    noise_dbfs: float
+    noise_dba: float | None = None
+    measure_method: str | None = None
+    dialect: str | None = None
+    glottocode: str | None = None
+    age_band: str | None = None
+    region: str | None = None
+    native_language: str | None = None
+    device_class: str | None = None
+    session_id: str | None = None
+    source_recording_id: str | None = None
+    source_channel: int | None = None
+    source_start_sample: int | None = None
+    prompt_id: str | None = None
+    text_raw: str | None = None
+    orthography: str | None = None
+    license: str | None = None
+    sha256: str | None = None
+    events: list[tuple[float, float, str]] | None = None
+
+
+class Supervision(msgspec.Struct, omit_defaults=True):
+    """A lhotse SupervisionSegment, in the order of its fields; what is None is not written."""
+
+    id: str
+    recording_id: str
+    start: float
+    duration: float
+    channel: int | list[int]
+    text: str
+    language: str
+    speaker: str
+    gender: str | None = None
+    custom: Custom | None = None
+
+
+class Cut(msgspec.Struct):
+    """A lhotse MonoCut or MultiCut, in the order of its fields."""
+
+    id: str
+    start: float
+    duration: float
+    channel: int | list[int]
+    supervisions: list[msgspec.Raw]
+    recording: msgspec.Raw
+    type: str
+
+
+def recording_of(line: Line, path: str, kind: str = "file") -> Recording:
+    """A Recording: the file with its exact count of samples; in Shar its sound lies in a tar, unnamed."""
+    channels = list(range(line.channels))
+    return Recording(
+        line.id,
+        [Source(kind, channels, path)],
+        line.sample_rate_hz,
+        line.samples,
+        line.samples / line.sample_rate_hz,
+        channels,
+    )
+
+
+def supervision_of(line: Line) -> Supervision:
+    """A SupervisionSegment over the whole recording."""
+    return Supervision(
+        line.id,
+        line.id,
+        0.0,
+        line.samples / line.sample_rate_hz,
+        _channel(line),
+        line.text,
+        line.language,
+        line.speaker_id,
+        line.gender,
+        custom_of(line),
+    )
+
+
+def cut_of(line: Line, recording: msgspec.Raw, supervision: msgspec.Raw) -> Cut:
+    """A MonoCut (or MultiCut, for more channels) over the whole recording."""
+    kind = "MonoCut" if line.channels == 1 else "MultiCut"
+    duration_s = line.samples / line.sample_rate_hz
+    return Cut(line.id, 0.0, duration_s, _channel(line), [supervision], recording, kind)
+
+
+def custom_of(line: Line) -> Custom:
+    """The conditions of the recording, and where the clip came from."""
+    return Custom(
+        line.split,
+        line.grade,
+        line.style,
+        line.snr_db,
+        line.speech_dbfs,
+        line.noise_dbfs,
+        line.noise_dba,
+        line.measure_method,
+        line.dialect,
+        line.glottocode,
+        line.age_band,
+        line.region,
+        line.native_language,
+        line.device_class,
+        line.session_id,
+        line.recording_id,
+        line.channel,
+        line.start_sample,
+        line.prompt_id,
+        line.text_raw,
+        line.orthography,
+        line.license,
+        line.sha256,
+        [(event.start_s, event.end_s, event.label) for event in line.events] or None,
+    )
 
 
 def _channel(line: Line) -> int | list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import itertools
 import shutil
@@ -21,9 +22,11 @@ import sqlalchemy as sa
 import waitress.server
 import waitress.wasyncore
 
-from corpus import digests, http_source, keys, manifest, migrate, people, sources, streaminfo, tables
+from corpus import digests, header, http_source, keys, manifest, migrate, people, sources, streaminfo, tables
 from corpus.database import begin, open_engine
+from corpus.dataset import Copy, open_copy
 from corpus.draft import Wish
+from corpus.header import Audio, FileEntry, Header
 from corpus.manifest import Line, audio_path, seconds
 from corpus.release import Cut, cut
 from corpus.settings import Settings
@@ -460,6 +463,12 @@ def hostile(cut_world) -> Iterator:
         one.close()
 
 
+@pytest.fixture
+def copy(cut_world: World) -> Copy:
+    """Release r1, as its publisher has it."""
+    return open_copy(cut_world.shelf.path("r1"))
+
+
 @pytest.fixture(scope="session")
 def a_line() -> Callable[..., Line]:
     """A good line; give fields to change them."""
@@ -520,3 +529,118 @@ def a_line() -> Callable[..., Line]:
 @pytest.fixture
 def villages_plan() -> Plan:
     return Plan({"dev": 0.125, "test": 0.125})
+
+
+AWKWARD = (
+    '他說"好"，then left, ok',
+    "[noise] (x) <noise> a|b",
+    "{laugh} 好 {",
+    "it costs $5 or $home.now",
+    " leading and  double ",
+    "全形\u3000空格\u00a0和\u2009細",
+    "𪜶𠢕 ngo5 o\u0358\u030d",
+    "NA",
+    "null",
+    "true",
+    "12",
+    "=1+1 'q' \\n #0x",
+    '"',
+    "<b>&amp; ]]>",
+)
+
+
+@dataclass
+class Made:
+    """A release made by hand, whose clips are pieces of longer recordings."""
+
+    copy: Copy
+    recordings: dict[tuple[str, int], np.ndarray]  # by recording and channel
+
+
+def make_copy(folder: Path, lines: list[Line]) -> Copy:
+    """A copy that holds these lines and a header that counts them."""
+    lines = sorted(lines, key=lambda line: line.id)
+    written = manifest.write(folder / manifest.FILE_NAME, lines)
+    head = Header(
+        name="hand",
+        project="hand",
+        title='By "hand": a\ttest',
+        revision=1,
+        schema_version=1,
+        created_at="2026-10-02T00:00:00.000Z",
+        previous=None,
+        replaces=None,
+        status="published",
+        language="cmn-Hant-TW",
+        orthography="zh-Hant",
+        rules_version="rules-1",
+        licenses=("CC-BY-4.0",),
+        counts={"clips": written.lines},
+        hours={},
+        split={},
+        split_notes=(),
+        profiles=(),
+        privacy_k=3,
+        audio=Audio(written.lines, 0, 0),
+        files={manifest.FILE_NAME: FileEntry(written.sha256, written.bytes)},
+        ledger_head=None,
+        made_with={},
+    )
+    raw = header.pretty(head)
+    (folder / header.FILE_NAME).write_bytes(raw)
+    return Copy(folder, head, header.sha256_of(raw), None)
+
+
+@pytest.fixture(name="make_copy")
+def _make_copy() -> Callable[[Path, list[Line]], Copy]:
+    """`make_copy`, for tests that change a release's lines."""
+    return make_copy
+
+
+@pytest.fixture
+def made(tmp_path: Path, a_line: Callable[..., Line]) -> Made:
+    """Dialogues of two speakers on two channels, cut at pauses; every text is awkward for some reader."""
+    folder = tmp_path / "made"
+    rng = np.random.default_rng(7)
+    texts = itertools.cycle(AWKWARD)
+    numbers = itertools.count(1)
+    lines, recordings = [], {}
+    for split, pair in (("train", 1), ("train", 3), ("dev", 5), ("test", 7)):
+        for take in range(2):
+            recording = f"r{pair}t{take}"
+            for channel in (0, 1):
+                whole = rng.integers(-9000, 9000, 16_000 + 1000 * pair + 37 * channel, dtype=np.int16)
+                recordings[recording, channel] = whole
+                cuts = [0, 3001 + channel * 1500, 9000 + pair, len(whole)]
+                for start, end in itertools.pairwise(cuts):
+                    file = io.BytesIO()
+                    soundfile.write(file, whole[start:end], RATE_HZ, format="FLAC", subtype="PCM_16")
+                    data = file.getvalue()
+                    digest = hashlib.sha256(data).hexdigest()
+                    path = folder / audio_path(digest)
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(data)
+                    info = streaminfo.parse(data)
+                    assert info is not None
+                    number = next(numbers)
+                    lines.append(
+                        a_line(
+                            number,
+                            speaker_id=f"S{pair + channel:08d}",
+                            sha256=digest,
+                            pcm_md5=info.pcm_md5,
+                            bytes=len(data),
+                            samples=end - start,
+                            text=next(texts),
+                            dialect="north\tcoast\n$9 {x}\u0000",
+                            style="dialogue",
+                            session_id=f"session{pair}",
+                            recording_id=recording,
+                            channel=channel,
+                            start_sample=start,
+                            split=split,
+                            prompt_id=None,
+                            age_band="30-39",
+                        )
+                    )
+    return Made(make_copy(folder, lines), recordings)
