@@ -25,7 +25,7 @@ from corpus.header import Excluded, Header
 from corpus.manifest import Line
 from corpus.shelf import Shelf
 from corpus.split import Assignment
-from corpus.store import BlobMissing, BlobStore, LocalStore
+from corpus.store import BlobMissing, BlobStore
 from corpus.verify import sound_problem
 from protocol.clip import Sha256
 from protocol.errors import CodedError
@@ -265,8 +265,9 @@ def place_sounds(shard: _Sounds) -> list[tuple[str, str, str]]:
         target.parent.mkdir(parents=True, exist_ok=True)
         digest = Sha256(line.sha256)
         try:
-            if isinstance(shard.store, LocalStore):
-                shelf.link_or_copy(shard.store.path(digest), target)
+            here = shard.store.path(digest)
+            if here is not None:
+                shelf.link_or_copy(here, target)
             else:
                 _copy(shard.store, digest, target)
             wrong = sound_problem(target, line)

@@ -73,7 +73,7 @@ def commands() -> str:
 
 def settings() -> str:
     """Every setting, its variable, default and meaning."""
-    from corpus.settings import FILE_NAME, Settings
+    from corpus.settings import AWS_VARIABLES, FILE_NAME, Settings
 
     lines = [
         "# Settings",
@@ -85,8 +85,19 @@ def settings() -> str:
         "| --- | --- | --- |",
     ]
     for field in dataclasses.fields(Settings):
+        if "says" not in field.metadata:
+            continue
         default = "" if field.default in (dataclasses.MISSING, "") else f"`{field.default}`"
         lines.append(f"| `XIANGYIN_{field.name.upper()}` | {default} | {field.metadata['says']} |")
+    lines += [
+        "",
+        "Where blobs lie in a bucket (`s3://…`), the usual variables of S3 clients are read too, from the",
+        "environment alone:",
+        "",
+        "| variable | meaning |",
+        "| --- | --- |",
+        *(f"| `{name}` | {says} |" for name, says in AWS_VARIABLES.items()),
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -14,8 +14,9 @@ from flask import Blueprint, Response, make_response, render_template, request, 
 
 from corpus import header, offers, projects, shelf
 from corpus.database import begin, reading
+from corpus.store import BlobMissing
 from protocol.clip import MetadataInvalid, sha256
-from web import bodies
+from web import bodies, sounds
 from web.auth import require
 from web.bodies import ANYTHING
 from web.context import Reply, member, site
@@ -30,7 +31,6 @@ _TYPES = {
     ".svg": "image/svg+xml",
     ".png": "image/png",
     ".parquet": "application/vnd.apache.parquet",
-    ".flac": "audio/flac",
 }
 _FORMATS = ("kaldi", "lhotse", "hf", "nemo", "espnet")
 _RENEWABLE = "private, no-cache"  # a release's files change when a voice is withdrawn
@@ -136,7 +136,10 @@ def blob(digest: str) -> Reply:
         raise offers.BlobUnknown() from error
     with reading(here.engine) as db:
         offers.check_blob(db, known, member().project_id)
-    return _file(here.store.path(known), known, _FOR_EVER, ".flac")
+    try:
+        return sounds.reply(here.store, known, f"{known}.flac", caching=_FOR_EVER)
+    except BlobMissing as error:
+        raise offers.BlobUnknown() from error
 
 
 @bp.get("/releases")
@@ -167,10 +170,10 @@ def _bytes(raw: bytes, name: str) -> Response:
     return response
 
 
-def _file(path: Path, digest: str, caching: str, suffix: str | None = None) -> Response:
+def _file(path: Path, digest: str, caching: str) -> Response:
     """A file from the disk, handed to the server's sendfile where it has one."""
     try:
-        response = send_file(path, mimetype=_type(suffix or path.name), etag=digest, conditional=True)
+        response = send_file(path, mimetype=_type(path.name), etag=digest, conditional=True)
     except FileNotFoundError as error:
         raise offers.BlobUnknown() from error
     response.headers["Cache-Control"] = caching
