@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -159,11 +159,11 @@ def table() -> list[tuple[str, str, str]]:
     return [
         (
             f"XIANGYIN_{f.name.upper()}",
-            "`xiangyin-data`" if f.name == "data" else f"`{f.default}`" if f.default != "" else "",
+            "" if f.default in (MISSING, "") else f"`{f.default}`",
             str(f.metadata["says"]),
         )
         for f in _chosen()
-    ] + [(name, "", says) for name, says in AWS_VARIABLES.items()]
+    ]
 
 
 def _chosen() -> list[Field[Any]]:
