@@ -98,6 +98,7 @@ class ObjectServer:
 
     folder: Path
     port: int = 0
+    filer_port: int = 0
     process: subprocess.Popen[bytes] | None = None
     _words: tuple[str, ...] = ()
 
@@ -116,7 +117,7 @@ class ObjectServer:
             "-master.volumeSizeLimitMB=64", "-volume.max=64", "-master.electionTimeout=1s",
             "-master.telemetry=false",
         )  # fmt: skip
-        self.port = ports["s3"]
+        self.port, self.filer_port = ports["s3"], ports["filer"]
         self.start()
         made = "s3.bucket.create -name corpus\ns3.bucket.create -name versioned\n"
         subprocess.run(

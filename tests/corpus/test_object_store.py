@@ -1,0 +1,151 @@
+"""A bucket of a real object store: what only it can do, and what is said when it cannot."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import re
+import socket
+import threading
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from corpus.object_store import ObjectStore, StoreKeepsVersions, StoreRefused, StoreUnreachable
+from corpus.settings import load
+from corpus.store import BlobMissing, LocalStore, copy_blob, open_store
+
+pytestmark = [pytest.mark.s3, pytest.mark.xdist_group("s3")]
+WINDOW = 1 << 20
+
+
+def opened(environ: dict[str, str]) -> ObjectStore:
+    store = open_store(load(environ, Path("/nowhere")))
+    assert isinstance(store, ObjectStore)
+    return store
+
+
+@pytest.fixture
+def bucket(object_server):
+    """An empty prefix of the object store."""
+    return opened(object_server.environ())
+
+
+class flipping:  # noqa: N801  # used as a word
+    """A wire to the object store on which some bytes of requests change."""
+
+    def __init__(self, port: int, old: bytes, new: bytes) -> None:
+        self.target, self.old, self.new = port, old, new
+
+    def __enter__(self) -> int:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self.listener.getsockname()[1]
+
+    def __exit__(self, *_: object) -> None:
+        self.listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                ours, _ = self.listener.accept()
+            except OSError:
+                return
+            theirs = socket.create_connection(("127.0.0.1", self.target))
+            for a, b, up in ((ours, theirs, True), (theirs, ours, False)):
+                threading.Thread(target=self._carry, args=(a, b, up), daemon=True).start()
+
+    def _carry(self, source: socket.socket, sink: socket.socket, up: bool) -> None:
+        try:
+            while data := source.recv(1 << 16):
+                sink.sendall(re.sub(re.escape(self.old), self.new, data) if up else data)
+        except OSError:
+            pass
+        for end in (source, sink):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_folder_and_a_bucket_have_the_same_names(bucket, tmp_path):
+    """So that any tool which copies files moves a corpus from one to the other."""
+    import obstore
+
+    folder = LocalStore(tmp_path / "blobs")
+    kept = folder.put_bytes(b"sound")
+    assert copy_blob(folder, bucket, kept) == kept
+    assert copy_blob(bucket, LocalStore(tmp_path / "again"), kept) == kept
+    names = [item["path"] for page in obstore.list(bucket._client) for item in page]
+    assert names == [path.relative_to(folder.folder).as_posix() for path in folder.folder.glob("*/*")]
+
+
+def test_two_prefixes_know_nothing_of_each_other(bucket, object_server):
+    other = opened(object_server.environ(XIANGYIN_STORE_URL=bucket.where + "-2"))
+    kept = bucket.put_bytes(b"sound")
+    assert kept not in other and list(other) == list(other.strays()) == []
+    assert not other.erase(kept) and kept in bucket
+
+
+def test_bits_that_flip_on_the_wire_are_refused_and_nothing_is_kept(bucket, object_server):
+    """The digest is in the signed header: a proxy or a cable that errs makes no blob."""
+    with flipping(object_server.port, b"SOUND", b"SOUNE") as port:
+        wrong = opened(
+            object_server.environ(
+                XIANGYIN_STORE_URL=bucket.where, AWS_ENDPOINT_URL_S3=f"http://127.0.0.1:{port}"
+            )
+        )
+        with pytest.raises(StoreUnreachable):
+            wrong.put_bytes(b"SOUND" * 1000)
+    assert list(bucket) == []
+    assert bucket.put_bytes(b"SOUND" * 1000) in bucket
+
+
+def test_a_key_that_cannot_be_read_hides_no_blob_and_is_named(bucket, object_server):
+    """Control characters make the library refuse a whole page; blobs are listed past them."""
+    kept = bucket.put_bytes(b"sound")
+    prefix = bucket.where.removeprefix("s3://")
+    address = f"http://127.0.0.1:{object_server.filer_port}/buckets/{prefix}/x%0Ay"
+    urllib.request.urlopen(urllib.request.Request(address, data=b"?", method="PUT"), timeout=10).close()
+    assert list(bucket) == [kept]
+    (stray,) = bucket.strays()
+    assert stray.endswith(r"x\ny")
+
+
+def test_a_blob_that_is_erased_while_it_is_read_is_said_to_be_missing(bucket):
+    data = os.urandom(2 * WINDOW)
+    kept = bucket.put_bytes(data)
+    with bucket.open(kept) as blob:
+        assert blob.read(10) == data[:10]
+        bucket.erase(kept)
+        blob.seek(-10, os.SEEK_END)
+        with pytest.raises(BlobMissing):
+            blob.read(10)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind", "problem"),
+    [
+        ({"XIANGYIN_STORE_URL": "s3://no-such-bucket/x"}, StoreRefused, "NoSuchBucket"),
+        ({"AWS_SECRET_ACCESS_KEY": "guessed"}, StoreRefused, "SignatureDoesNotMatch"),
+        ({"AWS_ACCESS_KEY_ID": "nobody"}, StoreRefused, "InvalidAccessKeyId"),
+        (
+            {"AWS_ACCESS_KEY_ID": "reader-key", "AWS_SECRET_ACCESS_KEY": "reader-secret"},
+            StoreRefused,
+            "AccessDenied",
+        ),
+        ({"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}, StoreUnreachable, "NoConnection"),
+        ({"AWS_ENDPOINT_URL_S3": "http://store.invalid"}, StoreUnreachable, "NoConnection"),
+        ({"XIANGYIN_STORE_URL": "s3://versioned/x"}, StoreKeepsVersions, None),
+    ],
+    ids=["bucket", "secret", "key", "rights", "endpoint", "name", "versions"],
+)
+def test_what_is_wrong_with_a_store_is_said_without_keys_and_addresses(object_server, wrong, kind, problem):
+    environ = {**object_server.environ(), **wrong}
+    with pytest.raises(kind) as caught:
+        opened(environ).check()
+    assert caught.value.parameters.get("problem") == problem
+    assert caught.value.http_status == 503
+    assert environ["AWS_SECRET_ACCESS_KEY"] not in str(caught.value)
+    assert "127.0.0.1" not in str(caught.value)
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)  # workers send it home
