@@ -286,8 +286,10 @@ def _client(url: str, aws: Mapping[str, str]) -> S3Store:
     except ModuleNotFoundError as error:
         raise ObstoreMissing(library="obstore", command="pip install 'xiangyin[s3]'") from error
     bucket, prefix = s3_place(url)
+    endpoint = aws.get("AWS_ENDPOINT_URL_S3") or aws.get("AWS_ENDPOINT_URL")
     known = {
-        "endpoint": aws.get("AWS_ENDPOINT_URL_S3") or aws.get("AWS_ENDPOINT_URL"),
+        # The library reads the environment by itself, and there this name goes before all others.
+        "aws_endpoint_url_s3": endpoint,
         "region": aws.get("AWS_REGION") or aws.get("AWS_DEFAULT_REGION") or "us-east-1",
         "access_key_id": aws.get("AWS_ACCESS_KEY_ID"),
         "secret_access_key": aws.get("AWS_SECRET_ACCESS_KEY"),
@@ -301,7 +303,7 @@ def _client(url: str, aws: Mapping[str, str]) -> S3Store:
         prefix=prefix or None,
         config=cast("S3Config", config),
         client_options={
-            "allow_http": (known["endpoint"] or "").startswith("http://"),
+            "allow_http": (endpoint or "").startswith("http://"),
             "connect_timeout": timedelta(seconds=2),
             "timeout": timedelta(seconds=30),
         },
