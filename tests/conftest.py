@@ -13,7 +13,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -195,3 +197,43 @@ def make_object_server():
 def object_server(make_object_server):
     """An object store that all tests share; none of them stops it."""
     return make_object_server()
+
+
+@pytest.fixture
+def wire():
+    """A wire to a local port: `change` sees what is sent and gives what goes on, or None to cut it."""
+    with contextlib.ExitStack() as ended:
+
+        def lay(port: int, change: Callable[[bytes], bytes | None]) -> int:
+            listener = ended.enter_context(socket.create_server(("127.0.0.1", 0)))
+            threading.Thread(target=_accept, args=(listener, port, change), daemon=True).start()
+            return listener.getsockname()[1]
+
+        yield lay
+
+
+def _accept(listener: socket.socket, port: int, change: Callable[[bytes], bytes | None]) -> None:
+    while True:
+        try:
+            ours, _ = listener.accept()
+        except OSError:
+            return
+        try:
+            theirs = socket.create_connection(("127.0.0.1", port))
+        except OSError:
+            ours.close()
+            continue
+        threading.Thread(target=_carry, args=(ours, theirs, change), daemon=True).start()
+        threading.Thread(target=_carry, args=(theirs, ours, lambda data: data), daemon=True).start()
+
+
+def _carry(source: socket.socket, sink: socket.socket, change: Callable[[bytes], bytes | None]) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(1 << 16):
+            passed = change(data)
+            if passed is None:
+                break
+            sink.sendall(passed)
+    for end in (source, sink):
+        with contextlib.suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)

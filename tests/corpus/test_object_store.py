@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pickle
-import re
-import socket
-import threading
 import urllib.request
 from pathlib import Path
 
@@ -33,41 +29,6 @@ def bucket(object_server):
     return opened(object_server.environ())
 
 
-class flipping:  # noqa: N801  # used as a word
-    """A wire to the object store on which some bytes of requests change."""
-
-    def __init__(self, port: int, old: bytes, new: bytes) -> None:
-        self.target, self.old, self.new = port, old, new
-
-    def __enter__(self) -> int:
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self.listener.getsockname()[1]
-
-    def __exit__(self, *_: object) -> None:
-        self.listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                ours, _ = self.listener.accept()
-            except OSError:
-                return
-            theirs = socket.create_connection(("127.0.0.1", self.target))
-            for a, b, up in ((ours, theirs, True), (theirs, ours, False)):
-                threading.Thread(target=self._carry, args=(a, b, up), daemon=True).start()
-
-    def _carry(self, source: socket.socket, sink: socket.socket, up: bool) -> None:
-        try:
-            while data := source.recv(1 << 16):
-                sink.sendall(re.sub(re.escape(self.old), self.new, data) if up else data)
-        except OSError:
-            pass
-        for end in (source, sink):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-
 def test_a_folder_and_a_bucket_have_the_same_names(bucket, tmp_path):
     """So that any tool which copies files moves a corpus from one to the other."""
     import obstore
@@ -87,16 +48,13 @@ def test_two_prefixes_know_nothing_of_each_other(bucket, object_server):
     assert not other.erase(kept) and kept in bucket
 
 
-def test_bits_that_flip_on_the_wire_are_refused_and_nothing_is_kept(bucket, object_server):
+def test_bits_that_flip_on_the_wire_are_refused_and_nothing_is_kept(bucket, object_server, wire):
     """The digest is in the signed header: a proxy or a cable that errs makes no blob."""
-    with flipping(object_server.port, b"SOUND", b"SOUNE") as port:
-        wrong = opened(
-            object_server.environ(
-                XIANGYIN_STORE_URL=bucket.where, AWS_ENDPOINT_URL_S3=f"http://127.0.0.1:{port}"
-            )
-        )
-        with pytest.raises(StoreUnreachable):
-            wrong.put_bytes(b"SOUND" * 1000)
+    port = wire(object_server.port, lambda data: data.replace(b"SOUND", b"SOUNE"))
+    address = f"http://127.0.0.1:{port}"
+    wrong = opened(object_server.environ(XIANGYIN_STORE_URL=bucket.where, AWS_ENDPOINT_URL_S3=address))
+    with pytest.raises(StoreUnreachable):
+        wrong.put_bytes(b"SOUND" * 1000)
     assert list(bucket) == []
     assert bucket.put_bytes(b"SOUND" * 1000) in bucket
 
