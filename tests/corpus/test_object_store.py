@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import pickle
 import urllib.request
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from corpus import compute
 from corpus.object_store import ObjectStore, StoreKeepsVersions, StoreRefused, StoreUnreachable
 from corpus.settings import load
 from corpus.store import BlobMissing, LocalStore, copy_blob, open_store
@@ -39,6 +41,17 @@ def test_a_folder_and_a_bucket_have_the_same_names(bucket, tmp_path):
     assert copy_blob(bucket, LocalStore(tmp_path / "again"), kept) == kept
     names = [item["path"] for page in obstore.list(bucket._client) for item in page]
     assert names == [path.relative_to(folder.folder).as_posix() for path in folder.folder.glob("*/*")]
+
+
+def test_processes_of_a_release_reach_the_store_and_send_its_errors_home(bucket):
+    """They are given the store with their work, and it is opened anew where it arrives."""
+    kept = bucket.put_bytes(b"sound")
+    ask = operator.methodcaller("size", kept)
+    assert list(compute.run("local", ask, [bucket, bucket])) == [5, 5]
+    bucket.erase(kept)
+    with pytest.raises(BlobMissing) as caught:
+        list(compute.run("local", ask, [bucket, bucket]))
+    assert caught.value.parameters == {"digest": kept}
 
 
 def test_two_prefixes_know_nothing_of_each_other(bucket, object_server):
