@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 _WINDOW_BYTES = 1 << 20  # of a blob, asked for at a time
 _log = logging.getLogger("xiangyin.store")
+_log.addHandler(logging.NullHandler())  # a server has a log; a command says it in the line that it ends with
 
 
 class StoreUnreachable(CodedError):

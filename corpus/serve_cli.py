@@ -117,6 +117,7 @@ def _check_store(settings: Settings) -> None:
 def _look_at_store(settings: Settings) -> None:
     from corpus.store import open_store
 
+    logging.disable()  # in this process alone: the line that the command ends with says it all
     open_store(settings).check()
 
 
