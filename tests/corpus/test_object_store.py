@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from corpus import compute
-from corpus.object_store import ObjectStore, StoreKeepsVersions, StoreRefused, StoreUnreachable
+from corpus.bucket import StoreRefused, StoreUnreachable
+from corpus.object_store import ObjectStore, StoreKeepsVersions
 from corpus.settings import load
 from corpus.store import BlobMissing, LocalStore, copy_blob, open_store
 
