@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NoReturn, cast
 
 from corpus.settings import s3_place
@@ -22,7 +23,7 @@ from protocol.clip import Sha256
 from protocol.errors import CodedError
 
 if TYPE_CHECKING:
-    from obstore.store import S3Config, S3Store
+    from obstore.store import ClientConfig, S3Config, S3Store
     from typing_extensions import Buffer
 
 WINDOW_BYTES = 1 << 20  # of a blob, asked for at a time
@@ -121,15 +122,18 @@ def open_client(url: str, aws: Mapping[str, str]) -> S3Store:
     }
     # Not every store has the call that deletes many.
     config = {**{name: value for name, value in known.items() if value}, "disable_bulk_delete": True}
+    options: ClientConfig = {
+        "allow_http": (endpoint or "").startswith("http://"),
+        "connect_timeout": timedelta(seconds=2),
+        "timeout": timedelta(seconds=30),
+    }
+    if "AWS_CA_BUNDLE" in aws:
+        options["root_certificate"] = Path(aws["AWS_CA_BUNDLE"]).read_bytes()
     return S3Store(
         bucket,
         prefix=prefix or None,
         config=cast("S3Config", config),
-        client_options={
-            "allow_http": (endpoint or "").startswith("http://"),
-            "connect_timeout": timedelta(seconds=2),
-            "timeout": timedelta(seconds=30),
-        },
+        client_options=options,
         retry_config={
             "max_retries": 3,
             "retry_timeout": timedelta(seconds=5),  # after it no more tries are begun

@@ -216,13 +216,13 @@ def blobs(db: Connection, store: BlobStore) -> Iterator[Problem]:
             code = "BLOB_OF_WITHDRAWN" if digest in named else "BLOB_UNNAMED"
             yield Problem(code, digest, "no clip that stands names it")
         try:
-            opened = store.open(digest)
+            with store.open(digest) as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+                size_bytes = file.tell()
         except BlobMissing:
             continue  # withdrawn since it was listed
-        with opened as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != digest:  # type: ignore[arg-type]
-                yield Problem("BLOB_DAMAGED", digest, "its bytes are not those of its name")
-        size_bytes = store.size(digest)
+        if found != digest:
+            yield Problem("BLOB_DAMAGED", digest, "its bytes are not those of its name")
         for clip_id, bytes_, _ in wanted:
             if size_bytes != bytes_:
                 yield Problem("BLOB_SIZE", clip_id, f"its blob has {size_bytes} bytes, its row says {bytes_}")

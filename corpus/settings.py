@@ -24,6 +24,7 @@ AWS_VARIABLES: Mapping[str, str] = {
     "AWS_ACCESS_KEY_ID": "name of the key; empty means the role of the machine, on Amazon's",
     "AWS_SECRET_ACCESS_KEY": "the key",
     "AWS_SESSION_TOKEN": "token of a temporary key",
+    "AWS_CA_BUNDLE": "file of certificates that are trusted beside the system's, for a store of your own",
 }
 """What is read of the usual variables of S3 clients, where blobs lie in a bucket."""
 
@@ -216,6 +217,9 @@ def _check_aws(aws: Mapping[str, str]) -> None:
         parts = urlsplit(aws.get(name, "https://store.example"))
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise SettingInvalid(setting=name, problem="need an address such as https://store.example")
+    bundle = aws.get("AWS_CA_BUNDLE")
+    if bundle is not None and not Path(bundle).is_file():
+        raise SettingInvalid(setting="AWS_CA_BUNDLE", problem="there is no such file")
     key, secret = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
     own = "AWS_ENDPOINT_URL_S3" in aws or "AWS_ENDPOINT_URL" in aws
     for name, other in ((key, secret), (secret, key)):

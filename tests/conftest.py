@@ -10,6 +10,7 @@ import pwd
 import secrets
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -204,8 +205,10 @@ def wire():
     """A wire to a local port: `change` sees what is sent and gives what goes on, or None to cut it."""
     with contextlib.ExitStack() as ended:
 
-        def lay(port: int, change: Callable[[bytes], bytes | None]) -> int:
+        def lay(port: int, change: Callable[[bytes], bytes | None], tls: ssl.SSLContext | None = None) -> int:
             listener = ended.enter_context(socket.create_server(("127.0.0.1", 0)))
+            if tls is not None:
+                listener = ended.enter_context(tls.wrap_socket(listener, server_side=True))
             threading.Thread(target=_accept, args=(listener, port, change), daemon=True).start()
             return listener.getsockname()[1]
 
@@ -216,6 +219,8 @@ def _accept(listener: socket.socket, port: int, change: Callable[[bytes], bytes 
     while True:
         try:
             ours, _ = listener.accept()
+        except ssl.SSLError:
+            continue  # whoever called does not trust us
         except OSError:
             return
         try:

@@ -5,10 +5,17 @@ from __future__ import annotations
 import operator
 import os
 import pickle
+import ssl
 import urllib.request
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from corpus import compute
 from corpus.bucket import StoreRefused, StoreUnreachable
@@ -53,6 +60,44 @@ def test_processes_of_a_release_reach_the_store_and_send_its_errors_home(bucket)
     with pytest.raises(BlobMissing) as caught:
         list(compute.run("local", ask, [bucket, bucket]))
     assert caught.value.parameters == {"digest": kept}
+
+
+@pytest.fixture
+def authority(tmp_path):
+    """A certificate authority of one's own, in a file, and a server's context that it vouches for."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+
+    def certificate(name, public_key, ca, *extensions):
+        subject, issuer = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, n)]) for n in (name, "ours"))
+        made = x509.CertificateBuilder(issuer, subject, public_key, x509.random_serial_number())
+        made = made.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+        for extension in (x509.BasicConstraints(ca=ca, path_length=None), *extensions):
+            made = made.add_extension(extension, critical=False)
+        return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    (tmp_path / "ca.pem").write_bytes(certificate("ours", key.public_key(), True))
+    leaf = ec.generate_private_key(ec.SECP256R1())
+    alternative = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    private = leaf.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (tmp_path / "server.pem").write_bytes(
+        private + certificate("store", leaf.public_key(), False, alternative)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "server.pem")
+    return tmp_path / "ca.pem", context
+
+
+def test_a_store_behind_an_authority_of_ones_own_is_trusted_if_told(object_server, wire, authority):
+    """And only then: a stranger in between, with a certificate of his own making, gets no voices."""
+    bundle, context = authority
+    port = wire(object_server.port, lambda data: data, context)
+    environ = object_server.environ(AWS_ENDPOINT_URL_S3=f"https://127.0.0.1:{port}")
+    with pytest.raises(StoreUnreachable):
+        opened(environ).check()
+    store = opened({**environ, "AWS_CA_BUNDLE": str(bundle)})
+    assert store.open(store.put_bytes(b"sound")).read() == b"sound"
 
 
 def test_two_prefixes_know_nothing_of_each_other(bucket, object_server):
