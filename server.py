@@ -18,7 +18,7 @@ from corpus.intake import Intake
 from corpus.partials import Partials
 from corpus.settings import Settings
 from corpus.shelf import Shelf
-from corpus.store import LocalStore
+from corpus.store import open_store
 from corpus.withdrawal import Custody
 from web import (
     access_log,
@@ -71,7 +71,7 @@ def open_site(settings: Settings) -> Site:
     migrate.upgrade(engine)
     signer = keys.signer(settings.keys)
     with disk_errors():
-        store, partials = LocalStore(settings.blobs), Partials(settings.partials)
+        store, partials = open_store(settings), Partials(settings.partials)
     decoder = Decoder()
     intake = Intake(settings, engine, store, partials, decoder, signer, clock_ms, secrets.token_hex)
     shelf = Shelf(engine, store, settings.releases, signer, settings.compute)

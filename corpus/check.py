@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -18,15 +15,13 @@ from corpus.database import is_sqlite, reading
 from corpus.keys import verify_ed25519
 from corpus.partials import Partials
 from corpus.shelf import Shelf
-from corpus.store import LocalStore
+from corpus.store import BlobMissing, BlobStore, at_work
 from corpus.tables import clip, ledger_detail, ledger_entry, measurement, receipt, transcript, upload
 from protocol import tlog
 from protocol.clip import MetadataInvalid, Receipt, Sha256
 from protocol.errors import CodedError
 
 PARTS = ("blobs", "rows", "ledger", "receipts", "releases")
-_BLOB = re.compile(r"[0-9a-f]{2}/[0-9a-f]{62}")
-_YOUNG_S = 600.0  # a temporary file of this age may be at work
 
 ADVICE: Mapping[str, tuple[str, str]] = {
     "DATABASE_DAMAGED": ("database", "Stop the server and restore the latest backup beside this folder."),
@@ -85,7 +80,7 @@ class Problem:
 
 def everything(
     engine: Engine,
-    store: LocalStore,
+    store: BlobStore,
     key: tlog.VerifierKey,
     shelf: Shelf,
     *,
@@ -217,7 +212,7 @@ def _receipt_problem(row: sa.Row[tuple[object, ...]], key: tlog.VerifierKey) -> 
     return None
 
 
-def blobs(db: Connection, store: LocalStore) -> Iterator[Problem]:
+def blobs(db: Connection, store: BlobStore) -> Iterator[Problem]:
     """Every blob's bytes against its name, every clip's blob, and blobs that nothing names."""
     columns = clip.c
     named: dict[str, list[tuple[str, int, bool]]] = {}
@@ -230,10 +225,14 @@ def blobs(db: Connection, store: LocalStore) -> Iterator[Problem]:
         if not wanted:
             code = "BLOB_OF_WITHDRAWN" if digest in named else "BLOB_UNNAMED"
             yield Problem(code, digest, "no clip that stands names it")
-        with store.open(digest) as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != digest:  # type: ignore[arg-type]
-                yield Problem("BLOB_DAMAGED", digest, "its bytes are not those of its name")
-        size_bytes = store.size(digest)
+        try:
+            with store.open(digest) as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+                size_bytes = file.tell()
+        except BlobMissing:
+            continue  # withdrawn since it was listed
+        if found != digest:
+            yield Problem("BLOB_DAMAGED", digest, "its bytes are not those of its name")
         for clip_id, bytes_, _ in wanted:
             if size_bytes != bytes_:
                 yield Problem("BLOB_SIZE", clip_id, f"its blob has {size_bytes} bytes, its row says {bytes_}")
@@ -243,26 +242,16 @@ def blobs(db: Connection, store: LocalStore) -> Iterator[Problem]:
             yield Problem("BLOB_MISSING", name, f"missing; it is the sound of {names}")
 
 
-def strays(db: Connection, store: LocalStore, partials: Partials | None) -> Iterator[Problem]:
+def strays(db: Connection, store: BlobStore, partials: Partials | None) -> Iterator[Problem]:
     """Files that no part of the program will look at again."""
-    now_s = time.time()
-    for path in sorted(p for p in store.folder.rglob("*") if not p.is_dir()):
-        inside = path.relative_to(store.folder).as_posix()
-        if not _BLOB.fullmatch(inside) and not _at_work(path, now_s):
-            yield Problem("FILE_STRAY", str(path), "no blob has such a name")
+    for name in store.strays():
+        yield Problem("FILE_STRAY", f"{store.where}/{name}", "no blob has such a name")
     if partials is None:
         return
     waiting = set(db.execute(sa.select(upload.c.id).where(upload.c.state == "open")).scalars())
     for path in sorted(p for p in partials.folder.iterdir() if not p.is_dir()):
-        if path.name.removesuffix(".part") not in waiting and not _at_work(path, now_s):
+        if path.name.removesuffix(".part") not in waiting and not at_work(path):
             yield Problem("FILE_STRAY", str(path), "no open upload has such a file")
-
-
-def _at_work(path: Path, now_s: float) -> bool:
-    try:
-        return path.suffix == ".part" and now_s - path.lstat().st_mtime < _YOUNG_S
-    except FileNotFoundError:
-        return True
 
 
 def releases(shelf: Shelf) -> Iterator[Problem]:

@@ -12,10 +12,9 @@ from sqlalchemy.engine import Connection
 from corpus import clips, container, ledger, lifecycle, likeness, people, projects, terms, uploads
 from corpus.container import Container, Unreadable
 from corpus.decode import Decoder, Sound
-from corpus.disk import need_room
 from corpus.keys import Signer
 from corpus.projects import Project
-from corpus.store import LocalStore
+from corpus.store import BlobStore
 from corpus.terms import Terms
 from corpus.uploads import Upload
 from protocol.clip import AudioFinding, ClipMeta, Sha256, Verdict
@@ -98,13 +97,13 @@ def hear(
     return Heard(verdict, said, sound, measured, likeness.of(sound, said.sample_rate_hz))
 
 
-def keep(store: LocalStore, path: Path, heard: Heard) -> Sha256:
+def keep(store: BlobStore, path: Path, heard: Heard) -> Sha256:
     """Put the sound into the store as FLAC of our own, or the file itself where it is no sound.
 
     A FLAC is encoded anew as well: tags, padding and bytes after its last frame would hide from every
     check, and reach a release.
     """
-    need_room(store.folder, path.stat().st_size, 0)
+    store.need_room(path.stat().st_size)
     if heard.sound is not None:
         return store.put_bytes(heard.sound.flac)
     return store.put(path)

@@ -55,6 +55,27 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def move_aside(path: Path, folder: Path, stem: str) -> Path | None:
+    """Move a file into `folder` under `stem` or, if that is taken, a numbered name; None if it is gone.
+
+    It has both names, durably, before it loses the first one.
+    """
+    with disk_errors():
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        target, number = folder / stem, 0
+        while target.exists() or target.is_symlink():
+            number += 1
+            target = folder / f"{stem}.{number}"
+        try:
+            os.link(path, target, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        sync_folder(folder)
+        path.unlink()
+        sync_folder(path.parent)
+    return target
+
+
 def write_durably(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Write `data` to `path` whole or not at all, durable on return; an existing file is replaced."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")

@@ -43,6 +43,8 @@ def lines(settings: Settings, *, now_s: float) -> Iterator[Line]:
     if not missing:
         yield _tried("decoder", _decoder)
     yield Line("device", True, _device())  # a server needs none
+    if not missing:
+        yield _tried("store", lambda: _store(settings))
     if not settings.data.is_dir():
         yield Line("data", True, f"{settings.data} is not there yet; xiangyin serve makes it")
         return
@@ -93,6 +95,16 @@ def _sync(settings: Settings) -> str:
         file.flush()
         os.fsync(file.fileno())
     return "a byte was written and synced"
+
+
+def _store(settings: Settings) -> str:
+    from corpus.store import open_store
+
+    if not settings.store_url.startswith("s3://") and not settings.blobs.is_dir():
+        return "none yet; xiangyin serve makes it"
+    store = open_store(settings)
+    store.check()
+    return f"{store.where}, a byte was written and dropped"
 
 
 def _keys(settings: Settings) -> str:

@@ -29,7 +29,7 @@ from corpus.disk import need_room
 from corpus.keys import Signer
 from corpus.partials import Partials, UploadBusy
 from corpus.settings import Settings
-from corpus.store import LocalStore
+from corpus.store import BlobStore
 from corpus.uploads import Upload
 from protocol.clip import ClipId, ClipMeta, Sha256
 from protocol.errors import CodedError
@@ -100,7 +100,7 @@ class Intake:
 
     settings: Settings
     engine: Engine
-    store: LocalStore
+    store: BlobStore
     partials: Partials
     decoder: Decoder
     signer: Signer

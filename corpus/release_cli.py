@@ -264,7 +264,7 @@ def _shelf(data: Path | None) -> Shelf:
     from corpus.database import open_engine
     from corpus.header import ReleaseInvalid
     from corpus.shelf import Shelf
-    from corpus.store import LocalStore
+    from corpus.store import open_store
 
     found = _settings(data)
     if not found.database_url and not (found.data / "xiangyin.sqlite").is_file():
@@ -273,7 +273,7 @@ def _shelf(data: Path | None) -> Shelf:
         )
     engine = open_engine(found.engine_url)
     migrate.upgrade(engine)
-    return Shelf(engine, LocalStore(found.blobs), found.releases, keys.signer(found.keys), found.compute)
+    return Shelf(engine, open_store(found), found.releases, keys.signer(found.keys), found.compute)
 
 
 def _folder(name: str, data: Path | None) -> Path:

@@ -11,6 +11,7 @@ from corpus import clips, container, likeness, projects
 from corpus.clips import Clip
 from corpus.database import begin, reading
 from corpus.intake import Intake
+from corpus.store import as_file
 from corpus.tables import clip as clip_table
 from protocol.clip import ClipMeta
 
@@ -32,7 +33,7 @@ def remeasured(intake: Intake, clock_ms: Callable[[], int]) -> Iterator[dict[str
         judges = {p.id: profile.load()[p.profile_id] for p in projects.every(db)}
     for clip in found:
         meta, judge = ClipMeta.from_json(dict(clip.meta)), judges[clip.project_id]
-        with intake.store.open(clip.sha256) as file:
+        with as_file(intake.store, clip.sha256) as file:
             said = container.inspect(file, intake.store.size(clip.sha256), max_clip_s=1 << 30)
             sound = intake.decoder.decode(file, said)
         now = measure.measure(

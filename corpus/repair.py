@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +18,10 @@ import sqlalchemy as sa
 from corpus import clips, ledger
 from corpus.check import Problem
 from corpus.database import Engine, begin
-from corpus.disk import disk_errors, sync_folder, write_durably
+from corpus.disk import move_aside, write_durably
 from corpus.keys import Signer
 from corpus.shelf import Shelf
-from corpus.store import LocalStore
+from corpus.store import BlobStore, name_of
 from corpus.tables import clip, ledger_detail, ledger_entry, receipt, upload
 from protocol.clip import Sha256
 from protocol.tlog import ReceiptInvalid
@@ -43,7 +42,7 @@ class Bench:
     """
 
     engine: Engine
-    store: LocalStore
+    store: BlobStore
     shelf: Shelf
     signer: Signer
     quarantine: Path
@@ -80,9 +79,9 @@ def mend(bench: Bench, problems: Sequence[Problem]) -> Iterator[Mended]:
 
 def _mend_one(bench: Bench, problem: Problem) -> str | None:
     if problem.code == "FILE_STRAY":
-        return _aside(bench, Path(problem.name))
+        return _stray(bench, problem.name)
     if problem.code == "BLOB_UNNAMED":
-        return _aside(bench, bench.store.path(Sha256(problem.name)))
+        return _moved(bench.store.aside(name_of(Sha256(problem.name)), bench.quarantine))
     if problem.code in ("BLOB_DAMAGED", "BLOB_MISSING"):
         return _blob(bench, Sha256(problem.name))
     if problem.code in ("RECEIPT_MISSING", "RECEIPT_DAMAGED"):
@@ -94,23 +93,17 @@ def _mend_one(bench: Bench, problem: Problem) -> str | None:
     return None
 
 
-def _aside(bench: Bench, path: Path) -> str | None:
-    """Move a file into quarantine under a name that nothing there has."""
-    with disk_errors():
-        bench.quarantine.mkdir(parents=True, exist_ok=True, mode=0o700)
-        stem = f"{path.parent.name}{path.name}" if len(path.parent.name) == 2 else path.name.lstrip(".")
-        target, number = bench.quarantine / stem, 0
-        while target.exists() or target.is_symlink():
-            number += 1
-            target = bench.quarantine / f"{stem}.{number}"
-        try:
-            os.link(path, target, follow_symlinks=False)  # both names, durably, before the first one goes
-        except FileNotFoundError:
-            return None
-        sync_folder(bench.quarantine)
-        path.unlink()
-        sync_folder(path.parent)
-    return f"moved to {target}"
+def _stray(bench: Bench, name: str) -> str | None:
+    """Move what is no blob out of the store, or a file from among the unfinished uploads."""
+    inside = name.removeprefix(f"{bench.store.where}/")
+    if inside != name:
+        return _moved(bench.store.aside(inside, bench.quarantine))
+    path = Path(name)
+    return _moved(move_aside(path, bench.quarantine, path.name.lstrip(".")))
+
+
+def _moved(target: Path | None) -> str | None:
+    return None if target is None else f"moved to {target}"
 
 
 def _blob(bench: Bench, digest: Sha256) -> str | None:
@@ -122,8 +115,7 @@ def _blob(bench: Bench, digest: Sha256) -> str | None:
                     continue
         except OSError:
             continue
-        path = bench.store.path(digest)
-        moved = _aside(bench, path) if path.exists() else None
+        moved = _moved(bench.store.aside(name_of(digest), bench.quarantine))
         if bench.store.put(source) == digest:
             return f"brought back from {source}" + (f"; the damaged one was {moved}" if moved else "")
     return None

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from corpus.database import Engine
 from corpus.disk import DiskFull, disk_errors, sync_folder
 from corpus.settings import Settings
-from corpus.store import LocalStore
+from corpus.store import BlobStore, LocalStore, copy_blob, open_store
 from protocol.clip import Sha256
 from protocol.errors import CodedError
 
@@ -30,7 +30,7 @@ class BackupImpossible(CodedError):
     code: ClassVar[str] = "BACKUP_IMPOSSIBLE"
 
 
-def back_up(settings: Settings, engine: Engine, store: LocalStore, folder: Path) -> dict[str, Any]:
+def back_up(settings: Settings, engine: Engine, store: BlobStore, folder: Path) -> dict[str, Any]:
     """Copy everything that is kept into `folder`; what a former copy there has already is not copied again.
 
     Raises
@@ -40,7 +40,7 @@ def back_up(settings: Settings, engine: Engine, store: LocalStore, folder: Path)
     """
     if engine.dialect.name != "sqlite":
         raise BackupImpossible(
-            problem="the database is PostgreSQL; copy it with pg_dump, and the data folder with it"
+            problem="the database is PostgreSQL; copy it with pg_dump, then the data folder and the store"
         )
     with disk_errors():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ def back_up(settings: Settings, engine: Engine, store: LocalStore, folder: Path)
         for digest in digests:
             if Sha256(digest) not in kept:
                 with disk_errors():
-                    kept.put(store.path(Sha256(digest)))
+                    copy_blob(store, kept, Sha256(digest))
         _copy_keys(settings.keys, folder / "keys")
         if settings.releases.is_dir():
             shutil.copytree(settings.releases, folder / "releases", dirs_exist_ok=True)
@@ -92,7 +92,7 @@ def bring_back(folder: Path, settings: Settings) -> dict[str, Any]:
         raise BackupImpossible(problem="a database is set by URL; restore it with its own tools")
     with disk_errors():
         settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        there, target = LocalStore(folder / "blobs"), LocalStore(settings.blobs)
+        there, target = LocalStore(folder / "blobs"), open_store(settings)
         count = 0
         for digest in there:
             if target.put(there.path(digest)) != digest:

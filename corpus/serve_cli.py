@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import functools
 import logging
+import multiprocessing
 import os
 import secrets
 import signal
@@ -72,9 +73,13 @@ def serve(data: Path | None, host: str, port: int, workers: int, kind: str) -> N
     if settings.access_log:
         logging.getLogger("xiangyin.access").setLevel(logging.INFO)
     signal.signal(signal.SIGTERM, _stop)
-    with alone(settings), _listening(host, port) as listener:
+    with (
+        alone(settings, among_others=not settings.engine_url.startswith("sqlite")),
+        _listening(host, port) as listener,
+    ):
         import server
 
+        _check_store(settings)
         site = server.open_site(settings)
         shown = f"[{host}]" if ":" in host else host
         address = settings.public_url or f"http://{shown}:{listener.getsockname()[1]}"
@@ -94,7 +99,26 @@ def serve(data: Path | None, host: str, port: int, workers: int, kind: str) -> N
             else:
                 servers_cli.waitress(site, listener, lambda: click.echo(f"Ready at {address}"))
         finally:
-            (settings.data / ADDRESS_FILE).unlink(missing_ok=True)
+            _forget(settings.data / ADDRESS_FILE, address)
+
+
+def _check_store(settings: Settings) -> None:
+    """Refuse to start on a store that is not as it must be.
+
+    In a process of its own: what asks an object store must not be forked afterwards, and this one may be.
+    """
+    from concurrent.futures import ProcessPoolExecutor
+
+    if settings.store_url.startswith("s3://"):
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
+            pool.submit(_look_at_store, settings).result()
+
+
+def _look_at_store(settings: Settings) -> None:
+    from corpus.store import open_store
+
+    logging.disable()  # in this process alone: the line that the command ends with says it all
+    open_store(settings).check()
 
 
 def operator_link(site: Site, address: str) -> str | None:
@@ -149,8 +173,11 @@ def _run_many(settings: Settings, site: Site, listener: socket.socket, address: 
 
 
 @contextmanager
-def alone(settings: Settings) -> Iterator[None]:
-    """Hold the data folder, so that a second server on it refuses to start."""
+def alone(settings: Settings, *, among_others: bool = False) -> Iterator[None]:
+    """Hold the data folder, so that a second server on it refuses to start.
+
+    Servers of one PostgreSQL may hold it `among_others` of their kind; a repair may not.
+    """
     from corpus.disk import disk_errors
 
     with disk_errors():
@@ -158,10 +185,19 @@ def alone(settings: Settings) -> Iterator[None]:
         file = (settings.data / "server.lock").open("a")
     with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, (fcntl.LOCK_SH if among_others else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise ServerRunning(data=str(settings.data)) from error
         yield
+
+
+def _forget(path: Path, address: str) -> None:
+    """Remove the file of the address, unless another server wrote its own since."""
+    try:
+        if path.read_text(encoding="utf-8") == address:
+            path.unlink()
+    except FileNotFoundError:
+        pass
 
 
 @contextmanager

@@ -5,9 +5,10 @@ Read once where a program starts and passed down; nothing below reads the enviro
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -15,6 +16,17 @@ from urllib.parse import urlsplit
 from protocol.errors import CodedError
 
 FILE_NAME = "xiangyin.toml"
+AWS_VARIABLES: Mapping[str, str] = {
+    "AWS_ENDPOINT_URL_S3": "address of the object store, http://… or https://… ; empty means Amazon's",
+    "AWS_ENDPOINT_URL": "the same, where AWS_ENDPOINT_URL_S3 is not set",
+    "AWS_REGION": "region of the bucket; us-east-1 if no region is set",
+    "AWS_DEFAULT_REGION": "the same, where AWS_REGION is not set",
+    "AWS_ACCESS_KEY_ID": "name of the key; empty means the role of the machine, on Amazon's",
+    "AWS_SECRET_ACCESS_KEY": "the key",
+    "AWS_SESSION_TOKEN": "token of a temporary key",
+    "AWS_CA_BUNDLE": "file of certificates that are trusted beside the system's, for a store of your own",
+}
+"""What is read of the usual variables of S3 clients, where blobs lie in a bucket."""
 
 
 class SettingInvalid(CodedError):
@@ -39,7 +51,9 @@ class Settings:
 
     data: Path = field(metadata={"says": "folder of the database, the blobs and the keys"})
     database_url: str = _setting("", "SQLAlchemy URL; empty means SQLite in the data folder")
-    store_url: str = _setting("", "where blobs lie, file:///… ; empty means a folder in the data folder")
+    store_url: str = _setting(
+        "", "where blobs lie, file:///… or s3://bucket/prefix; empty means a folder in the data folder"
+    )
     compute: str = _setting("local", "where heavy work runs: local, inline or dask://host:port")
     secret_key_file: str = _setting("", "file of the server's secret; empty means keys/secret")
     public_url: str = _setting("", "address that people use, such as https://voices.example.org")
@@ -60,6 +74,7 @@ class Settings:
     session_expires_s: int = _setting(30 * 86_400, "how long a browser stays signed in")
     access_log: int = _setting(0, "1: one line of JSON on stderr for each request")
     threads: int = _setting(16, "requests that one server process answers at a time")
+    aws: Mapping[str, str] = field(default_factory=dict, repr=False)  # `AWS_VARIABLES` that are set
 
     @property
     def engine_url(self) -> str:
@@ -68,7 +83,7 @@ class Settings:
 
     @property
     def blobs(self) -> Path:
-        """The folder of blobs."""
+        """The folder of blobs, where the store is one."""
         return Path(urlsplit(self.store_url).path) if self.store_url else self.data / "blobs"
 
     @property
@@ -109,7 +124,7 @@ def load(environ: Mapping[str, str], data: Path | None = None) -> Settings:
     """
     folder = data if data is not None else Path(environ.get("XIANGYIN_DATA") or "xiangyin-data")
     folder = folder.expanduser().absolute()
-    names = {f.name: f for f in fields(Settings) if f.name != "data"}
+    names = {f.name: f for f in _chosen() if f.name != "data"}
     values: dict[str, Any] = {}
     for name, value in _from_file(folder / FILE_NAME).items():
         if name not in names:
@@ -120,7 +135,28 @@ def load(environ: Mapping[str, str], data: Path | None = None) -> Settings:
         if text:
             values[name] = _typed(name, text)
     _check_urls(values)
-    return Settings(data=folder, **values)
+    aws = {}
+    if values.get("store_url", "").startswith("s3://"):
+        aws = {name: environ[name] for name in AWS_VARIABLES if environ.get(name)}
+        _check_aws(aws)
+    return Settings(data=folder, aws=aws, **values)
+
+
+def s3_place(url: str) -> tuple[str, str]:
+    """Bucket and prefix of ``s3://bucket/prefix``; the prefix may be empty.
+
+    Raises
+    ------
+    SettingInvalid
+        If it is no such address.
+    """
+    found = re.fullmatch(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[A-Za-z0-9_.-]+)*)/?", url)
+    if found is None or any(part in (".", "..") for part in found[2].split("/")):
+        raise SettingInvalid(
+            setting="store_url",
+            problem="need s3://bucket or s3://bucket/prefix, the prefix of letters, digits and . _ - /",
+        )
+    return found[1], found[2].removeprefix("/")
 
 
 def table() -> list[tuple[str, str, str]]:
@@ -128,11 +164,16 @@ def table() -> list[tuple[str, str, str]]:
     return [
         (
             f"XIANGYIN_{f.name.upper()}",
-            "`xiangyin-data`" if f.name == "data" else f"`{f.default}`" if f.default != "" else "",
+            "" if f.default in (MISSING, "") else f"`{f.default}`",
             str(f.metadata["says"]),
         )
-        for f in fields(Settings)
+        for f in _chosen()
     ]
+
+
+def _chosen() -> list[Field[Any]]:
+    """The settings proper."""
+    return [f for f in fields(Settings) if "says" in f.metadata]
 
 
 def _from_file(path: Path) -> dict[str, Any]:
@@ -166,10 +207,25 @@ def _check_urls(values: Mapping[str, Any]) -> None:
     if database and not database.startswith(("sqlite:///", "postgresql+psycopg://")):
         raise SettingInvalid(setting="database_url", problem="need sqlite:///… or postgresql+psycopg://…")
     store = values.get("store_url", "")
-    if store and not store.startswith("file:///"):
-        raise SettingInvalid(
-            setting="store_url", problem="need file:///…; this version keeps blobs in a folder"
-        )
+    if store.startswith("s3://"):
+        s3_place(store)
+    elif store and not store.startswith("file:///"):
+        raise SettingInvalid(setting="store_url", problem="need file:///… or s3://bucket/prefix")
     compute = values.get("compute", "local")
     if compute not in ("local", "inline") and not compute.startswith("dask://"):
         raise SettingInvalid(setting="compute", problem="need local, inline or dask://host:port")
+
+
+def _check_aws(aws: Mapping[str, str]) -> None:
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        parts = urlsplit(aws.get(name, "https://store.example"))
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise SettingInvalid(setting=name, problem="need an address such as https://store.example")
+    bundle = aws.get("AWS_CA_BUNDLE")
+    if bundle is not None and not Path(bundle).is_file():
+        raise SettingInvalid(setting="AWS_CA_BUNDLE", problem="there is no such file")
+    key, secret = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
+    own = "AWS_ENDPOINT_URL_S3" in aws or "AWS_ENDPOINT_URL" in aws
+    for name, other in ((key, secret), (secret, key)):
+        if name not in aws and (other in aws or own):
+            raise SettingInvalid(setting=name, problem="it is not set, and the store asks for it")

@@ -18,7 +18,7 @@ from corpus import compute, manifest, shelf
 from corpus.disk import disk_errors
 from corpus.manifest import Line
 from corpus.shelf import Shelf
-from corpus.store import BlobMissing, BlobStore, LocalStore
+from corpus.store import BlobMissing, BlobStore
 from corpus.verify import sound_problem
 from protocol.clip import Sha256
 
@@ -96,8 +96,9 @@ def place_sounds(shard: Sounds) -> list[Bad]:
         digest = Sha256(line.sha256)
         wrong: str | None
         try:
-            if isinstance(shard.store, LocalStore):
-                shelf.link_or_copy(shard.store.path(digest), target)
+            here = shard.store.path(digest)
+            if here is not None:
+                shelf.link_or_copy(here, target)
             elif not target.exists() or sound_problem(target, line) is not None:
                 _copy(shard.store, digest, target)
             wrong = sound_problem(target, line)

@@ -1,22 +1,31 @@
 """Blobs: files named by the SHA-256 of their bytes, never rewritten.
 
-``ab/cdef….`` in a folder; a name appears only by rename, after its bytes are on the disk.
+``ab/cdef….`` in a folder or under a prefix of a bucket (`corpus.object_store`): the same names in both, so
+that one can be copied to the other. In a folder a name appears only by rename, after its bytes are on the
+disk.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
+import shutil
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, ClassVar, Protocol
 
-from corpus.disk import disk_errors, sync_folder
+from corpus.disk import StoreSuspect, disk_errors, move_aside, need_room, sync_folder
+from corpus.settings import Settings
 from protocol.clip import Sha256, sha256
 from protocol.errors import CodedError
 
+YOUNG_S = 600.0  # a temporary file of this age may be at work
+_NAME = re.compile(r"[0-9a-f]{2}/[0-9a-f]{62}")
 _PIECE_BYTES = 1 << 20
 
 
@@ -27,7 +36,17 @@ class BlobMissing(CodedError):
 
 
 class BlobStore(Protocol):
-    """What every store can do."""
+    """What every store can do.
+
+    A store that cannot work raises a coded error, and nothing of what it was asked was acknowledged.
+
+    Attributes
+    ----------
+    where : str
+        How a person finds it: a folder, or a bucket with its prefix.
+    """
+
+    where: str
 
     def put(self, path: Path) -> Sha256:
         """Copy a file into the store, durable on return; the same bytes twice are one blob."""
@@ -38,15 +57,73 @@ class BlobStore(Protocol):
     def open(self, digest: Sha256) -> BinaryIO:
         """A seekable reader of the blob, or `BlobMissing`."""
 
+    def path(self, digest: Sha256) -> Path | None:
+        """Where the blob lies as a file of this machine, be it there or not; None if it never does."""
+
     def size(self, digest: Sha256) -> int:
         """Bytes of the blob, or `BlobMissing`."""
 
     def erase(self, digest: Sha256) -> bool:
         """Remove the blob; False if it was not there."""
 
+    def need_room(self, wanted_bytes: int) -> None:
+        """Raise `DiskFull` if so many bytes are known not to fit."""
+
+    def check(self) -> None:
+        """Write something small, see it and drop it again: raises what is wrong with the store."""
+
+    def strays(self) -> Iterator[str]:
+        """Names in the store that are no blobs and that nobody is at work on."""
+
+    def aside(self, name: str, quarantine: Path) -> Path | None:
+        """Move what has this name (`name_of` a blob, or a stray's) into a folder; None if it is gone."""
+
     def __contains__(self, digest: Sha256) -> bool: ...
 
     def __iter__(self) -> Iterator[Sha256]: ...
+
+
+def open_store(settings: Settings) -> BlobStore:
+    """The store that the settings name: the one place that chooses."""
+    if not settings.store_url.startswith("s3://"):
+        return LocalStore(settings.blobs)
+    from corpus.object_store import ObjectStore
+
+    return ObjectStore(settings.store_url, settings.aws)
+
+
+def name_of(digest: Sha256) -> str:
+    """The name of a blob within its store."""
+    known = sha256(digest)
+    return f"{known[:2]}/{known[2:]}"
+
+
+def digest_of(name: str) -> Sha256 | None:
+    """The digest of the blob that has this name, or None for a name that no blob has."""
+    return Sha256(name.replace("/", "")) if _NAME.fullmatch(name) else None
+
+
+@contextmanager
+def as_file(store: BlobStore, digest: Sha256) -> Iterator[BinaryIO]:
+    """The blob as a file with a descriptor, for other processes; a nameless copy where it has none."""
+    with store.open(digest) as blob:
+        if store.path(digest) is not None:
+            yield blob
+            return
+        with tempfile.TemporaryFile() as file:
+            shutil.copyfileobj(blob, file, _PIECE_BYTES)
+            file.flush()
+            file.seek(0)
+            yield file
+
+
+def copy_blob(source: BlobStore, target: BlobStore, digest: Sha256) -> Sha256:
+    """Copy a blob from store to store. Returns the digest of what was found, for comparison."""
+    path = source.path(digest)
+    if path is not None:
+        return target.put(path)
+    with source.open(digest) as blob:
+        return target.put_bytes(blob.read())
 
 
 class LocalStore:
@@ -60,12 +137,12 @@ class LocalStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.where = str(folder)
         folder.mkdir(parents=True, exist_ok=True)
 
     def path(self, digest: Sha256) -> Path:
         """Where the blob lies, whether it is there or not."""
-        name = sha256(digest)
-        return self.folder / name[:2] / name[2:]
+        return self.folder / name_of(digest)
 
     def put(self, path: Path) -> Sha256:
         """Copy a file into the store, durable on return."""
@@ -110,14 +187,40 @@ class LocalStore:
             sync_folder(path.parent)
         return True
 
+    def need_room(self, wanted_bytes: int) -> None:
+        """Raise `DiskFull` unless so many bytes fit on the disk."""
+        need_room(self.folder, wanted_bytes, 0)
+
+    def check(self) -> None:
+        """Write, sync and drop one byte: a disk that went read-only still reads well."""
+        if not self.folder.is_dir():
+            raise StoreSuspect(problem="its folder is not there")
+        with disk_errors(), tempfile.TemporaryFile(dir=self.folder) as file:
+            file.write(b"x")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def strays(self) -> Iterator[str]:
+        """Names of files that are no blobs, but for temporary ones that are young."""
+        for path in sorted(p for p in self.folder.rglob("*") if not p.is_dir()):
+            name = path.relative_to(self.folder).as_posix()
+            if digest_of(name) is None and not at_work(path):
+                yield name
+
+    def aside(self, name: str, quarantine: Path) -> Path | None:
+        """Move a file of the store into quarantine, under a name that nothing there has."""
+        digest = digest_of(name)
+        return move_aside(self.folder / name, quarantine, digest or Path(name).name.lstrip("."))
+
     def __contains__(self, digest: Sha256) -> bool:
         return self.path(digest).is_file()
 
     def __iter__(self) -> Iterator[Sha256]:
         for folder in sorted(self.folder.glob("[0-9a-f][0-9a-f]")):
             for path in sorted(folder.iterdir()):
-                if len(path.name) == 62:
-                    yield Sha256(folder.name + path.name)
+                digest = digest_of(f"{folder.name}/{path.name}")
+                if digest is not None:
+                    yield digest
 
     @contextmanager
     def _new_file(self) -> Iterator[tuple[Path, BinaryIO]]:
@@ -140,3 +243,11 @@ class LocalStore:
             part.replace(path)
         sync_folder(path.parent)
         return digest
+
+
+def at_work(path: Path) -> bool:
+    """Whether a file may be a temporary one that somebody is writing right now."""
+    try:
+        return path.suffix == ".part" and time.time() - path.lstat().st_mtime < YOUNG_S
+    except FileNotFoundError:
+        return True

@@ -110,6 +110,9 @@ class CodedError(Exception):
         self.parameters = parameters
         super().__init__(self.sentence())
 
+    def __reduce__(self) -> tuple[Any, ...]:  # it may have to travel from another process
+        return _again, (type(self), self.parameters)
+
     def sentence(self, language: Language = "en") -> str:
         """What to tell a person, in their language."""
         return fill(self.code, language, self.parameters)
@@ -122,6 +125,10 @@ class CodedError(Exception):
     def as_json(self, language: Language = "en") -> dict[str, object]:
         """``{"code", "detail", ...parameters}``, as programs receive it."""
         return {**self.parameters, "code": self.code, "detail": self.sentence(language)}
+
+
+def _again(kind: type[CodedError], parameters: Mapping[str, object]) -> CodedError:
+    return kind(**parameters)
 
 
 def nearest_language(wanted: str | None) -> Language:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 import tempfile
@@ -73,7 +72,7 @@ def commands() -> str:
 
 def settings() -> str:
     """Every setting, its variable, default and meaning."""
-    from corpus.settings import FILE_NAME, Settings
+    from corpus.settings import AWS_VARIABLES, FILE_NAME, table
 
     lines = [
         "# Settings",
@@ -83,10 +82,15 @@ def settings() -> str:
         "",
         "| variable | default | meaning |",
         "| --- | --- | --- |",
+        *(f"| `{name}` | {default} | {says} |" for name, default, says in table()),
+        "",
+        "Where blobs lie in a bucket (`s3://…`), the usual variables of S3 clients are read too, from the",
+        "environment alone:",
+        "",
+        "| variable | meaning |",
+        "| --- | --- |",
+        *(f"| `{name}` | {says} |" for name, says in AWS_VARIABLES.items()),
     ]
-    for field in dataclasses.fields(Settings):
-        default = "" if field.default in (dataclasses.MISSING, "") else f"`{field.default}`"
-        lines.append(f"| `XIANGYIN_{field.name.upper()}` | {default} | {field.metadata['says']} |")
     return "\n".join(lines) + "\n"
 
 

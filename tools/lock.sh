@@ -8,8 +8,8 @@ cd "$(dirname "$0")/.."
 UV=${UV:-uv}
 lock() { "$UV" pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header "$@"; }
 
-lock pyproject.toml --extra demo --extra postgres --group build -o requirements.lock
-lock pyproject.toml --extra demo --extra postgres --group build --group dev -c requirements.lock -o requirements-dev.lock
+lock pyproject.toml --extra demo --extra postgres --extra s3 --group build -o requirements.lock
+lock pyproject.toml --extra demo --extra postgres --extra s3 --group build --group dev -c requirements.lock -o requirements-dev.lock
 
 # On x86-64 Linux the registry's torch is a CUDA build of several gigabytes that no test needs. There the lock
 # asks for the CPU build, which has the same version with a local label; where pip finds none, `make toolkits`

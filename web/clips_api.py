@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from flask import Blueprint, request, send_file
+from flask import Blueprint, request
 
 from corpus import clips, ledger, review, withdrawal
 from corpus.clips import Clip, ClipNotFound
 from corpus.database import begin, reading
 from protocol.clip import Receipt
-from web import bodies
+from web import bodies, sounds
 from web.auth import require
 from web.context import Reply, Site, member, site
 from web.language import current
@@ -95,19 +95,8 @@ def audio(clip_id: str) -> Reply:
     """The sound, to those who may hear it; each listening is noted (`web.audit`)."""
     here = site()
     found = _audible(here, clip_id)
-    response = send_file(
-        here.store.open(found.sha256),
-        mimetype="audio/flac",
-        etag=found.sha256,
-        max_age=0,
-        download_name=f"{clip_id}.flac",
-    )
-    # An open file has no length of its own, and without one there are no ranges and no seeking.
-    response.make_conditional(
-        request.environ, accept_ranges=True, complete_length=here.store.size(found.sha256)
-    )
-    response.headers["Cache-Control"] = "private, no-cache"  # a withdrawn voice must not play on
-    return response
+    # Not cached: a withdrawn voice must not play on.
+    return sounds.reply(here.store, found.sha256, f"{clip_id}.flac", caching="private, no-cache")
 
 
 @bp.get(f"/api/v1/clips/{CLIP_ID}/peaks")

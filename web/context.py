@@ -30,7 +30,7 @@ from flask import current_app, g
 from corpus.database import Engine
 from corpus.people import Member
 from corpus.settings import Settings
-from corpus.store import LocalStore
+from corpus.store import BlobStore
 
 if TYPE_CHECKING:
     from corpus.intake import Intake
@@ -59,7 +59,7 @@ class Site:
 
     settings: Settings
     engine: Engine
-    store: LocalStore
+    store: BlobStore
     clock_ms: Callable[[], int]
     random_hex: Callable[[int], str]
     signer: Signer

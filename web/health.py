@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from pathlib import Path
-
 from flask import Blueprint
 
 from corpus import counts
 from corpus.database import reading
-from corpus.disk import DiskFull, StoreSuspect, disk_errors, need_room
+from corpus.disk import DiskFull, disk_errors, need_room
 from protocol.errors import CodedError
 from web.auth import public
 from web.context import Reply, site
@@ -36,27 +32,16 @@ def ready() -> Reply:
             counts.clips_by_state(db)
     except CodedError as error:
         found["database"] = error.code
-    if not here.store.folder.is_dir() or not here.intake.partials.folder.is_dir():
-        found["store"] = "STORE_SUSPECT"
-    else:
-        try:
+    try:
+        with disk_errors():  # its folder may be gone
             need_room(here.intake.partials.folder, 0, here.settings.disk_reserve_bytes)
-            with disk_errors():
-                _write(here.store.folder)
-        except DiskFull as error:
-            found["disk"] = error.code
-        except StoreSuspect as error:
-            found["store"] = error.code
+        here.store.check()
+    except DiskFull as error:
+        found["disk"] = error.code
+    except CodedError as error:
+        found["store"] = error.code
     good = all(value == "ok" for value in found.values())
     return {"ready": good, **found}, 200 if good else 503, {"Cache-Control": "no-store"}
-
-
-def _write(folder: Path) -> None:
-    """Write, sync and drop one byte: a disk that went read-only still reads well."""
-    with tempfile.TemporaryFile(dir=folder) as file:
-        file.write(b"x")
-        file.flush()
-        os.fsync(file.fileno())
 
 
 @bp.get("/metrics")

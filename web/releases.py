@@ -14,8 +14,9 @@ from flask import Blueprint, Response, make_response, request, send_file
 
 from corpus import header, offers, shelf
 from corpus.database import begin, reading
+from corpus.store import BlobMissing
 from protocol.clip import MetadataInvalid, sha256
-from web import bodies, files
+from web import bodies, files, sounds
 from web.auth import require
 from web.bodies import ANYTHING
 from web.context import Reply, member, site
@@ -30,7 +31,6 @@ _TYPES = {
     ".svg": "image/svg+xml",
     ".png": "image/png",
     ".parquet": "application/vnd.apache.parquet",
-    ".flac": "audio/flac",
 }
 _RENEWABLE = "private, no-cache"  # a release's files change when a voice is withdrawn
 _FOR_EVER = "private, max-age=31536000, immutable"
@@ -135,7 +135,10 @@ def blob(digest: str) -> Reply:
         raise offers.BlobUnknown() from error
     with reading(here.engine) as db:
         offers.check_blob(db, known, member().project_id)
-    return _file(here.store.path(known), known, _FOR_EVER, ".flac")
+    try:
+        return sounds.reply(here.store, known, f"{known}.flac", caching=_FOR_EVER)
+    except BlobMissing as error:
+        raise offers.BlobUnknown() from error
 
 
 def _bytes(raw: bytes, name: str) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -10,10 +11,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 import corpus
-from corpus import header, manifest, progress, publish, pull, sources, verify
+from corpus import header, manifest, progress, publish, pull, sources, tables, verify
+from corpus.database import begin
 from corpus.dataset import Wanted
+from corpus.settings import load
+from corpus.store import copy_blob, open_store
 from tests.release.trees import tree
 
 
@@ -23,6 +28,34 @@ def test_a_pulled_copy_is_the_release_to_the_byte(served, tmp_path):
     assert (done.clips, done.fetched, done.signature) == (24, 24, "good")
     report = verify.verify(tmp_path / "copy", setting="inline")
     assert report.findings == () and report.signature == "good"
+
+
+@pytest.mark.s3
+@pytest.mark.xdist_group("s3")
+def test_a_release_from_a_bucket_is_the_one_from_a_folder(cut_world, served_with, object_server, tmp_path):
+    """Where blobs lie is a setting: nobody who pulls can tell."""
+    on_disk, world = tree(cut_world.shelf.path("r1")), cut_world
+    environ = load(object_server.environ(), tmp_path)
+    bucket = open_store(environ)
+    for digest in world.store:
+        copy_blob(world.store, bucket, digest)
+    shutil.rmtree(world.data / "blobs")
+    world.store, world.shelf = bucket, dataclasses.replace(world.shelf, store=bucket)
+    with begin(world.engine) as db:
+        for table in (tables.release_clip, tables.split, tables.release):
+            db.execute(sa.delete(table))
+    shutil.rmtree(world.shelf.path("r1"))
+    world.cut("r1")
+    again = tree(world.shelf.path("r1"))
+    assert {name: again[name] for name in on_disk if name.startswith(("audio/", "manifest.jsonl"))} == {
+        name: data for name, data in on_disk.items() if name.startswith(("audio/", "manifest.jsonl"))
+    }
+    one = served_with(store_url=environ.store_url, aws=environ.aws)
+    assert pull.pull(one.source(), tmp_path / "copy").fetched == 24
+    assert tree(tmp_path / "copy") == again
+    digest = next(iter(bucket))
+    part = one.get(f"/api/v1/blobs/{digest}", Range="bytes=10-19")
+    assert part.status_code == 206 and part.content == bucket.open(digest).read()[10:20]
 
 
 def test_an_up_to_date_copy_costs_one_small_request(served, tmp_path):

@@ -270,6 +270,7 @@ class Server:
             capture_output=True,
             text=True,
             cwd=ROOT,
+            env={**os.environ, **self.environ},
             timeout=120,
         )
         assert done.returncode in (0, 1), done.stderr
