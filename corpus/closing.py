@@ -39,8 +39,16 @@ class Heard:
     verdict: Verdict
     said: Container | None = None
     sound: Sound | None = None
-    measured: Measurement | None = None
-    fingerprint: Fingerprint | None = None
+
+    @property
+    def measured(self) -> Measurement | None:
+        """The figures; None where there is no sound to measure."""
+        return None if self.sound is None else self.sound.measured
+
+    @property
+    def fingerprint(self) -> Fingerprint | None:
+        """What copies are known by; None where there is no sound to measure."""
+        return None if self.sound is None else self.sound.fingerprint
 
     @property
     def samples(self) -> int:
@@ -74,38 +82,29 @@ def hear(
     file: BinaryIO, size_bytes: int, decoder: Decoder, profile_id: str, meta: ClipMeta, max_clip_s: int
 ) -> Heard:
     """Inspect, decode, measure and judge a file, with the functions that the recorder has too."""
-    from noise_profiles import measure, profile
+    from noise_profiles import profile
 
     judge = profile.load()[profile_id]
     said: Container | None = None
     try:
         said = container.inspect(file, size_bytes, max_clip_s=max_clip_s)
-        sound = decoder.decode(file, said)
+        sound = decoder.hear(file, said, meta)
     except Unreadable as error:
         return Heard(Verdict("refuse", None, (error.finding,), judge.id, judge.version), said)
-    try:
-        measured = measure.measure(
-            sound.samples,
-            said.sample_rate_hz,
-            lead_in_s=meta.lead_in_s,
-            room_tone=meta.room_tone,
-            calibration_offset_db=meta.calibration_offset_db,
-        )
-    except measure.SignalError as error:
-        finding = AudioFinding("container.damaged", "error", parameters={"signal": error.code})
+    if sound.measured is None:
+        finding = AudioFinding("container.damaged", "error", parameters={"signal": sound.signal})
         return Heard(Verdict("refuse", None, (finding,), judge.id, judge.version), said)
-    verdict = profile.verdict(measured, judge, meta.grade)
-    return Heard(verdict, said, sound, measured, likeness.of(sound, said.sample_rate_hz))
+    return Heard(profile.verdict(sound.measured, judge, meta.grade), said, sound)
 
 
 def keep(store: LocalStore, path: Path, heard: Heard) -> Sha256:
-    """Put the sound into the store as FLAC of our own, or the file itself where it is no sound.
+    """Put the sound into the store as FLAC, or the file itself where it is no sound.
 
-    A FLAC is encoded anew as well: tags, padding and bytes after its last frame would hide from every
-    check, and reach a release.
+    A FLAC with tags, padding or bytes after its last frame is encoded anew as well: they would hide from
+    every check, and reach a release.
     """
     need_room(store.folder, path.stat().st_size, 0)
-    if heard.sound is not None:
+    if heard.sound is not None and heard.sound.flac is not None:
         return store.put_bytes(heard.sound.flac)
     return store.put(path)
 

@@ -29,14 +29,6 @@ class Like:
     similarity: float
 
 
-def of(sound: Sound, sample_rate_hz: int) -> Fingerprint:
-    """The fingerprint of a decoded sound; of several channels, of their mean."""
-    from noise_profiles.fingerprint import fingerprint as made
-    from noise_profiles.samples import as_samples
-
-    return made(as_samples(sound.samples).mean(axis=1), sample_rate_hz)
-
-
 def same(
     db: Connection, project_id: str, sound: Sound, one: Fingerprint | None, meta: ClipMeta, *, but: str
 ) -> Like | None:
