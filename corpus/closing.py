@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 from sqlalchemy.engine import Connection
 
-from corpus import clips, container, ledger, lifecycle, likeness, people, projects, terms, uploads
+from corpus import clips, container, ledger, lifecycle, likeness, projects, terms, uploads
 from corpus.container import Container, Unreadable
 from corpus.decode import Decoder, Sound
 from corpus.disk import need_room
 from corpus.keys import Signer
-from corpus.projects import Project
 from corpus.store import LocalStore
 from corpus.terms import Terms
+from corpus.together import Change
 from corpus.uploads import Upload
 from protocol.clip import AudioFinding, ClipMeta, Sha256, Verdict
 from protocol.errors import CodedError
@@ -71,7 +71,6 @@ class Taken:
     """A clip on its way into the database."""
 
     upload: Upload
-    project: Project
     meta: ClipMeta
     heard: Heard
     blob: Sha256
@@ -109,19 +108,24 @@ def keep(store: LocalStore, path: Path, heard: Heard) -> Sha256:
     return store.put(path)
 
 
-def record(db: Connection, taken: Taken, signer: Signer, *, item_id: str, salt: bytes, now_ms: int) -> None:
+def record(change: Change, taken: Taken, signer: Signer, *, item_id: str, salt: bytes, now_ms: int) -> None:
     """Write clip, measurement, decision, log entry, receipt and the upload's end: all of them or none.
+
+    An upload that is not open any more is left as it is.
 
     Raises
     ------
     ConsentMissing
         If the consent was taken back while the clip was on its way.
     """
-    upload, meta = taken.upload, taken.meta
-    agreed = terms.stored(projects.by_id(db, upload.project_id).terms)  # those in force at this moment
-    consent_id = people.consent_id(db, upload.person_id, upload.project_id, meta.consent_version)
+    db, upload, meta = change.db, taken.upload, taken.meta
+    if not uploads.set_state(db, upload.id, "done"):
+        return
+    # The terms in force at this moment, and the consent if it still holds.
+    said, consent_id = projects.agreed(db, upload.project_id, upload.person_id, meta.consent_version)
     if consent_id is None:
         raise ConsentMissing(version=meta.consent_version)
+    agreed = terms.stored(said)
     heard = _not_twice(db, taken.heard, upload, meta)
     verdict, measured = heard.verdict, heard.measured
     measured_stage = lifecycle.after("measure", "received")
@@ -161,7 +165,7 @@ def record(db: Connection, taken: Taken, signer: Signer, *, item_id: str, salt: 
         ),
     )
     if heard.fingerprint is not None:
-        likeness.keep(db, upload.clip_id, heard.fingerprint)
+        likeness.add(db, upload.clip_id, heard.fingerprint)
     clips.add_measurement(
         db,
         upload.clip_id,
@@ -191,10 +195,13 @@ def record(db: Connection, taken: Taken, signer: Signer, *, item_id: str, salt: 
         terms=agreed.version,
         rules=lifecycle.rules_version(),
     )
-    seq = ledger.append(db, entry, salt=salt, now_ms=now_ms)
-    receipt = ledger.receipt(db, seq, signer, now_ms=now_ms)
-    clips.add_receipt(db, upload.clip_id, seq, receipt.as_json())
-    uploads.set_state(db, upload.id, "done", {"seq": seq})
+    logged = change.tail.append(entry, salt=salt, now_ms=now_ms)
+
+    def sign() -> None:
+        receipt = change.tail.receipt(logged, signer, now_ms=now_ms)
+        clips.add_receipt(db, upload.clip_id, logged.seq, receipt.as_json())
+
+    change.at_the_end(sign)
 
 
 def details(upload: Upload, heard: Heard, agreed: Terms) -> Mapping[str, Any]:

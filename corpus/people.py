@@ -254,16 +254,18 @@ def give_consent(db: Connection, person_id: str, project_id: str, *, now_ms: int
     return new_id
 
 
+_CONSENT = sa.select(consent.c.id).where(
+    consent.c.person_id == sa.bindparam("person"),
+    consent.c.project_id == sa.bindparam("project"),
+    consent.c.version == sa.bindparam("version"),
+    consent.c.withdrawn_ms.is_(None),
+)
+
+
 def consent_id(db: Connection, person_id: str, project_id: str, version: str) -> str | None:
     """The consent that covers a clip recorded under `version`, unless it was withdrawn."""
-    return db.execute(
-        sa.select(consent.c.id).where(
-            consent.c.person_id == person_id,
-            consent.c.project_id == project_id,
-            consent.c.version == version,
-            consent.c.withdrawn_ms.is_(None),
-        )
-    ).scalar_one_or_none()
+    row = {"person": person_id, "project": project_id, "version": version}
+    return db.execute(_CONSENT, row).scalar_one_or_none()
 
 
 def add_token(
@@ -303,27 +305,27 @@ _MEMBER = (
 )
 
 
+_BY_TOKEN = (
+    sa.select(*_MEMBER, token.c.csrf, token.c.hash, token.c.scopes)
+    .join(membership, membership.c.id == token.c.membership_id)
+    .join(person, person.c.id == membership.c.person_id)
+    .where(
+        token.c.hash == sa.bindparam("hash"),
+        token.c.revoked_ms.is_(None),
+        token.c.expires_ms > sa.bindparam("now_ms"),
+        membership.c.ended_ms.is_(None),
+    )
+)
+_BY_TOKEN_OF_KIND = _BY_TOKEN.where(token.c.kind == sa.bindparam("kind"))
+
+
 def by_token(db: Connection, secret: str, *, now_ms: int, kind: TokenKind | None = None) -> Member | None:
     """Who holds this token, or None if it is unknown, expired, revoked, or its membership has ended."""
-    query = (
-        sa.select(
-            *_MEMBER,
-            token.c.csrf,
-            token.c.hash,
-            token.c.scopes,
-        )
-        .join(membership, membership.c.id == token.c.membership_id)
-        .join(person, person.c.id == membership.c.person_id)
-        .where(
-            token.c.hash == hashed(secret),
-            token.c.revoked_ms.is_(None),
-            token.c.expires_ms > now_ms,
-            membership.c.ended_ms.is_(None),
-        )
-    )
-    if kind is not None:
-        query = query.where(token.c.kind == kind)
-    row = db.execute(query).one_or_none()
+    asked = {"hash": hashed(secret), "now_ms": now_ms}
+    if kind is None:
+        row = db.execute(_BY_TOKEN, asked).one_or_none()
+    else:
+        row = db.execute(_BY_TOKEN_OF_KIND, {**asked, "kind": kind}).one_or_none()
     return None if row is None else _member(row)
 
 
