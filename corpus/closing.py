@@ -96,7 +96,7 @@ def hear(
     return Heard(profile.verdict(sound.measured, judge, meta.grade), said, sound)
 
 
-def keep(store: LocalStore, path: Path, heard: Heard) -> Sha256:
+def keep(store: LocalStore, path: Path, digest: Sha256, heard: Heard) -> Sha256:
     """Put the sound into the store as FLAC, or the file itself where it is no sound.
 
     A FLAC with tags, padding or bytes after its last frame is encoded anew as well: they would hide from
@@ -105,7 +105,7 @@ def keep(store: LocalStore, path: Path, heard: Heard) -> Sha256:
     need_room(store.folder, path.stat().st_size, 0)
     if heard.sound is not None and heard.sound.flac is not None:
         return store.put_bytes(heard.sound.flac)
-    return store.put(path)
+    return store.adopt(path, digest)
 
 
 def record(change: Change, taken: Taken, signer: Signer, *, item_id: str, salt: bytes, now_ms: int) -> None:

@@ -23,6 +23,7 @@ from protocol.clip import AudioFinding, ClipMeta
 from protocol.errors import CodedError
 
 MESSAGE_BYTES = 4096
+READY = b"ready"
 _WAIT_S = 70.0  # longer than a child may live
 _SPARE_BYTES = 1 << 20
 _MOST_FIGURES_BYTES = 4 << 20
@@ -94,9 +95,8 @@ class Decoder:
         self._idle: list[_Child] = []
 
     def warm(self) -> None:
-        """Start the process."""
-        with self._lock:
-            self._started()
+        """Start the process and a first child, and wait for it."""
+        self._keep(self._child(), tired=False)
 
     def close(self) -> None:
         """End the process and its children."""
@@ -167,16 +167,22 @@ class Decoder:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-            for _ in range(2):
-                ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-                ours.settimeout(_WAIT_S)
-                with theirs:
-                    try:
-                        socket.send_fds(self._started(), [b"fork"], [theirs.fileno()])
-                        return _Child(ours)
-                    except OSError:
-                        ours.close()
-                        self._end()
+        for _ in range(2):
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            ours.settimeout(_WAIT_S)
+            try:
+                with theirs, self._lock:
+                    socket.send_fds(self._started(), [b"fork"], [theirs.fileno()])
+                if ours.recv(MESSAGE_BYTES) == READY:
+                    return _Child(ours)
+            except TimeoutError as error:
+                ours.close()
+                raise DecoderBusy() from error
+            except OSError:
+                pass
+            ours.close()
+            with self._lock:
+                self._end()
         raise DecoderBusy()
 
     def _keep(self, child: _Child, *, tired: bool) -> None:

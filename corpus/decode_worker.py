@@ -1,7 +1,6 @@
-"""The process that hears strangers' files: it forks bounded children that decode and measure. Run by
-`corpus.decode` alone.
+"""The process that hears strangers' files: it forks bounded children that decode and measure.
 
-It imports numpy, soundfile and the measuring once, listens on a socket that it inherits, and forks a
+Run by `corpus.decode` alone. It imports numpy, soundfile and the measuring once, listens on a socket that it inherits, and forks a
 child for each socket that comes, which costs milliseconds where a new interpreter costs a second. A
 child takes one file after another from its socket; for each it may use little memory, CPU, time and
 disk, and it opens nothing. If a file makes it crash or run wild, the system ends it, and this process says
@@ -28,7 +27,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from corpus.decode import MESSAGE_BYTES
+from corpus.decode import MESSAGE_BYTES, READY
 from corpus.frame_end import FrameEnd
 from noise_profiles import measure
 from noise_profiles.fingerprint import fingerprint
@@ -120,6 +119,7 @@ def _bound() -> None:
 
 
 def _hear_all(link: socket.socket) -> None:
+    link.sendall(READY)
     while True:
         message, descriptors, _, _ = socket.recv_fds(link, MESSAGE_BYTES, 3)
         if not message:

@@ -291,7 +291,7 @@ class Intake:
         heard = closing.hear(
             file, upload.length_bytes, self.decoder, project.profile_id, meta, self.settings.max_clip_s
         )
-        blob = closing.keep(self.store, self.partials.path(upload.id), heard)
+        blob = closing.keep(self.store, self.partials.path(upload.id), upload.sha256, heard)
         taken = closing.Taken(upload, meta, heard, blob, self.store.size(blob))
         salt, item_id, now_ms = bytes.fromhex(self.random_hex(16)), self.random_hex(16), self.clock_ms()
         try:

@@ -84,7 +84,7 @@ _BESIDE = sa.select(
     sa.select(sa.func.count())
     .where(upload.c.person_id == sa.bindparam("person"), upload.c.state == sa.literal_column("'open'"))
     .scalar_subquery()
-    .label("count"),
+    .label("open"),
     sa.select(sa.func.coalesce(sa.func.sum(upload.c.length_bytes), 0))
     .where(upload.c.person_id == sa.bindparam("person"), upload.c.state == sa.literal_column("'open'"))
     .scalar_subquery()
@@ -128,7 +128,7 @@ def set_state(db: Connection, upload_id: str, state: State, result: Mapping[str,
 def beside(db: Connection, person_id: str, since_ms: int) -> Beside:
     """What a new upload of this person's is held against; `begun` counts those since `since_ms`."""
     row = db.execute(_BESIDE, {"person": person_id, "since_ms": since_ms}).one()
-    return Beside(int(row.count), int(row.bytes), int(row.begun))
+    return Beside(int(row.open), int(row.bytes), int(row.begun))
 
 
 def still_open(
