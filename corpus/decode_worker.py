@@ -1,10 +1,10 @@
 """The process that hears strangers' files: it forks bounded children that decode and measure.
 
-Run by `corpus.decode` alone. It imports numpy, soundfile and the measuring once, listens on a socket that it inherits, and forks a
-child for each socket that comes, which costs milliseconds where a new interpreter costs a second. A
-child takes one file after another from its socket; for each it may use little memory, CPU, time and
-disk, and it opens nothing. If a file makes it crash or run wild, the system ends it, and this process says
-by which signal. Its owner ends a child with any file that was not a whole sound, so that none that met
+Run by `corpus.decode` alone. It imports numpy, soundfile and the measuring once, listens on a socket that it
+inherits, and forks a child for each socket that comes, which costs milliseconds where a new interpreter costs
+a second. A child takes one file after another from its socket; for each it may use little memory, CPU, time
+and disk, and it opens nothing. If a file makes it crash or run wild, the system ends it, and this process
+says by which signal. Its owner ends a child with any file that was not a whole sound, so that none that met
 something odd hears another one.
 """
 

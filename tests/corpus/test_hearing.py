@@ -1,4 +1,4 @@
-"""A FLAC is kept as it is only where nothing can hide in it; a child hears many files, a strange one ends it."""
+"""A FLAC is kept as it is only where nothing can hide in it; a child that met a strange file ends."""
 
 from __future__ import annotations
 
