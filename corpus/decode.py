@@ -114,7 +114,6 @@ class Decoder:
         DecoderBusy
             If it did not come to an end for reasons of the machine.
         """
-        pcm_bytes = (said.samples + 1) * said.channels * said.bits // 8
         with self._slots, _scratch() as figures, _scratch() as flac:
             job: dict[str, object] = {
                 "bits": said.bits,
@@ -122,7 +121,7 @@ class Decoder:
                 "sample_rate_hz": said.sample_rate_hz,
                 "channels": said.channels,
                 "bare": said.bare,
-                "most_bytes": 2 * pcm_bytes + _SPARE_BYTES,
+                "most_bytes": _most_bytes(said),
                 "meter": {
                     "lead_in_s": meta.lead_in_s,
                     "room_tone": None if meta.room_tone is None else asdict(meta.room_tone),
@@ -228,6 +227,11 @@ class Decoder:
             self._process = None
 
 
+def _most_bytes(said: Container) -> int:
+    """More than any honest FLAC of this sound takes."""
+    return 2 * (said.samples + 1) * said.channels * said.bits // 8 + _SPARE_BYTES
+
+
 def _sound(answer: dict[str, Any], said: Container, figures: int, flac: int) -> Sound:
     """What a child answered, checked: it had a stranger's file in its hands."""
     if "ended" in answer and answer["ended"] not in _FAULTS_OF_THE_FILE:
@@ -241,7 +245,7 @@ def _sound(answer: dict[str, Any], said: Container, figures: int, flac: int) -> 
         refuse("container.lying_size", count, said.samples)
     if said.pcm_md5 is not None and answer["pcm_md5"] != said.pcm_md5:
         refuse("container.checksum")
-    coded = None if answer["kept"] and said.bare else os.pread(flac, os.fstat(flac).st_size, 0)
+    coded = None if answer["kept"] and said.bare else os.pread(flac, _most_bytes(said), 0)
     if "signal" in answer:
         return Sound(str(answer["pcm_md5"]), coded, None, None, str(answer["signal"]))
     found = json.loads(os.pread(figures, _MOST_FIGURES_BYTES, 0))

@@ -41,11 +41,11 @@ _CPU_OF_CHILD_S = 120
 _WALL_S = 60
 _MOST_FILE_BYTES = 1 << 30
 _MOST_DESCRIPTORS = 64
-_SOCKETS = selectors.EVENT_READ
 
 
 def main(descriptor: int) -> None:
     """Serve until the other end of the socket is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to handle; we end with its socket
     measure.warm(live=False)  # here once, instead of in each child
     fingerprint(np.zeros(4800, dtype=np.float32), 48_000)
     control = socket.socket(fileno=descriptor)
@@ -54,10 +54,9 @@ def main(descriptor: int) -> None:
     wake.setblocking(False)
     signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to handle; we end with its socket
     selector = selectors.DefaultSelector()
-    selector.register(control, _SOCKETS)
-    selector.register(woken, _SOCKETS)
+    selector.register(control, selectors.EVENT_READ)
+    selector.register(woken, selectors.EVENT_READ)
     links: dict[int, socket.socket] = {}
     while True:
         ready = {key.fileobj for key, _ in selector.select()}
