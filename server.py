@@ -19,6 +19,7 @@ from corpus.partials import Partials
 from corpus.settings import Settings
 from corpus.shelf import Shelf
 from corpus.store import open_store
+from corpus.together import Together
 from corpus.withdrawal import Custody
 from web import (
     access_log,
@@ -73,7 +74,9 @@ def open_site(settings: Settings) -> Site:
     with disk_errors():
         store, partials = open_store(settings), Partials(settings.partials)
     decoder = Decoder()
-    intake = Intake(settings, engine, store, partials, decoder, signer, clock_ms, secrets.token_hex)
+    intake = Intake(
+        settings, engine, store, partials, decoder, signer, clock_ms, secrets.token_hex, Together(engine)
+    )
     shelf = Shelf(engine, store, settings.releases, signer, settings.compute)
     return Site(
         settings=settings,

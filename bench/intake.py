@@ -1,11 +1,14 @@
 """Clips a second that the server takes in whole, beside servers that do less, in one run.
 
     python bench/intake.py [--rounds 5] [--clips 40] [--clients 1,8,32] [--kb 160,1000] [--flat 10000]
+        [--label-studio PROGRAM]
 
-Ours decodes, measures, decides, logs, signs and syncs every clip. Beside it: a bare WSGI handler under
-the same server that writes the body and syncs it (the limit of this design), and @tus/server where
-`make clients` could install it, which takes the same bytes and syncs nothing. Rounds are interleaved;
-medians are printed with the slowest and the fastest round.
+Ours decodes, measures, decides, logs, signs and syncs every clip, and the client fetches verdict and
+receipt; "bytes only" is the same server for an upload that is created and sent but for its last byte.
+Beside it: a bare WSGI handler under the same server that writes the body and syncs it (the limit of this
+design); @tus/server where `make clients` could install it, which takes the same bytes and syncs nothing;
+Label Studio's import where its program is named. Rounds are interleaved; medians are printed with the
+slowest and the fastest round, and the processor time of the server and its children for a clip.
 """
 
 from __future__ import annotations
@@ -34,10 +37,12 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from bench import label_studio
 from noise_profiles import signals
 
 ROOT = Path(__file__).resolve().parents[1]
 PIECE = "application/offset+octet-stream"
+_FASTEST = 1.3
 VOICE = {"gender": "female", "age_band": "30-39", "region": "x", "native_language": "nan"}
 BARE = """
 import os, sys, secrets, waitress
@@ -64,42 +69,42 @@ class Round:
     clips_per_s: float
     p50_ms: float
     p99_ms: float
+    cpu_ms: float
 
 
 class Sound:
-    """Endless different clips of about the wished size: one speech-like sound, another last bit each time."""
+    """Endless different clips of about the wished size.
+
+    A few voices at ever other speeds: copies would be refused, and to speak each anew takes a second.
+    """
 
     def __init__(self, size_bytes: int) -> None:
-        rate_hz = 48_000 if size_bytes > 500_000 else 16_000
-        seconds = 3.0
+        self.rate_hz = 48_000 if size_bytes > 500_000 else 16_000
+        self.seconds = 3.0
+        self._chance = np.random.default_rng(1)
         while True:
-            count = int(seconds * rate_hz)
-            speech = signals.speech_like(count, rate_hz, 1, lead_in_s=1.0)
-            mixed = signals.mix(speech, signals.pink_noise(count, rate_hz, 2), 30.0, rate_hz)
-            self._samples = np.round(mixed.samples * 32767).astype(np.int16)
-            self.rate_hz, self.seconds = rate_hz, seconds
-            self.size_bytes = len(self._coded(self._samples))
-            if abs(self.size_bytes / size_bytes - 1) < 0.1:
+            self._voices = [self._voice(seed) for seed in range(1, 2)]
+            self.size_bytes = len(self._clip())
+            if abs(self.size_bytes / size_bytes - 1) < 0.15:
                 break
-            seconds = min(seconds * size_bytes / self.size_bytes, 119.0)
-        self._number = 0
-        self._lock = threading.Lock()
+            self.seconds = min(self.seconds * size_bytes / self.size_bytes, 119.0)
+        self._voices += [self._voice(seed) for seed in range(2, 7)]
 
-    def _coded(self, x: np.ndarray) -> bytes:
+    def _voice(self, seed: int) -> np.ndarray:
+        count = int(_FASTEST * self.seconds * self.rate_hz) + 2
+        speech = signals.speech_like(count, self.rate_hz, seed, lead_in_s=1.1 * _FASTEST)
+        return signals.mix(speech, signals.pink_noise(count, self.rate_hz, seed), 30.0, self.rate_hz).samples
+
+    def _clip(self) -> bytes:
+        voice = self._voices[self._chance.integers(len(self._voices))]
+        times = np.arange(int(self.seconds * self.rate_hz)) * self._chance.uniform(1 / _FASTEST, _FASTEST)
+        samples = np.round(np.interp(times, np.arange(len(voice)), voice) * 32767).astype(np.int16)
         out = io.BytesIO()
-        soundfile.write(out, x, self.rate_hz, format="FLAC", subtype="PCM_16")
+        soundfile.write(out, samples, self.rate_hz, format="FLAC", subtype="PCM_16")
         return out.getvalue()
 
     def clips(self, count: int) -> list[bytes]:
-        made = []
-        for _ in range(count):
-            with self._lock:
-                self._number += 1
-                number = self._number
-            x = self._samples.copy()
-            x[100:116] ^= (number >> np.arange(16) & 1).astype(np.int16)
-            made.append(self._coded(x))
-        return made
+        return [self._clip() for _ in range(count)]
 
 
 Send = Callable[[http.client.HTTPConnection, bytes], None]
@@ -125,7 +130,7 @@ def to_peer(connection: http.client.HTTPConnection, data: bytes) -> None:
     ask(connection, "PATCH", path, data, {**core, "Upload-Offset": "0", "Content-Type": PIECE}, 204)
 
 
-def to_ours(token: str, *, with_receipt: bool = True) -> Send:
+def to_ours(token: str, *, bytes_only: bool = False) -> Send:
     meta = {
         "session_id": "s1", "recording_id": "r1", "style": "monologue", "grade": "quiet",
         "consent_version": "consent-1", "recorded_at": "2026-01-31T08:00:00Z", "lead_in_s": 1.0,
@@ -143,14 +148,14 @@ def to_ours(token: str, *, with_receipt: bool = True) -> Send:
         said = ",".join(f"{k} {base64.b64encode(v.encode()).decode()}" for k, v in pairs.items())
         made, _ = ask(
             connection, "POST", "/api/v1/uploads", b"",
-            {**core, "Upload-Length": str(len(data)), "Upload-Metadata": said}, 201,
+            {**core, "Upload-Length": str(len(data) + bytes_only), "Upload-Metadata": said}, 201,
         )  # fmt: skip
         check = "sha256 " + base64.b64encode(digest.digest()).decode()
         ask(
             connection, "PATCH", re.sub(r"^https?://[^/]+", "", made.headers["Location"]), data,
             {**core, "Upload-Offset": "0", "Content-Type": PIECE, "Upload-Checksum": check}, 204,
         )  # fmt: skip
-        if with_receipt:
+        if not bytes_only:
             _, body = ask(connection, "GET", f"/api/v1/clips/{clip_id}", b"", core, 200)
             if json.loads(body)["receipt"]["details"]["sha256"] != digest.hexdigest():
                 raise SystemExit("a receipt for another file")
@@ -158,7 +163,7 @@ def to_ours(token: str, *, with_receipt: bool = True) -> Send:
     return send
 
 
-def measure(port: int, sends: list[Send], clips: list[bytes]) -> Round:
+def measure(port: int, pid: int, sends: list[Send], clips: list[bytes]) -> Round:
     """Send the clips by as many clients as there are senders."""
     took: list[float] = []
 
@@ -173,6 +178,7 @@ def measure(port: int, sends: list[Send], clips: list[bytes]) -> Round:
     clients = [
         threading.Thread(target=client, args=(send, clips[n :: len(sends)])) for n, send in enumerate(sends)
     ]
+    before_s = processor_s(pid)
     start = time.perf_counter()
     for one in clients:
         one.start()
@@ -183,7 +189,8 @@ def measure(port: int, sends: list[Send], clips: list[bytes]) -> Round:
         raise SystemExit("a client failed")
     took.sort()
     p99 = took[min(len(took) - 1, int(0.99 * len(took)))]
-    return Round(len(clips) / whole_s, 1000 * statistics.median(took), 1000 * p99)
+    cpu_ms = 1000 * (processor_s(pid) - before_s) / len(clips)
+    return Round(len(clips) / whole_s, 1000 * statistics.median(took), 1000 * p99, cpu_ms)
 
 
 @contextlib.contextmanager
@@ -230,10 +237,109 @@ def joined(data: Path, port: int) -> str:
     return str(json.loads(said)["token"])
 
 
+def family(pid: int) -> list[int]:
+    """A process and all that came of it."""
+    found = [pid]
+    for one in found:  # it grows as it is read
+        with contextlib.suppress(OSError):
+            for task in Path(f"/proc/{one}/task").iterdir():
+                found += map(int, (task / "children").read_text().split())
+    return found
+
+
+def processor_s(pid: int) -> float:
+    """Processor time of a server, its children, and those of them that have ended."""
+    ticks = 0
+    for one in family(pid):
+        with contextlib.suppress(OSError):
+            ticks += sum(map(int, Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def memory_mb(pid: int) -> float:
-    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    found = re.search(r"^Pss:\s+(\d+)", text, re.MULTILINE)
-    return int(found[1]) / 1024 if found else 0.0
+    """Memory of a server and its children, what they share counted once."""
+    total = 0
+    for one in family(pid):
+        with contextlib.suppress(OSError):
+            text = Path(f"/proc/{one}/smaps_rollup").read_text()
+            found = re.search(r"^Pss:\s+(\d+)", text, re.MULTILINE)
+            total += int(found[1]) if found else 0
+    return total / 1024
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A server that takes clips, and what sends them to it: one sender a client."""
+
+    port: int
+    pid: int
+    senders: list[Send]
+
+
+def ours(kind: str, data: Path, workers: str, most: int, stack: contextlib.ExitStack) -> dict[str, Peer]:
+    """Our server, and the same one for uploads that are never finished."""
+    words = [sys.executable, "-m", "xiangyin", "serve", "--data", str(data), "--port", "0"]
+    words += ["--server", kind, "--workers", workers]
+    limits = {"XIANGYIN_MAX_OPEN_UPLOADS": "1000000", "XIANGYIN_MAX_OPEN_BYTES": str(1 << 40)}
+    limits |= {"XIANGYIN_MAX_CREATIONS_PER_HOUR": "1000000"}
+    found = process(*words, pattern=r"Ready at http://[^:]+:(\d+)", environ=limits)
+    port, pid = stack.enter_context(found)
+    command(
+        data, "project", "create", "bench", "--title", "B", "--language", "nan-Hant-TW",
+        "--orthography", "nan-Hant",
+    )  # fmt: skip
+    tokens = [joined(data, port) for _ in range(min(4, most))]
+    mine = [tokens[n % len(tokens)] for n in range(most)]
+    return {
+        f"ours on {kind}": Peer(port, pid, [to_ours(token) for token in mine]),
+        "ours, bytes only": Peer(port, pid, [to_ours(token, bytes_only=True) for token in mine]),
+    }
+
+
+def everybody(args: argparse.Namespace, top: Path, most: int, stack: contextlib.ExitStack) -> dict[str, Peer]:
+    """Start all that are to be compared."""
+    peers: dict[str, Peer] = {}
+    for folder in ("bare", "peer", "label-studio"):
+        (top / folder).mkdir()
+    (top / "bare.py").write_text(BARE)
+    words = [sys.executable, str(top / "bare.py"), str(top / "bare")]
+    port, pid = stack.enter_context(process(*words, pattern=r"(\d+)"))
+    peers["bare"] = Peer(port, pid, [to_bare] * most)
+    node, peer = shutil.which("node"), ROOT / "tools" / "clients"
+    if node and (peer / "node_modules" / "@tus" / "server").is_dir():
+        found = process(node, str(peer / "peer.mjs"), str(top / "peer"), pattern=r"^(\d+)$")
+        port, pid = stack.enter_context(found)
+        peers["@tus/server"] = Peer(port, pid, [to_peer] * most)
+    else:
+        print("@tus/server: not here (make clients)")
+    if args.label_studio:
+        running = stack.enter_context(label_studio.serving(args.label_studio, top / "label-studio"))
+        peers["Label Studio"] = Peer(running.port, running.pid, [running.send] * most)
+    for kind in args.server.split(","):
+        peers |= ours(kind, top / kind, args.workers, most, stack)
+    return peers
+
+
+def compare(peers: dict[str, Peer], sound: Sound, clients: int, args: argparse.Namespace) -> None:
+    """Interleaved rounds of one client count, and a line for each peer."""
+    rounds: dict[str, list[Round]] = {name: [] for name in peers}
+    for _ in range(args.rounds):
+        for name, peer in peers.items():  # interleaved, so that all share the machine's moods
+            clips = sound.clips(max(args.clips, 2 * clients))
+            rounds[name].append(measure(peer.port, peer.pid, peer.senders[:clients], clips))
+    limit = statistics.median(r.clips_per_s for r in rounds["bare"])
+    for name, results in rounds.items():
+        rates = sorted(r.clips_per_s for r in results)
+        middle = statistics.median(rates)
+        print(
+            f"{clients:3d} clients  {name:17s} {middle:7.1f} clips/s"
+            f" ({rates[0]:.1f} to {rates[-1]:.1f})"
+            f"  p50 {statistics.median(r.p50_ms for r in results):6.1f} ms"
+            f"  p99 {statistics.median(r.p99_ms for r in results):6.1f} ms"
+            f"  {100 * middle / limit:4.0f} % of bare"
+            f"  {statistics.median(r.cpu_ms for r in results):5.1f} ms of processor",
+            flush=True,
+        )
 
 
 def main() -> None:
@@ -245,82 +351,24 @@ def main() -> None:
     parser.add_argument("--flat", type=int, default=0, help="then send so many clips and watch memory")
     parser.add_argument("--server", default="waitress,granian")
     parser.add_argument("--workers", default="1", help="server processes of ours")
+    parser.add_argument("--label-studio", default="", help="the program in an environment of its own")
     args = parser.parse_args()
     counts = [int(n) for n in args.clients.split(",")]
     with tempfile.TemporaryDirectory(prefix="intake-") as place, contextlib.ExitStack() as stack:
-        top = Path(place)
-        ports: dict[str, int] = {}
-        senders: dict[str, list[Send]] = {}
-        pids: dict[str, int] = {}
-        (top / "bare").mkdir()
-        (top / "bare.py").write_text(BARE)
-        words = [sys.executable, str(top / "bare.py"), str(top / "bare")]
-        ports["bare"], _ = stack.enter_context(process(*words, pattern=r"(\d+)"))
-        senders["bare"] = [to_bare] * max(counts)
-        node, peer = shutil.which("node"), ROOT / "tools" / "clients"
-        if node and (peer / "node_modules" / "@tus" / "server").is_dir():
-            words = [node, str(peer / "peer.mjs"), str(top / "peer")]
-            (top / "peer").mkdir()
-            ports["@tus/server"], _ = stack.enter_context(process(*words, pattern=r"^(\d+)$"))
-            senders["@tus/server"] = [to_peer] * max(counts)
-        else:
-            print("@tus/server: not here (make clients)")
-        for kind in args.server.split(","):
-            data = top / kind
-            words = [
-                sys.executable,
-                "-m",
-                "xiangyin",
-                "serve",
-                "--data",
-                str(data),
-                "--port",
-                "0",
-                "--server",
-                kind,
-                "--workers",
-                args.workers,
-            ]
-            found = process(*words, pattern=r"Ready at http://[^:]+:(\d+)")
-            name = f"ours on {kind}"
-            ports[name], pids[name] = stack.enter_context(found)
-            command(
-                data, "project", "create", "bench", "--title", "B", "--language", "nan-Hant-TW",
-                "--orthography", "nan-Hant",
-            )  # fmt: skip
-            tokens = [joined(data, ports[name]) for _ in range(min(4, max(counts)))]
-            senders[name] = [to_ours(tokens[n % len(tokens)]) for n in range(max(counts))]
-        for kb in map(int, args.kb.split(",")):
+        peers = everybody(args, Path(place), max(*counts, 8), stack)
+        for kb in map(int, args.kb.split(",")) if args.rounds else ():
             sound = Sound(1000 * kb)
             print(f"\n{sound.size_bytes / 1000:.0f} kB a clip ({sound.seconds:.1f} s at {sound.rate_hz} Hz)")
             for clients in counts:
-                rounds: dict[str, list[Round]] = {name: [] for name in ports}
-                for _ in range(args.rounds):
-                    for name, port in ports.items():  # interleaved, so that all share the machine's moods
-                        rounds[name].append(
-                            measure(port, senders[name][:clients], sound.clips(max(args.clips, 2 * clients)))
-                        )
-                limit = statistics.median(r.clips_per_s for r in rounds["bare"])
-                for name, results in rounds.items():
-                    rates = sorted(r.clips_per_s for r in results)
-                    middle = statistics.median(rates)
-                    print(
-                        f"{clients:3d} clients  {name:17s} {middle:7.1f} clips/s"
-                        f" ({rates[0]:.1f} to {rates[-1]:.1f})"
-                        f"  p50 {statistics.median(r.p50_ms for r in results):6.1f} ms"
-                        f"  p99 {statistics.median(r.p99_ms for r in results):6.1f} ms"
-                        f"  {100 * middle / limit:4.0f} % of bare",
-                        flush=True,
-                    )
+                compare(peers, sound, clients, args)
         if args.flat:
-            name = next(n for n in ports if n.startswith("ours"))
-            sound = Sound(60_000)
-            for sent in range(0, args.flat, max(1, args.flat // 10)):
-                measure(ports[name], senders[name][:8], sound.clips(max(1, args.flat // 10)))
-                print(
-                    f"after {sent + args.flat // 10} clips: {memory_mb(pids[name]):.0f} MB in {name}",
-                    flush=True,
-                )
+            name = next(n for n in peers if n.startswith("ours"))
+            peer, sound = peers[name], Sound(60_000)
+            share = max(1, args.flat // 20)
+            print(f"before the first clip: {memory_mb(peer.pid):.0f} MB in {name}", flush=True)
+            for sent in range(share, args.flat + 1, share):
+                measure(peer.port, peer.pid, peer.senders[:8], sound.clips(share))
+                print(f"after {sent} clips: {memory_mb(peer.pid):.0f} MB in {name}", flush=True)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,17 @@ from protocol.clip import AudioFinding, ClipId, Sha256
 from protocol.errors import CodedError, Language, catalogue
 
 STAFF = ("reviewer", "operator")
+_ADD, _ADD_MEASUREMENT = sa.insert(clip), sa.insert(measurement)
+_ADD_DECISION, _ADD_RECEIPT = sa.insert(decision), sa.insert(receipt)
+_FIND = sa.select(clip).where(clip.c.id == sa.bindparam("clip"))
+_NEWEST_MEASUREMENT = (
+    sa.select(measurement)
+    .where(measurement.c.clip_id == sa.bindparam("clip"))
+    .order_by(measurement.c.id.desc())
+    .limit(1)
+)
+_HISTORY = sa.select(decision).where(decision.c.clip_id == sa.bindparam("clip")).order_by(decision.c.id)
+_RECEIPT = sa.select(receipt.c.body).where(receipt.c.clip_id == sa.bindparam("clip"))
 
 
 class ClipNotFound(CodedError):
@@ -91,13 +102,12 @@ def reasons() -> dict[str, Mapping[Language, str]]:
 
 def add(db: Connection, new: Clip) -> None:
     """Store a new clip."""
-    values = {**new.__dict__, "meta": dict(new.meta)}
-    db.execute(sa.insert(clip).values(values))
+    db.execute(_ADD, {**new.__dict__, "meta": dict(new.meta)})
 
 
 def find(db: Connection, clip_id: str) -> Clip | None:
     """The clip, or None."""
-    row = db.execute(sa.select(clip).where(clip.c.id == clip_id)).one_or_none()
+    row = db.execute(_FIND, {"clip": clip_id}).one_or_none()
     return None if row is None else Clip(**row._mapping)
 
 
@@ -151,29 +161,22 @@ def add_measurement(
     now_ms: int,
 ) -> None:
     """Store the newest measurement of the clip; older ones stay."""
-    db.execute(
-        sa.insert(measurement).values(
-            clip_id=clip_id,
-            method=method,
-            figures=dict(figures),
-            decision=outcome,
-            findings=[dict(f) for f in findings],
-            profile_id=profile_id,
-            profile_version=profile_version,
-            measured_ms=now_ms,
-        )
-    )
+    row = {
+        "clip_id": clip_id,
+        "method": method,
+        "figures": dict(figures),
+        "decision": outcome,
+        "findings": [dict(f) for f in findings],
+        "profile_id": profile_id,
+        "profile_version": profile_version,
+        "measured_ms": now_ms,
+    }
+    db.execute(_ADD_MEASUREMENT, row)
 
 
 def newest_measurement(db: Connection, clip_id: str) -> Any | None:
     """The row of the newest measurement: method, figures, decision, findings, profile."""
-    query = (
-        sa.select(measurement)
-        .where(measurement.c.clip_id == clip_id)
-        .order_by(measurement.c.id.desc())
-        .limit(1)
-    )
-    return db.execute(query).one_or_none()
+    return db.execute(_NEWEST_MEASUREMENT, {"clip": clip_id}).one_or_none()
 
 
 def decide(
@@ -251,32 +254,30 @@ def add_decision(
     now_ms: int,
 ) -> None:
     """Keep one decision."""
-    db.execute(
-        sa.insert(decision).values(
-            clip_id=clip_id,
-            person_id=person_id,
-            outcome=outcome,
-            reasons=[dict(r) for r in reasons_given],
-            note=note,
-            decided_ms=now_ms,
-        )
-    )
+    row = {
+        "clip_id": clip_id,
+        "person_id": person_id,
+        "outcome": outcome,
+        "reasons": [dict(r) for r in reasons_given],
+        "note": note,
+        "decided_ms": now_ms,
+    }
+    db.execute(_ADD_DECISION, row)
 
 
 def add_receipt(db: Connection, clip_id: str, seq: int, body: Mapping[str, Any]) -> None:
     """Keep the receipt, so that it can be given again."""
-    db.execute(sa.insert(receipt).values(clip_id=clip_id, seq=seq, body=dict(body)))
+    db.execute(_ADD_RECEIPT, {"clip_id": clip_id, "seq": seq, "body": dict(body)})
 
 
 def stored_receipt(db: Connection, clip_id: str) -> dict[str, Any] | None:
     """The clip's receipt as JSON, or None."""
-    return db.execute(sa.select(receipt.c.body).where(receipt.c.clip_id == clip_id)).scalar()
+    return db.execute(_RECEIPT, {"clip": clip_id}).scalar()
 
 
 def history(db: Connection, clip_id: str) -> list[Any]:
     """Every decision on a clip, oldest first: who, outcome, reasons, note, when."""
-    query = sa.select(decision).where(decision.c.clip_id == clip_id).order_by(decision.c.id)
-    return list(db.execute(query))
+    return list(db.execute(_HISTORY, {"clip": clip_id}))
 
 
 def finding_json(finding: AudioFinding) -> dict[str, Any]:

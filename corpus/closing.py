@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 from sqlalchemy.engine import Connection
 
-from corpus import clips, container, ledger, lifecycle, likeness, people, projects, terms, uploads
+from corpus import clips, container, ledger, lifecycle, likeness, projects, terms, uploads
 from corpus.container import Container, Unreadable
 from corpus.decode import Decoder, Sound
 from corpus.keys import Signer
-from corpus.projects import Project
 from corpus.store import BlobStore
 from corpus.terms import Terms
+from corpus.together import Change
 from corpus.uploads import Upload
 from protocol.clip import AudioFinding, ClipMeta, Sha256, Verdict
 from protocol.errors import CodedError
@@ -38,8 +38,16 @@ class Heard:
     verdict: Verdict
     said: Container | None = None
     sound: Sound | None = None
-    measured: Measurement | None = None
-    fingerprint: Fingerprint | None = None
+
+    @property
+    def measured(self) -> Measurement | None:
+        """The figures; None where there is no sound to measure."""
+        return None if self.sound is None else self.sound.measured
+
+    @property
+    def fingerprint(self) -> Fingerprint | None:
+        """What copies are known by; None where there is no sound to measure."""
+        return None if self.sound is None else self.sound.fingerprint
 
     @property
     def samples(self) -> int:
@@ -62,7 +70,6 @@ class Taken:
     """A clip on its way into the database."""
 
     upload: Upload
-    project: Project
     meta: ClipMeta
     heard: Heard
     blob: Sha256
@@ -73,55 +80,51 @@ def hear(
     file: BinaryIO, size_bytes: int, decoder: Decoder, profile_id: str, meta: ClipMeta, max_clip_s: int
 ) -> Heard:
     """Inspect, decode, measure and judge a file, with the functions that the recorder has too."""
-    from noise_profiles import measure, profile
+    from noise_profiles import profile
 
     judge = profile.load()[profile_id]
     said: Container | None = None
     try:
         said = container.inspect(file, size_bytes, max_clip_s=max_clip_s)
-        sound = decoder.decode(file, said)
+        sound = decoder.hear(file, said, meta)
     except Unreadable as error:
         return Heard(Verdict("refuse", None, (error.finding,), judge.id, judge.version), said)
-    try:
-        measured = measure.measure(
-            sound.samples,
-            said.sample_rate_hz,
-            lead_in_s=meta.lead_in_s,
-            room_tone=meta.room_tone,
-            calibration_offset_db=meta.calibration_offset_db,
-        )
-    except measure.SignalError as error:
-        finding = AudioFinding("container.damaged", "error", parameters={"signal": error.code})
+    if sound.measured is None:
+        finding = AudioFinding("container.damaged", "error", parameters={"signal": sound.signal})
         return Heard(Verdict("refuse", None, (finding,), judge.id, judge.version), said)
-    verdict = profile.verdict(measured, judge, meta.grade)
-    return Heard(verdict, said, sound, measured, likeness.of(sound, said.sample_rate_hz))
+    return Heard(profile.verdict(sound.measured, judge, meta.grade), said, sound)
 
 
-def keep(store: BlobStore, path: Path, heard: Heard) -> Sha256:
-    """Put the sound into the store as FLAC of our own, or the file itself where it is no sound.
+def keep(store: BlobStore, path: Path, digest: Sha256, heard: Heard) -> Sha256:
+    """Put the sound into the store as FLAC, or the file itself where it is no sound.
 
-    A FLAC is encoded anew as well: tags, padding and bytes after its last frame would hide from every
-    check, and reach a release.
+    A FLAC with tags, padding or bytes after its last frame is encoded anew as well: they would hide from
+    every check, and reach a release.
     """
     store.need_room(path.stat().st_size)
-    if heard.sound is not None:
+    if heard.sound is not None and heard.sound.flac is not None:
         return store.put_bytes(heard.sound.flac)
-    return store.put(path)
+    return store.adopt(path, digest)
 
 
-def record(db: Connection, taken: Taken, signer: Signer, *, item_id: str, salt: bytes, now_ms: int) -> None:
+def record(change: Change, taken: Taken, signer: Signer, *, item_id: str, salt: bytes, now_ms: int) -> None:
     """Write clip, measurement, decision, log entry, receipt and the upload's end: all of them or none.
+
+    An upload that is not open any more is left as it is.
 
     Raises
     ------
     ConsentMissing
         If the consent was taken back while the clip was on its way.
     """
-    upload, meta = taken.upload, taken.meta
-    agreed = terms.stored(projects.by_id(db, upload.project_id).terms)  # those in force at this moment
-    consent_id = people.consent_id(db, upload.person_id, upload.project_id, meta.consent_version)
+    db, upload, meta = change.db, taken.upload, taken.meta
+    if not uploads.set_state(db, upload.id, "done"):
+        return
+    # The terms in force at this moment, and the consent if it still holds.
+    said, consent_id = projects.agreed(db, upload.project_id, upload.person_id, meta.consent_version)
     if consent_id is None:
         raise ConsentMissing(version=meta.consent_version)
+    agreed = terms.stored(said)
     heard = _not_twice(db, taken.heard, upload, meta)
     verdict, measured = heard.verdict, heard.measured
     measured_stage = lifecycle.after("measure", "received")
@@ -161,7 +164,7 @@ def record(db: Connection, taken: Taken, signer: Signer, *, item_id: str, salt: 
         ),
     )
     if heard.fingerprint is not None:
-        likeness.keep(db, upload.clip_id, heard.fingerprint)
+        likeness.add(db, upload.clip_id, heard.fingerprint)
     clips.add_measurement(
         db,
         upload.clip_id,
@@ -191,10 +194,13 @@ def record(db: Connection, taken: Taken, signer: Signer, *, item_id: str, salt: 
         terms=agreed.version,
         rules=lifecycle.rules_version(),
     )
-    seq = ledger.append(db, entry, salt=salt, now_ms=now_ms)
-    receipt = ledger.receipt(db, seq, signer, now_ms=now_ms)
-    clips.add_receipt(db, upload.clip_id, seq, receipt.as_json())
-    uploads.set_state(db, upload.id, "done", {"seq": seq})
+    logged = change.tail.append(entry, salt=salt, now_ms=now_ms)
+
+    def sign() -> None:
+        receipt = change.tail.receipt(logged, signer, now_ms=now_ms)
+        clips.add_receipt(db, upload.clip_id, logged.seq, receipt.as_json())
+
+    change.at_the_end(sign)
 
 
 def details(upload: Upload, heard: Heard, agreed: Terms) -> Mapping[str, Any]:

@@ -6,6 +6,7 @@ headers that promise hours; here each of them gets its reason instead.
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from typing import BinaryIO, Literal, NoReturn
@@ -21,6 +22,8 @@ _PCM, _EXTENSIBLE = 0x0001, 0xFFFE
 _PCM_GUID = struct.pack("<H", _PCM) + bytes.fromhex("000000001000800000aa00389b71")
 _STREAMINFO, _PADDING, _SEEKTABLE, _VORBIS_COMMENT, _LAST_KNOWN = 0, 1, 3, 4, 6
 _MOST_CHUNKS = 256
+# A comment block of no comments: the length of the encoder's name, the name, a count of zero.
+_ENCODER = re.compile(rb"(?s:....)reference libFLAC [0-9.]{5,8} [0-9]{8}\0\0\0\0")
 # Codes of a frame's header, RFC 9639, sections 9.1.2 and 9.1.4; the others say nothing or follow later.
 _FRAME_RATES_HZ = {
     1: 88_200, 2: 176_400, 3: 192_000, 4: 8_000, 5: 16_000, 6: 22_050, 7: 24_000, 8: 32_000, 9: 44_100,
@@ -47,6 +50,8 @@ class Container:
         Samples of each channel.
     pcm_md5 : str or None
         FLAC's own MD5 of the decoded samples.
+    bare : bool
+        FLAC whose header holds nothing beside what the decoder needs and its encoder's name.
     """
 
     kind: Literal["wav", "flac"]
@@ -55,6 +60,7 @@ class Container:
     bits: int
     samples: int
     pcm_md5: str | None
+    bare: bool = False
 
 
 def refuse(code: str, value: float | None = None, limit: float | None = None) -> NoReturn:
@@ -155,6 +161,7 @@ def _wav_format(body: bytes) -> tuple[int, int, int, int]:
 def _flac(file: BinaryIO, size_bytes: int) -> Container:
     at, last = 4, False
     info: bytes | None = None
+    bare = True
     for index in range(_MOST_CHUNKS):
         file.seek(at)
         head = file.read(4)
@@ -165,6 +172,8 @@ def _flac(file: BinaryIO, size_bytes: int) -> Container:
             refuse("container.damaged")
         if kind == _STREAMINFO:
             info = file.read(34) if length == 34 else None
+        elif kind != _VORBIS_COMMENT or length > 64 or not _ENCODER.fullmatch(file.read(length)):
+            bare = False
         at += 4 + length
         if last:
             break
@@ -188,6 +197,7 @@ def _flac(file: BinaryIO, size_bytes: int) -> Container:
         bits=(packed >> 36 & 0x1F) + 1,
         samples=samples,
         pcm_md5=md5.hex(),
+        bare=bare,
     )
     _agree(found, sync)
     return found

@@ -1,7 +1,8 @@
-"""Decoding of strangers' files, outside of this process and within limits."""
+"""Hearing of strangers' files: decoding and measuring, outside of this process and within limits."""
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -12,19 +13,21 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, ClassVar
+from dataclasses import asdict, dataclass
+from typing import Any, BinaryIO, ClassVar
 
 from corpus.container import Container, refuse
-from corpus.decode_worker import MESSAGE_BYTES
+from noise_profiles.fingerprint import Fingerprint
+from noise_profiles.measure import Measurement
+from protocol.clip import AudioFinding, ClipMeta
 from protocol.errors import CodedError
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
+MESSAGE_BYTES = 4096
+READY = b"ready"
 _WAIT_S = 70.0  # longer than a child may live
 _SPARE_BYTES = 1 << 20
+_MOST_FIGURES_BYTES = 4 << 20
+_FILES_A_CHILD = 100
 # What a hostile file can do to a child: crash it, or use up its CPU or its disk.
 _FAULTS_OF_THE_FILE = {
     -number
@@ -48,28 +51,40 @@ class DecoderBusy(CodedError):
 
 @dataclass(frozen=True)
 class Sound:
-    """A decoded file.
+    """A decoded and measured file.
 
     Attributes
     ----------
-    samples : ndarray of int16 or int32, shape (n, channels)
-        24-bit samples stand in the upper bits.
-    flac : bytes
-        The same samples as FLAC of our own making.
+    flac : bytes or None
+        The same samples as FLAC of our own making; None where the file itself is as we would write it.
+    measured, fingerprint : Measurement, Fingerprint or None
+        None where the samples are no sound that can be measured, which `signal` then says by its code.
     """
 
-    samples: NDArray[np.int16] | NDArray[np.int32]
     pcm_md5: str
-    flac: bytes
+    flac: bytes | None
+    measured: Measurement | None
+    fingerprint: Fingerprint | None
+    signal: str | None = None
+
+
+@dataclass
+class _Child:
+    """A child's socket, and how many files it has heard."""
+
+    link: socket.socket
+    files: int = 0
 
 
 class Decoder:
-    """Hands files to the decoding process, which it starts when first needed and again when it is gone.
+    """Hands files to children of the decoding process, which it starts when first needed, or when it is gone.
+
+    A child hears many files, one after another, as long as each of them was a whole sound.
 
     Parameters
     ----------
     at_once : int
-        How many files may be decoded at the same time; others wait.
+        How many files may be heard at the same time; others wait.
     """
 
     def __init__(self, at_once: int | None = None) -> None:
@@ -77,19 +92,19 @@ class Decoder:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
+        self._idle: list[_Child] = []
 
     def warm(self) -> None:
-        """Start the process."""
-        with self._lock:
-            self._started()
+        """Start the process and a first child, and wait for it."""
+        self._keep(self._child(), tired=False)
 
     def close(self) -> None:
-        """End the process."""
+        """End the process and its children."""
         with self._lock:
             self._end()
 
-    def decode(self, file: BinaryIO, said: Container) -> Sound:
-        """Decode a file whose header was inspected, and hold it to what the header says.
+    def hear(self, file: BinaryIO, said: Container, meta: ClipMeta) -> Sound:
+        """Decode and measure a file whose header was inspected, and hold it to what the header says.
 
         Raises
         ------
@@ -99,62 +114,82 @@ class Decoder:
         DecoderBusy
             If it did not come to an end for reasons of the machine.
         """
-        import numpy as np
-
-        width_bytes = 4 if said.bits == 24 else 2
-        pcm_bytes = (said.samples + 1) * said.channels * width_bytes
-        with self._slots, _scratch() as pcm, _scratch() as flac:
+        with self._slots, _scratch() as figures, _scratch() as flac:
             job: dict[str, object] = {
                 "bits": said.bits,
                 "samples": said.samples,
                 "sample_rate_hz": said.sample_rate_hz,
                 "channels": said.channels,
-                "most_bytes": 2 * pcm_bytes + _SPARE_BYTES,
+                "bare": said.bare,
+                "most_bytes": _most_bytes(said),
+                "meter": {
+                    "lead_in_s": meta.lead_in_s,
+                    "room_tone": None if meta.room_tone is None else asdict(meta.room_tone),
+                    "calibration_offset_db": meta.calibration_offset_db,
+                },
             }
             os.lseek(file.fileno(), 0, os.SEEK_SET)  # file.seek may stay within its own buffer
-            answer = self._ask(job, (file.fileno(), pcm, flac))
-            if "ended" in answer and answer["ended"] not in _FAULTS_OF_THE_FILE:
-                raise DecoderBusy()
-            if "samples" not in answer:
-                refuse("container.damaged")
-            count = int(str(answer["samples"]))
-            if count < said.samples:
-                refuse("container.truncated", count, said.samples)
-            if count > said.samples:
-                refuse("container.lying_size", count, said.samples)
-            if said.pcm_md5 is not None and answer["pcm_md5"] != said.pcm_md5:
-                refuse("container.checksum")
-            raw = os.pread(pcm, count * said.channels * width_bytes, 0)
-            samples = np.frombuffer(raw, dtype="<i4" if width_bytes == 4 else "<i2").reshape(
-                count, said.channels
-            )
-            coded = os.pread(flac, os.fstat(flac).st_size, 0)
-        return Sound(samples, str(answer["pcm_md5"]), coded)
+            child, answer = self._ask(job, (file.fileno(), figures, flac))
+            try:
+                sound = _sound(answer, said, figures, flac)
+            except BaseException:
+                child.link.close()  # which ends it
+                raise
+            self._keep(child, tired=bool(answer.get("tired")))
+        return sound
 
-    def _ask(self, job: dict[str, object], descriptors: tuple[int, int, int]) -> dict[str, object]:
+    def _ask(
+        self, job: dict[str, object], descriptors: tuple[int, int, int]
+    ) -> tuple[_Child, dict[str, Any]]:
         message = json.dumps(job).encode()
         for attempt in (1, 2):
-            ours, theirs = socket.socketpair()
-            with ours:
-                ours.settimeout(_WAIT_S)
-                with theirs, self._lock:
-                    try:
-                        socket.send_fds(self._started(), [message], [*descriptors, theirs.fileno()])
-                    except OSError:
-                        self._end()
-                        continue
-                try:
-                    answer = ours.recv(MESSAGE_BYTES)
-                except TimeoutError as error:
-                    raise DecoderBusy() from error
-                if answer:
-                    found: dict[str, object] = json.loads(answer)
-                    return found
+            child = self._child()
+            child.files += 1
+            try:
+                socket.send_fds(child.link, [message], descriptors)
+                answer = child.link.recv(MESSAGE_BYTES)
+            except TimeoutError as error:
+                child.link.close()
+                raise DecoderBusy() from error
+            except OSError:
+                answer = b""
+            if answer:
+                return child, json.loads(answer)
+            child.link.close()
             # The child and the process that forked it are both gone: killed from outside. Once more.
             if attempt == 1:
                 with self._lock:
                     self._end()
         raise DecoderBusy()
+
+    def _child(self) -> _Child:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        for _ in range(2):
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            ours.settimeout(_WAIT_S)
+            try:
+                with theirs, self._lock:
+                    socket.send_fds(self._started(), [b"fork"], [theirs.fileno()])
+                if ours.recv(MESSAGE_BYTES) == READY:
+                    return _Child(ours)
+            except TimeoutError as error:
+                ours.close()
+                raise DecoderBusy() from error
+            except OSError:
+                pass
+            ours.close()
+            with self._lock:
+                self._end()
+        raise DecoderBusy()
+
+    def _keep(self, child: _Child, *, tired: bool) -> None:
+        with self._lock:
+            if tired or child.files >= _FILES_A_CHILD or self._control is None:
+                child.link.close()
+            else:
+                self._idle.append(child)
 
     def _started(self) -> socket.socket:
         if self._control is not None and self._process is not None and self._process.poll() is None:
@@ -178,6 +213,8 @@ class Decoder:
         return ours
 
     def _end(self) -> None:
+        while self._idle:
+            self._idle.pop().link.close()
         if self._control is not None:
             self._control.close()  # the process ends when it sees that
             self._control = None
@@ -188,6 +225,35 @@ class Decoder:
                 self._process.kill()
                 self._process.wait()
             self._process = None
+
+
+def _most_bytes(said: Container) -> int:
+    """More than any honest FLAC of this sound takes."""
+    return 2 * (said.samples + 1) * said.channels * said.bits // 8 + _SPARE_BYTES
+
+
+def _sound(answer: dict[str, Any], said: Container, figures: int, flac: int) -> Sound:
+    """What a child answered, checked: it had a stranger's file in its hands."""
+    if "ended" in answer and answer["ended"] not in _FAULTS_OF_THE_FILE:
+        raise DecoderBusy()
+    if "samples" not in answer:
+        refuse("container.damaged")
+    count = int(str(answer["samples"]))
+    if count < said.samples:
+        refuse("container.truncated", count, said.samples)
+    if count > said.samples:
+        refuse("container.lying_size", count, said.samples)
+    if said.pcm_md5 is not None and answer["pcm_md5"] != said.pcm_md5:
+        refuse("container.checksum")
+    coded = None if answer["kept"] and said.bare else os.pread(flac, _most_bytes(said), 0)
+    if "signal" in answer:
+        return Sound(str(answer["pcm_md5"]), coded, None, None, str(answer["signal"]))
+    found = json.loads(os.pread(figures, _MOST_FIGURES_BYTES, 0))
+    row = found["measured"]
+    row["segments"] = tuple((first, last) for first, last in row["segments"])
+    row["defects"] = tuple(AudioFinding(**one) for one in row["defects"])
+    printed = Fingerprint.from_bytes(base64.b64decode(found["fingerprint"]))
+    return Sound(str(answer["pcm_md5"]), coded, Measurement(**row), printed)
 
 
 @contextmanager

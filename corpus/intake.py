@@ -30,6 +30,7 @@ from corpus.keys import Signer
 from corpus.partials import Partials, UploadBusy
 from corpus.settings import Settings
 from corpus.store import BlobStore
+from corpus.together import Together
 from corpus.uploads import Upload
 from protocol.clip import ClipId, ClipMeta, Sha256
 from protocol.errors import CodedError
@@ -88,7 +89,7 @@ class PromptUnknown(CodedError):
 
 @dataclass(frozen=True)
 class Intake:
-    """The parts that taking a clip in needs; it keeps no state of its own.
+    """The parts that taking a clip in needs; it keeps no state of its own beyond what is being done.
 
     Attributes
     ----------
@@ -106,6 +107,7 @@ class Intake:
     signer: Signer
     clock_ms: Callable[[], int]
     random_hex: Callable[[int], str]
+    together: Together
 
     def declare(
         self, *, person_id: str, project_id: str, clip_id: ClipId, sha256: Sha256, length_bytes: int,
@@ -139,11 +141,9 @@ class Intake:
             expires_ms=now_ms + 1000 * self.settings.upload_expires_s,
         )
         try:
-            with begin(self.engine) as db:
-                return self._declared(db, new, meta)
+            return self.together.run(lambda change: self._declared(change.db, new, meta))
         except IntegrityError:  # two creations of one clip at once, where writers do not exclude each other
-            with begin(self.engine) as db:
-                return uploads.add(db, new)
+            return self.together.run(lambda change: uploads.add(change.db, new))
 
     def _declared(self, db: Connection, new: Upload, meta: ClipMeta) -> Upload:
         if uploads.by_clip(db, new.clip_id) is None:
@@ -156,14 +156,13 @@ class Intake:
         return uploads.add(db, new)
 
     def _within_quotas(self, db: Connection, new: Upload) -> None:
-        count, total_bytes = uploads.open_of(db, new.person_id)
-        if count >= self.settings.max_open_uploads:
+        others = uploads.beside(db, new.person_id, new.created_ms - _HOUR_MS)
+        if others.count >= self.settings.max_open_uploads:
             raise UploadsTooMany(limit=self.settings.max_open_uploads)
-        if total_bytes + new.length_bytes > self.settings.max_open_bytes:
-            raise UploadBytesTooMany(open_bytes=total_bytes, limit_bytes=self.settings.max_open_bytes)
-        limit = self.settings.max_creations_per_hour
-        if uploads.begun_since(db, new.person_id, new.created_ms - _HOUR_MS) >= limit:
-            raise UploadsTooFast(limit=limit)
+        if others.bytes + new.length_bytes > self.settings.max_open_bytes:
+            raise UploadBytesTooMany(open_bytes=others.bytes, limit_bytes=self.settings.max_open_bytes)
+        if others.begun >= self.settings.max_creations_per_hour:
+            raise UploadsTooFast(limit=self.settings.max_creations_per_hour)
 
     def find(self, upload_id: str, person_id: str) -> Upload:
         """The upload of that id, if it is this person's.
@@ -292,13 +291,15 @@ class Intake:
         heard = closing.hear(
             file, upload.length_bytes, self.decoder, project.profile_id, meta, self.settings.max_clip_s
         )
-        blob = closing.keep(self.store, self.partials.path(upload.id), heard)
-        taken = closing.Taken(upload, project, meta, heard, blob, self.store.size(blob))
-        salt, item_id = bytes.fromhex(self.random_hex(16)), self.random_hex(16)
+        blob = closing.keep(self.store, self.partials.path(upload.id), upload.sha256, heard)
+        taken = closing.Taken(upload, meta, heard, blob, self.store.size(blob))
+        salt, item_id, now_ms = bytes.fromhex(self.random_hex(16)), self.random_hex(16), self.clock_ms()
         try:
-            with begin(self.engine) as db:
-                if uploads.by_id(db, upload.id, upload.person_id).state == "open":
-                    closing.record(db, taken, self.signer, item_id=item_id, salt=salt, now_ms=self.clock_ms())
+            self.together.run(
+                lambda change: closing.record(
+                    change, taken, self.signer, item_id=item_id, salt=salt, now_ms=now_ms
+                )
+            )
         except ConsentMissing:  # taken back while the clip was on its way: keep nothing
             with begin(self.engine) as db:
                 uploads.set_state(db, upload.id, "terminated")

@@ -26,6 +26,11 @@ from protocol.clip import Receipt
 from protocol.tlog import Checkpoint, ReceiptInvalid, VerifierKey
 
 Event = Literal["received", "accepted", "refused", "appealed", "decided", "paid", "withdrawn", "key"]
+_ADD_ENTRY, _ADD_DETAIL = sa.insert(ledger_entry), sa.insert(ledger_detail)
+_ADD_NODE, _ADD_HEAD = sa.insert(ledger_node), sa.insert(ledger_head)
+_EDGE = sa.select(ledger_node).where(
+    sa.tuple_(ledger_node.c.level, ledger_node.c.position).in_(sa.bindparam("places", expanding=True))
+)
 _APPEND_LOCK = 0x7869616E67796970  # any number that nothing else in the database locks
 
 
@@ -62,40 +67,81 @@ def rfc3339(time_ms: int) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ms % 1000:03d}Z"
 
 
+@dataclass(frozen=True)
+class Logged:
+    """An entry that was appended, with what it commits to."""
+
+    seq: int
+    leaf: str
+    salt: bytes
+    details: Mapping[str, Any]
+
+
+class Tail:
+    """The end of the log, held by one transaction from here to its end.
+
+    It reads the tree's right edge once. What is appended and proved after that asks the database no more,
+    and any number of entries share one signed head.
+    """
+
+    def __init__(self, db: Connection) -> None:
+        if not is_sqlite(db):
+            db.execute(sa.select(sa.func.pg_advisory_xact_lock(_APPEND_LOCK)))
+        self._db = db
+        self._size = size(db)
+        self._signed: tuple[int, str] = (-1, "")
+        self._stored = _reader(db)
+        edge = [(level, (self._size >> level) - 1) for level in range(64) if self._size >> level & 1]
+        self._nodes = {
+            (row.level, row.position): bytes.fromhex(row.hash) for row in db.execute(_EDGE, {"places": edge})
+        }
+
+    def append(self, entry: Entry, *, salt: bytes, now_ms: int) -> Logged:
+        """Append one entry."""
+        seq = self._size
+        details = dict(entry.details)
+        leaf = rfc8785.dumps(
+            {
+                **entry.more,
+                "seq": seq,
+                "time": rfc3339(now_ms),
+                "event": entry.event,
+                "item": entry.item_id,
+                "reasons": list(entry.reasons),
+                "profile": entry.profile,
+                "terms": entry.terms,
+                "rules": entry.rules,
+                "commitment": tlog.commitment(salt, rfc8785.dumps(details)),
+            }
+        )
+        logged = Logged(seq, leaf.decode("utf-8"), salt, details)
+        row = {"seq": seq, "item_id": entry.item_id, "event": entry.event, "leaf": logged.leaf}
+        self._db.execute(_ADD_ENTRY, {**row, "time_ms": now_ms})
+        self._db.execute(_ADD_DETAIL, {"seq": seq, "salt": salt.hex(), "details": details})
+        nodes = tlog.new_nodes(seq, tlog.leaf_hash(leaf), self._read)
+        self._db.execute(
+            _ADD_NODE, [{"level": level, "position": at, "hash": h.hex()} for level, at, h in nodes]
+        )
+        self._nodes.update(((level, at), value) for level, at, value in nodes)
+        self._size += 1
+        return logged
+
+    def receipt(self, logged: Logged, signer: Signer, *, now_ms: int) -> Receipt:
+        """A receipt for an entry appended here, under the head over all of them so far."""
+        if self._signed[0] != self._size:
+            note = _sign(self._db, signer, self._size, tlog.root(self._size, self._read), now_ms)
+            self._signed = (self._size, note)
+        hashes = tlog.inclusion_proof(logged.seq, self._size, self._read)
+        proof = tlog.proof_text(logged.seq, hashes, self._signed[1])
+        return Receipt(logged.leaf, dict(logged.details), logged.salt.hex(), proof, str(signer.verifier))
+
+    def _read(self, level: int, position: int) -> bytes:
+        return self._nodes.get((level, position)) or self._stored(level, position)
+
+
 def append(db: Connection, entry: Entry, *, salt: bytes, now_ms: int) -> int:
     """Append one entry and return its place in the log."""
-    if not is_sqlite(db):
-        db.execute(sa.select(sa.func.pg_advisory_xact_lock(_APPEND_LOCK)))
-    seq = size(db)
-    leaf = rfc8785.dumps(
-        {
-            **entry.more,
-            "seq": seq,
-            "time": rfc3339(now_ms),
-            "event": entry.event,
-            "item": entry.item_id,
-            "reasons": list(entry.reasons),
-            "profile": entry.profile,
-            "terms": entry.terms,
-            "rules": entry.rules,
-            "commitment": tlog.commitment(salt, rfc8785.dumps(dict(entry.details))),
-        }
-    )
-    db.execute(
-        sa.insert(ledger_entry).values(
-            seq=seq, item_id=entry.item_id, event=entry.event, leaf=leaf.decode("utf-8"), time_ms=now_ms
-        )
-    )
-    db.execute(sa.insert(ledger_detail).values(seq=seq, salt=salt.hex(), details=dict(entry.details)))
-    made: dict[tuple[int, int], bytes] = {}
-    stored = _reader(db)
-    nodes = tlog.new_nodes(
-        seq, tlog.leaf_hash(leaf), lambda level, at: made.get((level, at)) or stored(level, at)
-    )
-    db.execute(
-        sa.insert(ledger_node), [{"level": level, "position": at, "hash": h.hex()} for level, at, h in nodes]
-    )
-    return seq
+    return Tail(db).append(entry, salt=salt, now_ms=now_ms).seq
 
 
 def size(db: Connection) -> int:
@@ -110,9 +156,13 @@ def sign_head(db: Connection, signer: Signer, *, now_ms: int) -> str:
     stored = db.execute(sa.select(ledger_head.c.note).where(ledger_head.c.size == count)).scalar()
     if stored is not None:
         return str(stored)
-    checkpoint = Checkpoint(signer.verifier.name, count, tlog.root(count, _reader(db)))
+    return _sign(db, signer, count, tlog.root(count, _reader(db)), now_ms)
+
+
+def _sign(db: Connection, signer: Signer, count: int, root: bytes, now_ms: int) -> str:
+    checkpoint = Checkpoint(signer.verifier.name, count, root)
     note = tlog.sign_note(checkpoint.text(), signer.verifier, signer.sign)
-    db.execute(sa.insert(ledger_head).values(size=count, note=note, signed_ms=now_ms))
+    db.execute(_ADD_HEAD, {"size": count, "note": note, "signed_ms": now_ms})
     return note
 
 

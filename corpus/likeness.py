@@ -19,6 +19,38 @@ if TYPE_CHECKING:
 _KEYS = 96  # rows a clip; a clip of up to three seconds keeps every key
 _COMPARED = 20  # clips that share most keys; a stranger shares one by chance
 _COUNTS = ("received", "accepted", "appealed")  # a refused sound may be sent again, and mended
+_ADD, _ADD_KEYS = sa.insert(fingerprint), sa.insert(fingerprint_key)
+_EXACT = (
+    sa.select(clip.c.id)
+    .where(
+        clip.c.pcm_md5 == sa.bindparam("md5"),
+        clip.c.project_id == sa.bindparam("project"),
+        clip.c.id != sa.bindparam("but"),
+        clip.c.state.in_(_COUNTS),
+    )
+    .limit(1)
+)
+_SHARED = (
+    sa.select(fingerprint_key.c.clip_id, sa.func.count().label("keys"))
+    .where(
+        fingerprint_key.c.key.in_(sa.bindparam("keys", expanding=True)),
+        fingerprint_key.c.clip_id != sa.bindparam("but"),
+    )
+    .group_by(fingerprint_key.c.clip_id)
+    .subquery()
+)
+_NEAR = (
+    sa.select(clip.c.id, fingerprint.c.body)
+    .join(_SHARED, _SHARED.c.clip_id == clip.c.id)
+    .join(fingerprint, fingerprint.c.clip_id == clip.c.id)
+    .where(
+        clip.c.project_id == sa.bindparam("project"),
+        sa.or_(clip.c.recording_id != sa.bindparam("recording"), clip.c.channel == sa.bindparam("channel")),
+        clip.c.state.in_(_COUNTS),
+    )
+    .order_by(_SHARED.c["keys"].desc(), clip.c.id)
+    .limit(_COMPARED)
+)
 
 
 @dataclass(frozen=True)
@@ -29,14 +61,6 @@ class Like:
     similarity: float
 
 
-def of(sound: Sound, sample_rate_hz: int) -> Fingerprint:
-    """The fingerprint of a decoded sound; of several channels, of their mean."""
-    from noise_profiles.fingerprint import fingerprint as made
-    from noise_profiles.samples import as_samples
-
-    return made(as_samples(sound.samples).mean(axis=1), sample_rate_hz)
-
-
 def same(
     db: Connection, project_id: str, sound: Sound, one: Fingerprint | None, meta: ClipMeta, *, but: str
 ) -> Like | None:
@@ -45,13 +69,7 @@ def same(
     The other side of the same conversation is no copy, although each may be heard in both microphones:
     channels of one recording are compared with each other sample by sample only.
     """
-    exact = sa.select(clip.c.id).where(
-        clip.c.pcm_md5 == sound.pcm_md5,
-        clip.c.project_id == project_id,
-        clip.c.id != but,
-        clip.c.state.in_(_COUNTS),
-    )
-    found = db.execute(exact.limit(1)).scalar()
+    found = db.execute(_EXACT, {"md5": sound.pcm_md5, "project": project_id, "but": but}).scalar()
     if found is not None:
         return Like(found, 1.0)
     return None if one is None else _near(db, project_id, one, meta, but)
@@ -61,25 +79,14 @@ def _near(db: Connection, project_id: str, one: Fingerprint, meta: ClipMeta, but
     from noise_profiles.fingerprint import SAME, FingerprintInvalid, similarity
     from noise_profiles.fingerprint import Fingerprint as Stored
 
-    shared = (
-        sa.select(fingerprint_key.c.clip_id, sa.func.count().label("keys"))
-        .where(fingerprint_key.c.key.in_(one.few_keys(_KEYS)), fingerprint_key.c.clip_id != but)
-        .group_by(fingerprint_key.c.clip_id)
-        .subquery()
-    )
-    query = (
-        sa.select(clip.c.id, fingerprint.c.body)
-        .join(shared, shared.c.clip_id == clip.c.id)
-        .join(fingerprint, fingerprint.c.clip_id == clip.c.id)
-        .where(
-            clip.c.project_id == project_id,
-            sa.or_(clip.c.recording_id != meta.recording_id, clip.c.channel == meta.channel),
-            clip.c.state.in_(_COUNTS),
-        )
-        .order_by(shared.c["keys"].desc(), clip.c.id)
-        .limit(_COMPARED)
-    )
-    for clip_id, body in db.execute(query).all():
+    asked = {
+        "keys": sorted(one.few_keys(_KEYS)),
+        "project": project_id,
+        "recording": meta.recording_id,
+        "channel": meta.channel,
+        "but": but,
+    }
+    for clip_id, body in db.execute(_NEAR, asked).all():
         try:
             alike = similarity(Stored.from_bytes(body), one)
         except FingerprintInvalid:
@@ -92,10 +99,15 @@ def _near(db: Connection, project_id: str, one: Fingerprint, meta: ClipMeta, but
 def keep(db: Connection, clip_id: str, one: Fingerprint) -> None:
     """Store a clip's fingerprint in place of the one it may have."""
     erase(db, [clip_id])
-    db.execute(sa.insert(fingerprint).values(clip_id=clip_id, body=one.to_bytes()))
+    add(db, clip_id, one)
+
+
+def add(db: Connection, clip_id: str, one: Fingerprint) -> None:
+    """Store the fingerprint of a new clip."""
+    db.execute(_ADD, {"clip_id": clip_id, "body": one.to_bytes()})
     rows = [{"key": key, "clip_id": clip_id} for key in sorted(one.few_keys(_KEYS))]
     if rows:
-        db.execute(sa.insert(fingerprint_key), rows)
+        db.execute(_ADD_KEYS, rows)
 
 
 def is_kept(db: Connection, clip_id: str) -> bool:

@@ -63,6 +63,10 @@ class ObjectStore:
             # Pages of the file itself: sixteen large uploads at once are not to be copied into memory.
             return self._put(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
+    def adopt(self, path: Path, digest: Sha256) -> Sha256:
+        """Take in a finished file whose digest was checked, durable on return."""
+        return self.put(path)
+
     def put_bytes(self, data: bytes) -> Sha256:
         """Store these bytes, durable on return."""
         return self._put(data)

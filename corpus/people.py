@@ -10,7 +10,6 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, ClassVar, Literal, cast
 
 import sqlalchemy as sa
@@ -258,16 +257,18 @@ def give_consent(db: Connection, person_id: str, project_id: str, *, now_ms: int
     return new_id
 
 
+_CONSENT = sa.select(consent.c.id).where(
+    consent.c.person_id == sa.bindparam("person"),
+    consent.c.project_id == sa.bindparam("project"),
+    consent.c.version == sa.bindparam("version"),
+    consent.c.withdrawn_ms.is_(None),
+)
+
+
 def consent_id(db: Connection, person_id: str, project_id: str, version: str) -> str | None:
     """The consent that covers a clip recorded under `version`, unless it was withdrawn."""
-    return db.execute(
-        sa.select(consent.c.id).where(
-            consent.c.person_id == person_id,
-            consent.c.project_id == project_id,
-            consent.c.version == version,
-            consent.c.withdrawn_ms.is_(None),
-        )
-    ).scalar_one_or_none()
+    row = {"person": person_id, "project": project_id, "version": version}
+    return db.execute(_CONSENT, row).scalar_one_or_none()
 
 
 def add_token(
@@ -307,28 +308,28 @@ _MEMBER = (
 )
 
 
+_BY_TOKEN = (
+    sa.select(*_MEMBER, token.c.csrf, token.c.hash, token.c.scopes)
+    .join(membership, membership.c.id == token.c.membership_id)
+    .join(person, person.c.id == membership.c.person_id)
+    .where(
+        token.c.hash == sa.bindparam("hash"),
+        token.c.revoked_ms.is_(None),
+        token.c.expires_ms > sa.bindparam("now_ms"),
+        membership.c.ended_ms.is_(None),
+    )
+)
+_BY_TOKEN_OF_KIND = _BY_TOKEN.where(token.c.kind == sa.bindparam("kind"))
+
+
 def by_token(db: Connection, secret: str, *, now_ms: int, kind: TokenKind | None = None) -> Member | None:
     """Who holds this token, or None if it is unknown, expired, revoked, or its membership has ended."""
-    asked = {"token_hash": hashed(secret), "now_ms": now_ms, "kind": kind}
-    row = db.execute(_holder(kind is not None), asked).one_or_none()
+    asked = {"hash": hashed(secret), "now_ms": now_ms}
+    if kind is None:
+        row = db.execute(_BY_TOKEN, asked).one_or_none()
+    else:
+        row = db.execute(_BY_TOKEN_OF_KIND, {**asked, "kind": kind}).one_or_none()
     return None if row is None else _member(row)
-
-
-@cache
-def _holder(of_kind: bool) -> sa.Select[Any]:
-    """Who holds a token; built once, since every request asks it."""
-    query = (
-        sa.select(*_MEMBER, token.c.csrf, token.c.hash, token.c.scopes)
-        .join(membership, membership.c.id == token.c.membership_id)
-        .join(person, person.c.id == membership.c.person_id)
-        .where(
-            token.c.hash == sa.bindparam("token_hash"),
-            token.c.revoked_ms.is_(None),
-            token.c.expires_ms > sa.bindparam("now_ms"),
-            membership.c.ended_ms.is_(None),
-        )
-    )
-    return query.where(token.c.kind == sa.bindparam("kind")) if of_kind else query
 
 
 def revoke(db: Connection, token_hash: str, *, now_ms: int) -> None:

@@ -13,6 +13,19 @@ from sqlalchemy.engine import Connection
 from corpus import tables, terms
 from protocol.errors import CodedError
 
+_AGREED = (
+    sa.select(tables.project.c.terms, tables.consent.c.id.label("consent_id"))
+    .select_from(tables.project)
+    .outerjoin(
+        tables.consent,
+        (tables.consent.c.project_id == tables.project.c.id)
+        & (tables.consent.c.person_id == sa.bindparam("person"))
+        & (tables.consent.c.version == sa.bindparam("version"))
+        & tables.consent.c.withdrawn_ms.is_(None),
+    )
+    .where(tables.project.c.id == sa.bindparam("project"))
+)
+_BY_ID = sa.select(tables.project).where(tables.project.c.id == sa.bindparam("project"))
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 # In the three languages of the interface, one after the other: who agrees must have read it in their own.
@@ -150,6 +163,18 @@ def by_id(db: Connection, project_id: str) -> Project:
     return found
 
 
+def agreed(
+    db: Connection, project_id: str, person_id: str, consent_version: str
+) -> tuple[Mapping[str, Any], str | None]:
+    """The project's terms in force, and the id of a person's consent to a version if it still holds."""
+    row = db.execute(
+        _AGREED, {"project": project_id, "person": person_id, "version": consent_version}
+    ).one_or_none()
+    if row is None:
+        raise ProjectUnknown(project=project_id)
+    return row.terms, row.consent_id
+
+
 def every(db: Connection) -> list[Project]:
     """All projects by slug."""
     rows = db.execute(sa.select(tables.project).order_by(tables.project.c.id))
@@ -157,7 +182,7 @@ def every(db: Connection) -> list[Project]:
 
 
 def _find(db: Connection, project_id: str) -> Project | None:
-    row = db.execute(sa.select(tables.project).where(tables.project.c.id == project_id)).one_or_none()
+    row = db.execute(_BY_ID, {"project": project_id}).one_or_none()
     return None if row is None else Project(**row._mapping)
 
 

@@ -24,7 +24,7 @@ def remeasured(intake: Intake, clock_ms: Callable[[], int]) -> Iterator[dict[str
     dict
         ``clip_id``, ``method``, ``changed``, ``snr_db`` and ``decision``, and both as they were before.
     """
-    from noise_profiles import measure, profile
+    from noise_profiles import profile
 
     columns = clip_table.c
     with reading(intake.engine) as db:
@@ -35,19 +35,15 @@ def remeasured(intake: Intake, clock_ms: Callable[[], int]) -> Iterator[dict[str
         meta, judge = ClipMeta.from_json(dict(clip.meta)), judges[clip.project_id]
         with as_file(intake.store, clip.sha256) as file:
             said = container.inspect(file, intake.store.size(clip.sha256), max_clip_s=1 << 30)
-            sound = intake.decoder.decode(file, said)
-        now = measure.measure(
-            sound.samples,
-            said.sample_rate_hz,
-            lead_in_s=meta.lead_in_s,
-            room_tone=meta.room_tone,
-            calibration_offset_db=meta.calibration_offset_db,
-        )
+            sound = intake.decoder.hear(file, said, meta)
+        now = sound.measured
+        if now is None or sound.fingerprint is None:
+            continue  # it was measured when it came, so it can be measured by this method's successor
         verdict = profile.verdict(now, judge, meta.grade)
         figures = now.as_json()
         with begin(intake.engine) as db:
             if not likeness.is_kept(db, clip.id):
-                likeness.keep(db, clip.id, likeness.of(sound, said.sample_rate_hz))
+                likeness.keep(db, clip.id, sound.fingerprint)
             before = clips.newest_measurement(db, clip.id)
             changed = before is None or dict(before.figures) != figures or before.decision != verdict.decision
             if changed:

@@ -135,10 +135,8 @@ def _in_worker(settings: Settings) -> Any:
 
 def _application(site: Site) -> Any:
     import server
-    from noise_profiles import measure
 
-    site.intake.decoder.warm()
-    measure.warm(live=False)  # the first speaker must not wait for imports
+    site.intake.decoder.warm()  # the first speaker must not wait for imports
     return server.create_app(site.settings, site)
 
 

@@ -27,6 +27,7 @@ from protocol.errors import CodedError
 YOUNG_S = 600.0  # a temporary file of this age may be at work
 _NAME = re.compile(r"[0-9a-f]{2}/[0-9a-f]{62}")
 _PIECE_BYTES = 1 << 20
+_FOLDERS = tuple(f"{number:02x}" for number in range(256))
 
 
 class BlobMissing(CodedError):
@@ -53,6 +54,9 @@ class BlobStore(Protocol):
 
     def put_bytes(self, data: bytes) -> Sha256:
         """Store these bytes, durable on return."""
+
+    def adopt(self, path: Path, digest: Sha256) -> Sha256:
+        """Take in a finished file whose digest was checked, durable on return."""
 
     def open(self, digest: Sha256) -> BinaryIO:
         """A seekable reader of the blob, or `BlobMissing`."""
@@ -139,6 +143,10 @@ class LocalStore:
         self.folder = folder
         self.where = str(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / _FOLDERS[-1]).is_dir():  # all at once: later each of them would cost a sync
+            for name in _FOLDERS:
+                (folder / name).mkdir(exist_ok=True)
+            sync_folder(folder)
 
     def path(self, digest: Sha256) -> Path:
         """Where the blob lies, whether it is there or not."""
@@ -153,11 +161,30 @@ class LocalStore:
                 file.write(piece)
             return self._keep(part, file, Sha256(digest.hexdigest()))
 
+    def adopt(self, path: Path, digest: Sha256) -> Sha256:
+        """Take in a finished file whose digest was checked, durable on return.
+
+        On the same disk it gets a second name and is not copied; nothing may write to it any more.
+        """
+        if digest in self:
+            return self._there(digest)
+        part = self._new_name()
+        with disk_errors():
+            try:
+                try:
+                    part.hardlink_to(path)
+                except OSError:  # another disk, or one that knows no links
+                    return self.put(path)
+                with part.open("rb") as file:
+                    return self._keep(part, file, digest)
+            finally:
+                part.unlink(missing_ok=True)
+
     def put_bytes(self, data: bytes) -> Sha256:
         """Store these bytes, durable on return."""
         digest = Sha256(hashlib.sha256(data).hexdigest())
         if digest in self:
-            return digest
+            return self._there(digest)
         with self._new_file() as (part, file):
             file.write(data)
             return self._keep(part, file, digest)
@@ -224,13 +251,21 @@ class LocalStore:
 
     @contextmanager
     def _new_file(self) -> Iterator[tuple[Path, BinaryIO]]:
-        part = self.folder / f".{secrets.token_hex(16)}.part"  # a random name: two writers never share one
+        part = self._new_name()
         with disk_errors():
             try:
                 with part.open("xb") as file:
                     yield part, file
             finally:
                 part.unlink(missing_ok=True)
+
+    def _new_name(self) -> Path:
+        return self.folder / f".{secrets.token_hex(16)}.part"  # random: two writers never share one
+
+    def _there(self, digest: Sha256) -> Sha256:
+        with disk_errors():
+            sync_folder(self.path(digest).parent)  # whoever put it there may not have come so far
+        return digest
 
     def _keep(self, part: Path, file: BinaryIO, digest: Sha256) -> Sha256:
         file.flush()

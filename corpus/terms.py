@@ -7,10 +7,12 @@ readable, because receipts name them. Money is counted in whole millionths of th
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 import sqlalchemy as sa
@@ -152,6 +154,13 @@ def stored(value: Mapping[str, Any]) -> Terms:
 
     A clip on its way must never be refused because of a project's old settings.
     """
+    return _stored(json.dumps(value, sort_keys=True))
+
+
+@lru_cache(maxsize=256)
+def _stored(text: str) -> Terms:
+    """By the text, because every clip asks, and terms change once in months."""
+    value = json.loads(text)
     kept: dict[str, Any] = {"version": value["version"], "text": value["text"]}
     for name in _FIELDS[2:]:  # the currency before the rates, which need it
         try:

@@ -69,15 +69,45 @@ def add(db: Connection, new: Upload) -> Upload:
         if there.state in ("open", "done"):
             return there
         db.execute(sa.delete(upload).where(upload.c.id == there.id))
-    db.execute(sa.insert(upload).values({**new.__dict__, "metadata": dict(new.metadata)}))
+    db.execute(_ADD, {**new.__dict__, "metadata": dict(new.metadata)})
     return new
+
+
+_ADD = sa.insert(upload)
+_BY_ID = sa.select(upload).where(
+    upload.c.id == sa.bindparam("upload_id"), upload.c.person_id == sa.bindparam("person")
+)
+_BY_CLIP = sa.select(upload).where(upload.c.clip_id == sa.bindparam("clip"))
+_CLOSE = sa.update(upload).where(upload.c.id == sa.bindparam("upload_id"), upload.c.state == "open")
+# One look for what a new upload is held against. 'open' as text, so that the index of open ones is used.
+_BESIDE = sa.select(
+    sa.select(sa.func.count())
+    .where(upload.c.person_id == sa.bindparam("person"), upload.c.state == sa.literal_column("'open'"))
+    .scalar_subquery()
+    .label("open"),
+    sa.select(sa.func.coalesce(sa.func.sum(upload.c.length_bytes), 0))
+    .where(upload.c.person_id == sa.bindparam("person"), upload.c.state == sa.literal_column("'open'"))
+    .scalar_subquery()
+    .label("bytes"),
+    sa.select(sa.func.count())
+    .where(upload.c.person_id == sa.bindparam("person"), upload.c.created_ms > sa.bindparam("since_ms"))
+    .scalar_subquery()
+    .label("begun"),
+)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A person's other uploads: unfinished ones, their declared bytes, and those begun of late."""
+
+    count: int
+    bytes: int
+    begun: int
 
 
 def by_id(db: Connection, upload_id: str, person_id: str) -> Upload:
     """The upload of that id if it is this person's, else `UploadNotFound`."""
-    row = db.execute(
-        sa.select(upload).where(upload.c.id == upload_id, upload.c.person_id == person_id)
-    ).one_or_none()
+    row = db.execute(_BY_ID, {"upload_id": upload_id, "person": person_id}).one_or_none()
     if row is None:
         raise UploadNotFound()
     return Upload(**row._mapping)
@@ -85,34 +115,20 @@ def by_id(db: Connection, upload_id: str, person_id: str) -> Upload:
 
 def by_clip(db: Connection, clip_id: str) -> Upload | None:
     """The upload of a clip."""
-    row = db.execute(sa.select(upload).where(upload.c.clip_id == clip_id)).one_or_none()
+    row = db.execute(_BY_CLIP, {"clip": clip_id}).one_or_none()
     return None if row is None else Upload(**row._mapping)
 
 
 def set_state(db: Connection, upload_id: str, state: State, result: Mapping[str, Any] | None = None) -> bool:
     """Close an open upload; False if it was not open any more."""
-    done = db.execute(
-        sa.update(upload)
-        .where(upload.c.id == upload_id, upload.c.state == "open")
-        .values(state=state, result=None if result is None else dict(result))
-    )
-    return done.rowcount == 1
+    values = {"state": state, "result": None if result is None else dict(result)}
+    return db.execute(_CLOSE, {"upload_id": upload_id, **values}).rowcount == 1
 
 
-def open_of(db: Connection, person_id: str) -> tuple[int, int]:
-    """How many unfinished uploads a person has, and of how many declared bytes."""
-    query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(upload.c.length_bytes), 0)).where(
-        upload.c.person_id == person_id,
-        upload.c.state == sa.literal_column("'open'"),  # as text, so that the index of open ones is used
-    )
-    count, total = db.execute(query).one()
-    return int(count), int(total)
-
-
-def begun_since(db: Connection, person_id: str, since_ms: int) -> int:
-    """How many uploads a person began since then."""
-    query = sa.select(sa.func.count()).where(upload.c.person_id == person_id, upload.c.created_ms > since_ms)
-    return int(db.execute(query).scalar_one())
+def beside(db: Connection, person_id: str, since_ms: int) -> Beside:
+    """What a new upload of this person's is held against; `begun` counts those since `since_ms`."""
+    row = db.execute(_BESIDE, {"person": person_id, "since_ms": since_ms}).one()
+    return Beside(int(row.open), int(row.bytes), int(row.begun))
 
 
 def still_open(

@@ -227,7 +227,7 @@ class Receipt:
 
     def as_json(self) -> dict[str, Any]:
         """The JSON form written to ``<clip_id>.receipt.json``."""
-        return asdict(self)
+        return {**vars(self), "details": dict(self.details)}
 
     @classmethod
     def from_json(cls, data: object) -> Receipt:

@@ -14,7 +14,8 @@ from corpus.database import reading
 from corpus.exporters import EXPORTERS
 from corpus.header import Header, LatestEntry
 from corpus.selection import clip_id_of
-from web import bodies, files, tokens
+from corpus.store import BlobMissing
+from web import bodies, sounds, tokens
 from web.auth import require
 from web.bodies import check
 from web.context import Reply, member, site
@@ -114,8 +115,8 @@ def play(name: str, clip_id: str) -> Reply:
         digest = offers.sound_of(db, name, clip_id)
         offers.check_blob(db, digest, me.project_id)
     try:
-        return files.send(here.store.path(digest), digest, "audio/flac", _HEARD)
-    except FileNotFoundError as error:
+        return sounds.reply(here.store, digest, f"{clip_id}.flac", caching=_HEARD)
+    except BlobMissing as error:
         raise offers.BlobUnknown() from error
 
 
