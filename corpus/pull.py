@@ -18,15 +18,19 @@ from pathlib import Path
 from typing import ClassVar
 
 import msgspec
+import rfc8785
 
 from corpus import header, manifest
 from corpus.dataset import MARK_NAME, STATE_FOLDER, Mark, Wanted, read_mark
 from corpus.disk import disk_errors, need_room, write_durably
 from corpus.header import FileEntry, Header, LatestEntry
+from corpus.keys import verify_ed25519
 from corpus.manifest import Line
 from corpus.sources import DigestWrong, Gone, NotFound, PullFailed, Source
 from corpus.verify import signature_problem
+from protocol import keyring
 from protocol.errors import CodedError
+from protocol.tlog import ReceiptInvalid
 
 _JOBS = 8
 _WINDOW = 256
@@ -146,6 +150,7 @@ class _Pull:
         self.parts = self.state / "parts"
         self.next = self.state / "next"
         self.mark = read_mark(to)
+        self.newest_vkey = None if self.mark is None else self.mark.newest_vkey
         self.fetched = self.fetched_bytes = self.deleted = 0
 
     @property
@@ -234,19 +239,19 @@ class _Pull:
         return head, raw
 
     def _signature(self, head: Header, raw: bytes) -> str | None:
-        """Check the signed note; the key is that of the first pull, and is never given up in silence."""
-        pinned = self.mark.vkey if self.mark is not None else None
+        """Check the signed note.
+
+        The key is that of the first pull. Another takes its place only through a handover that it signed.
+        """
+        pinned = (self.mark.newest_vkey or self.mark.vkey) if self.mark is not None else None
         if self.mark is not None and self.mark.name == head.name and head.revision < self.mark.revision:
             problem = f"revision {head.revision} is older than revision {self.mark.revision}, which you have"
             raise SignatureWrong(name=head.name, source=self.source.address, problem=problem)
         data = self.source.small(f"{head.name}/{header.NOTE_NAME}", 1 << 16)
-        keys = [pinned] if pinned else self.source.vkeys()
-        if data is None or not keys:
-            if pinned:
-                problem = "it is not signed any more"
-                raise SignatureWrong(name=head.name, source=self.source.address, problem=problem)
-            if data is not None:
-                self._stage(header.NOTE_NAME, data)
+        if data is None and pinned:
+            problem = "it is not signed any more"
+            raise SignatureWrong(name=head.name, source=self.source.address, problem=problem)
+        if data is None:
             return None
         try:
             note = data.decode("utf-8")
@@ -254,11 +259,35 @@ class _Pull:
             raise SignatureWrong(
                 name=head.name, source=self.source.address, problem="it is not text"
             ) from error
+        keys = [pinned] if pinned else self._keys(head.name, None)
         problems = [signature_problem(note, head, raw, key) for key in keys]
-        if None not in problems:
+        if pinned and None not in problems:
+            keys = self._keys(head.name, pinned)
+            problems = [signature_problem(note, head, raw, key) for key in keys]
+        if problems and None not in problems:
             raise SignatureWrong(name=head.name, source=self.source.address, problem=problems[0])
         self._stage(header.NOTE_NAME, data)
+        if not keys:
+            return None
+        self.newest_vkey = keys[0]
         return keys[problems.index(None)]
+
+    def _keys(self, name: str, pinned: str | None) -> list[str]:
+        """The publisher's keys, the newest first; only those that handovers tie to the pinned one."""
+        published = self.source.keys()
+        if published is None:
+            return [pinned] if pinned else []
+        try:
+            ring = keyring.follow(
+                keyring.Ring.of([pinned] if pinned else []),
+                published,
+                verify_ed25519=verify_ed25519,
+                canonical=rfc8785.dumps,  # type: ignore[arg-type]  # it checks the type itself
+            )
+        except ReceiptInvalid as error:
+            problem = str(error.parameters["problem"])
+            raise SignatureWrong(name=name, source=self.source.address, problem=problem) from error
+        return list(reversed(ring.vkeys))
 
     def _stage(self, name: str, data: bytes) -> None:
         path = self.next / name
@@ -291,6 +320,7 @@ class _Pull:
             latest_etag=etag,
             tombstones_sha256=stones,
             vkey=vkey,
+            newest_vkey=self.newest_vkey,
         )
         write_durably(self.state / MARK_NAME, msgspec.json.encode(self.mark) + b"\n")
 

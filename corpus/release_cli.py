@@ -163,7 +163,9 @@ def diff(ctx: click.Context, old: str, new: str, data: Path | None, form: str) -
 
 @release.command("verify", epilog="Example:  xiangyin release verify DIR")
 @click.argument("name")
-@click.option("--vkey", help="The publisher's verifier key; otherwise that of the pull or of this server.")
+@click.option(
+    "--vkey", help="The publisher's verifier key; otherwise that of the pull or those of this server."
+)
 @DATA
 @FORMAT
 @click.pass_context
@@ -176,11 +178,15 @@ def verify(ctx: click.Context, name: str, vkey: str | None, data: Path | None, f
 
     settings = _settings(data)
     folder = _folder(name, data)
+    vkeys: tuple[str, ...] = (vkey,) if vkey else ()
     if vkey is None and folder.parent == settings.releases:
-        from corpus import keys
+        from corpus import keyring, keys
+        from corpus.database import reading
 
-        vkey = str(keys.signer(settings.keys).verifier)
-    report = checks.verify(folder, setting=settings.compute, vkey=vkey)
+        signer = keys.signer(settings.keys)
+        with reading(_shelf(data).engine) as db:
+            vkeys = keyring.ring(db, keyring.current(db, signer).verifier).vkeys
+    report = checks.verify(folder, setting=settings.compute, vkeys=vkeys)
     for one in report.findings:
         place = one.file if one.line is None else f"{one.file}, line {one.line}"
         _say(form, one.as_json(), f"{place}: {one.code}: {one.detail}")

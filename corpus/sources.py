@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _PIECE_BYTES = 1 << 16
 _TIMEOUT_S = (10.0, 60.0)
 _TRIES = 5
+_MOST_KEYS_BYTES = 4 << 20  # each handover takes some 2 kB
 
 
 class PullFailed(CodedError):
@@ -79,8 +80,8 @@ class Source(Protocol):
     def blob(self, release: str, path: str, entry: FileEntry, part: Path) -> None:
         """Fetch a sound into `part`, going on where `part` ends, and verify it."""
 
-    def vkeys(self) -> list[str]:
-        """The publisher's public keys, the present one first."""
+    def keys(self) -> object:
+        """The publisher's list of keys, as JSON from a stranger; None if there is none."""
 
 
 @dataclass
@@ -123,9 +124,9 @@ class FolderSource:
 
     blob = file
 
-    def vkeys(self) -> list[str]:
+    def keys(self) -> object:
         """None: a folder is as trustworthy as whoever gave it."""
-        return []
+        return None
 
     def _path(self, path: str) -> Path:
         if (self.folder / header.LATEST_NAME).is_file():
@@ -204,18 +205,17 @@ class HttpSource:
         """Fetch a sound by its digest."""
         self._fetch(f"{self.api}/blobs/{entry.sha256}", entry, part, path)
 
-    def vkeys(self) -> list[str]:
-        """What ``/.well-known/xiangyin-keys.json`` lists."""
+    def keys(self) -> object:
+        """What ``/.well-known/xiangyin-keys.json`` says."""
         root = self.api.removesuffix("/api/v1")
         with self._get(f"{root}/.well-known/xiangyin-keys.json", {}) as reply:
             if reply.status_code == 404:
-                return []
+                return None
             self._expect(reply, 200)
             try:
-                keys = json.loads(self._body(reply, 1 << 16))["vkeys"]
-            except (ValueError, KeyError, TypeError, RecursionError) as error:
+                return json.loads(self._body(reply, _MOST_KEYS_BYTES))
+            except (ValueError, RecursionError) as error:
                 raise PullFailed(source=self.address, problem="its list of keys is not one") from error
-            return [key for key in keys if isinstance(key, str)] if isinstance(keys, list) else []
 
     def _fetch(self, url: str, entry: FileEntry, part: Path, name: str) -> None:
         """Range requests into `part` until it is whole; a lost line is tried again while it brings bytes."""

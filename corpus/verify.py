@@ -7,7 +7,7 @@ header counts), the split, the text's rules, the sums, the tombstones, the signa
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,15 +68,15 @@ class Report:
         }
 
 
-def verify(folder: Path, *, setting: str = "local", vkey: str | None = None) -> Report:
+def verify(folder: Path, *, setting: str = "local", vkeys: Sequence[str] = ()) -> Report:
     """Check the release or pulled copy in `folder`.
 
     Parameters
     ----------
     setting : str
         Where sounds are hashed, as for `compute.executor`.
-    vkey : str, optional
-        The publisher's key; without it the one that the pull remembered is used.
+    vkeys : sequence of str
+        The publisher's keys; without any the one that the pull remembered is used.
 
     Raises
     ------
@@ -90,7 +90,8 @@ def verify(folder: Path, *, setting: str = "local", vkey: str | None = None) -> 
         findings.append(Finding(header.FILE_NAME, None, "COPY_INCOMPLETE", "a pull into it was interrupted"))
     partial = mark is not None and mark.wanted != type(mark.wanted)()
     findings += _check_files(folder, head, partial)
-    signature = _check_signature(folder, head, raw, vkey or (mark.vkey if mark else None), findings)
+    kept = (mark.vkey,) if mark is not None and mark.vkey is not None else ()
+    signature = _check_signature(folder, head, raw, vkeys or kept, findings)
     stones = _tombstones(folder, findings)
     proof = Proof(fold)
     totals = _Totals()
@@ -219,7 +220,7 @@ def _check_files(folder: Path, head: Header, partial: bool) -> Iterator[Finding]
 
 
 def _check_signature(
-    folder: Path, head: Header, raw: bytes, vkey: str | None, findings: list[Finding]
+    folder: Path, head: Header, raw: bytes, vkeys: Sequence[str], findings: list[Finding]
 ) -> str:
     try:
         note = (folder / header.NOTE_NAME).read_text(encoding="utf-8")
@@ -228,11 +229,11 @@ def _check_signature(
     except (OSError, UnicodeDecodeError) as error:
         findings.append(Finding(header.NOTE_NAME, None, "PULL_SIGNATURE_WRONG", str(error)))
         return "wrong"
-    if vkey is None:
+    if not vkeys:
         return "not checked"
-    wrong = signature_problem(note, head, raw, vkey)
-    if wrong is not None:
-        findings.append(Finding(header.NOTE_NAME, None, "PULL_SIGNATURE_WRONG", wrong))
+    wrong = [signature_problem(note, head, raw, vkey) for vkey in vkeys]
+    if None not in wrong:
+        findings.append(Finding(header.NOTE_NAME, None, "PULL_SIGNATURE_WRONG", str(wrong[0])))
         return "wrong"
     return "good"
 

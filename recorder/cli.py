@@ -240,7 +240,7 @@ def send(ctx: click.Context, watch: bool, data: Path, language: Language, form: 
 
 
 def _send_once(data: Path, language: Language, form: str, *, say_none: bool) -> int:
-    from recorder import loghead
+    from recorder import keychain
     from recorder.api import Api, ServerUnreachable
     from recorder.outbox import send_all
     from recorder.upload import Uploader
@@ -254,12 +254,15 @@ def _send_once(data: Path, language: Language, form: str, *, say_none: bool) -> 
 
     spool = open_spool(data)
 
-    def watch(member: Membership) -> None:
+    def keep(member: Membership) -> None:
+        credentials.save(credentials.config_folder(), member)
+
+    def watch(member: Membership) -> Membership:
         try:
             api = Api(member.server, member.token, language)
-            loghead.watch(api, member.vkeys, spool.folder.parent / "heads", spool.receipt_files())
+            return keychain.watched(api, member, spool.folder.parent / "heads", spool.receipt_files(), keep)
         except ServerUnreachable:
-            return  # sending has the patience to try again
+            return member  # sending has the patience to try again
 
     worst, count = 0, 0
     with _progress(len(spool.takes()), form) as bar:

@@ -52,7 +52,7 @@ class Site:
     random_hex : callable
         ``random_hex(n)`` gives 2n random hexadecimal digits.
     signer : Signer
-        The server's Ed25519 key and its name in the log.
+        One of the log's Ed25519 keys; `corpus.keyring.current` says which of them signs now.
     secret : bytes
         The server's own secret, for tokens that must come out the same twice.
     """

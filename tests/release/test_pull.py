@@ -22,7 +22,7 @@ import waitress.server
 import waitress.wasyncore
 
 import corpus
-from corpus import header, manifest, people, publish, pull, sources, tables, verify
+from corpus import header, manifest, people, publish, pull, rotation, sources, tables, verify
 from corpus.database import begin, reading
 from corpus.dataset import CopyIncomplete, Wanted, open_copy
 from corpus.settings import Settings
@@ -688,7 +688,7 @@ def test_a_signature_by_another_key_is_refused(served, tmp_path):
     from corpus import keys
 
     other = str(keys.signer(tmp_path / "keys").verifier)
-    mark |= {"vkey": other, "latest_etag": None, "sha256": "0" * 64}
+    mark |= {"vkey": other, "newest_vkey": other, "latest_etag": None, "sha256": "0" * 64}
     (copy / ".xiangyin/copy.json").write_text(json.dumps(mark))
     with pytest.raises(pull.SignatureWrong):
         pull.pull(served.source(), copy)
@@ -754,3 +754,50 @@ def test_nobody_at_the_other_end_is_said_in_one_line(tmp_path, xiangyin_command)
     with pytest.raises(sources.PullFailed):
         pull.pull(source, tmp_path / "copy")
     assert time.monotonic() - started < 60
+
+
+def rotated(served, number: int = 1) -> str:
+    """Let a new key follow; its vkey."""
+    made = rotation.rotate(
+        served.world.engine, served.world.shelf.signer, item_id="ab" * 16, salt=bytes(16), now_ms=number
+    )
+    return str(made.new)
+
+
+def test_a_new_key_is_learnt_from_the_old_one_and_old_releases_stay_good(served, tmp_path):
+    copy = tmp_path / "copy"
+    pull.pull(served.source(), copy)
+    newest = rotated(served)
+    served.world.withdraw(first_clip(served.world)[0])
+    publish.erase(served.world.shelf, now_ms=1_900_000_000_000)  # a revision that the new key signs
+    assert pull.pull(served.source(), copy).signature == "good"
+    mark = json.loads((copy / ".xiangyin/copy.json").read_text())
+    assert mark["vkey"] == mark["newest_vkey"] == newest
+    assert verify.verify(copy, setting="inline").signature == "good"
+
+
+def test_a_release_from_before_the_new_key_can_be_pulled_by_who_knows_the_new_one(served, tmp_path):
+    old = str(served.world.shelf.signer.verifier)
+    newest = rotated(served)
+    copy = tmp_path / "copy"
+    assert pull.pull(served.source(), copy).signature == "good"
+    mark = json.loads((copy / ".xiangyin/copy.json").read_text())
+    assert (mark["vkey"], mark["newest_vkey"]) == (old, newest)
+    assert verify.verify(copy, setting="inline").signature == "good"
+
+
+def test_a_key_that_the_pinned_one_did_not_hand_over_to_is_refused(served, tmp_path, monkeypatch):
+    copy = tmp_path / "copy"
+    pull.pull(served.source(), copy)
+    before = tree(copy)
+    newest = rotated(served)
+    served.world.withdraw(first_clip(served.world)[0])
+    publish.erase(served.world.shelf, now_ms=1_900_000_000_000)
+    for listed in ({"vkeys": [newest]}, {"vkeys": []}, ["x"], None):
+        monkeypatch.setattr(sources.HttpSource, "keys", lambda self, answer=listed: answer)
+        with pytest.raises(pull.SignatureWrong):
+            pull.pull(served.source(), copy)
+    after = tree(copy)
+    assert {
+        name: data for name, data in before.items() if name in after
+    } == after  # only the withdrawn is gone
