@@ -15,13 +15,13 @@ from corpus.database import open_engine
 from corpus.decode import Decoder
 from corpus.disk import disk_errors
 from corpus.intake import Intake
+from corpus.meters import Meters
 from corpus.partials import Partials
 from corpus.settings import Settings
 from corpus.shelf import Shelf
 from corpus.store import LocalStore
 from corpus.withdrawal import Custody
 from web import (
-    access_log,
     account,
     api,
     assignments_api,
@@ -35,6 +35,8 @@ from web import (
     ledger_api,
     limiting,
     me,
+    metrics,
+    observing,
     operator,
     pages,
     problems,
@@ -47,7 +49,7 @@ from web.context import Site
 
 BLUEPRINTS = (
     uploads, api, clips_api, assignments_api, pages, account, desk, review, me, terms, operator, releases,
-    ledger_api, health,
+    ledger_api, health, metrics,
 )  # fmt: skip
 
 
@@ -71,8 +73,12 @@ def open_site(settings: Settings) -> Site:
     signer = keys.signer(settings.keys)
     with disk_errors():
         store, partials = LocalStore(settings.blobs), Partials(settings.partials)
-    decoder = Decoder()
-    intake = Intake(settings, engine, store, partials, decoder, signer, clock_ms, secrets.token_hex)
+    meters = Meters(settings.meters)
+    decoder = Decoder(ended=lambda by: meters.add("decoder", by))
+    intake = Intake(
+        settings, engine, store, partials, decoder, signer, clock_ms, secrets.token_hex,
+        refused=lambda code: meters.add("refused", code),
+    )  # fmt: skip
     shelf = Shelf(engine, store, settings.releases, signer, settings.compute)
     return Site(
         settings=settings,
@@ -84,6 +90,7 @@ def open_site(settings: Settings) -> Site:
         secret=keys.secret(settings.secret_key_path),
         intake=intake,
         shelf=shelf,
+        meters=meters,
         custody=Custody(shelf, signer, clock_ms, secrets.token_hex),
     )
 
@@ -102,7 +109,6 @@ def create_app(settings: Settings, site: Site | None = None) -> Flask:
         XIANGYIN_VERSION=metadata.version("xiangyin"),
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    access_log.install(app)
     auth.install(app)
     limiting.install(app)
     audit.install(app)
@@ -112,6 +118,7 @@ def create_app(settings: Settings, site: Site | None = None) -> Flask:
     for module in BLUEPRINTS:
         app.register_blueprint(module.bp)
     app.wsgi_app = uploads.MethodOverride(app.wsgi_app)  # type: ignore[method-assign]
+    observing.install(app)  # last: around everything
     return app
 
 

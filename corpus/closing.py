@@ -110,8 +110,12 @@ def keep(store: LocalStore, path: Path, heard: Heard) -> Sha256:
     return store.put(path)
 
 
-def record(db: Connection, taken: Taken, signer: Signer, *, item_id: str, salt: bytes, now_ms: int) -> None:
+def record(
+    db: Connection, taken: Taken, signer: Signer, *, item_id: str, salt: bytes, now_ms: int
+) -> tuple[str, ...]:
     """Write clip, measurement, decision, log entry, receipt and the upload's end: all of them or none.
+
+    Returns the codes for which the clip is refused.
 
     Raises
     ------
@@ -183,11 +187,12 @@ def record(db: Connection, taken: Taken, signer: Signer, *, item_id: str, salt: 
         note=None,
         now_ms=now_ms,
     )
+    reasons = tuple(f.code for f in verdict.findings if f.severity == "error")
     entry = ledger.Entry(
         event="accepted" if outcome == "accepted" else "refused",
         item_id=item_id,
         details=details(upload, heard, agreed),
-        reasons=[f.code for f in verdict.findings if f.severity == "error"],
+        reasons=reasons,
         profile=f"{verdict.profile_id}/{verdict.profile_version}",
         terms=agreed.version,
         rules=lifecycle.rules_version(),
@@ -196,6 +201,7 @@ def record(db: Connection, taken: Taken, signer: Signer, *, item_id: str, salt: 
     receipt = ledger.receipt(db, seq, signer, now_ms=now_ms)
     clips.add_receipt(db, upload.clip_id, seq, receipt.as_json())
     uploads.set_state(db, upload.id, "done", {"seq": seq})
+    return reasons
 
 
 def details(upload: Upload, heard: Heard, agreed: Terms) -> Mapping[str, Any]:

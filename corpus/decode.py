@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, ClassVar
@@ -70,9 +70,14 @@ class Decoder:
     ----------
     at_once : int
         How many files may be decoded at the same time; others wait.
+    ended : callable
+        Told of each decoding that did not end by itself: the signal's name, or ``fault``.
     """
 
-    def __init__(self, at_once: int | None = None) -> None:
+    def __init__(
+        self, at_once: int | None = None, *, ended: Callable[[str], object] = lambda by: None
+    ) -> None:
+        self._ended = ended
         self._slots = threading.BoundedSemaphore(at_once or (os.cpu_count() or 1) + 1)
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -113,6 +118,8 @@ class Decoder:
             }
             os.lseek(file.fileno(), 0, os.SEEK_SET)  # file.seek may stay within its own buffer
             answer = self._ask(job, (file.fileno(), pcm, flac))
+            if "ended" in answer:
+                self._ended(_name_of(int(str(answer["ended"]))))
             if "ended" in answer and answer["ended"] not in _FAULTS_OF_THE_FILE:
                 raise DecoderBusy()
             if "samples" not in answer:
@@ -188,6 +195,10 @@ class Decoder:
                 self._process.kill()
                 self._process.wait()
             self._process = None
+
+
+def _name_of(status: int) -> str:
+    return signal.Signals(-status).name if -status in set(signal.Signals) else "fault"
 
 
 @contextmanager

@@ -96,6 +96,8 @@ class Intake:
         Milliseconds since 1970 UTC.
     random_hex : callable
         ``random_hex(n)`` gives 2n random hexadecimal digits.
+    refused : callable
+        Told each code for which a clip is refused.
     """
 
     settings: Settings
@@ -106,6 +108,7 @@ class Intake:
     signer: Signer
     clock_ms: Callable[[], int]
     random_hex: Callable[[int], str]
+    refused: Callable[[str], object] = lambda code: None
 
     def declare(
         self, *, person_id: str, project_id: str, clip_id: ClipId, sha256: Sha256, length_bytes: int,
@@ -294,17 +297,22 @@ class Intake:
         )
         blob = closing.keep(self.store, self.partials.path(upload.id), heard)
         taken = closing.Taken(upload, project, meta, heard, blob, self.store.size(blob))
+        codes: tuple[str, ...] = ()
         salt, item_id = bytes.fromhex(self.random_hex(16)), self.random_hex(16)
         try:
             with begin(self.engine) as db:
                 if uploads.by_id(db, upload.id, upload.person_id).state == "open":
-                    closing.record(db, taken, self.signer, item_id=item_id, salt=salt, now_ms=self.clock_ms())
+                    codes = closing.record(
+                        db, taken, self.signer, item_id=item_id, salt=salt, now_ms=self.clock_ms()
+                    )
         except ConsentMissing:  # taken back while the clip was on its way: keep nothing
             with begin(self.engine) as db:
                 uploads.set_state(db, upload.id, "terminated")
             self.partials.discard(upload.id)
             raise
         self.partials.discard(upload.id)
+        for code in codes:
+            self.refused(code)
 
     def free_bytes(self) -> int:
         """Room on the disk of unfinished uploads."""

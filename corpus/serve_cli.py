@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import functools
-import logging
 import os
 import secrets
 import signal
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import click
 
-from corpus import servers_cli
+from corpus import logs, meters, servers_cli
 from protocol.errors import CodedError
 
 if TYPE_CHECKING:
@@ -68,13 +67,12 @@ def serve(data: Path | None, host: str, port: int, workers: int, kind: str) -> N
     from corpus.settings import load
 
     settings = load(os.environ, data)
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
-    if settings.access_log:
-        logging.getLogger("xiangyin.access").setLevel(logging.INFO)
+    logs.install(settings.log_format, requests=bool(settings.access_log))
     signal.signal(signal.SIGTERM, _stop)
     with alone(settings), _listening(host, port) as listener:
         import server
 
+        meters.clear(settings.meters)
         site = server.open_site(settings)
         shown = f"[{host}]" if ":" in host else host
         address = settings.public_url or f"http://{shown}:{listener.getsockname()[1]}"

@@ -126,7 +126,9 @@ def granian(
 
 def _in_worker(settings: Settings) -> Any:
     import server
+    from corpus import logs
 
+    logs.install(settings.log_format, requests=bool(settings.access_log))  # granian sets its own for a worker
     site = server.open_site(settings)
     application = _application(site)
     threading.Thread(target=_sweep, args=(site, threading.Event()), name="sweep", daemon=True).start()

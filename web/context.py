@@ -35,6 +35,7 @@ from corpus.store import LocalStore
 if TYPE_CHECKING:
     from corpus.intake import Intake
     from corpus.keys import Signer
+    from corpus.meters import Meters
     from corpus.shelf import Shelf
     from corpus.withdrawal import Custody
 
@@ -67,6 +68,7 @@ class Site:
     intake: Intake
     shelf: Shelf
     custody: Custody
+    meters: Meters
 
 
 def site() -> Site:

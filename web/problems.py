@@ -10,6 +10,7 @@ from markupsafe import escape
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from protocol.errors import CodedError
+from web import observing
 from web.language import current
 
 MEDIA_TYPE = "application/problem+json"
@@ -60,7 +61,8 @@ class Internal(CodedError):
 def explain(error: CodedError) -> Response:
     """The reply that a coded error gets."""
     status = error.http_status
-    if status >= 500 and status not in (503, 507):
+    g.problem_code = error.code
+    if status >= 500 and status not in (503, 507) and not isinstance(error, Internal):
         current_app.logger.error("%s %s", error.code, error.parameters)
     if _wants_page():
         response = make_response(_page(error, status), status)
@@ -70,6 +72,7 @@ def explain(error: CodedError) -> Response:
             "type": f"urn:xiangyin:{error.code}",
             "title": error.code,
             "status": status,
+            "request_id": observing.request_id(),
         }
         response = current_app.response_class(json.dumps(body), status=status, mimetype=MEDIA_TYPE)
         response.headers["Content-Language"] = current()
