@@ -72,8 +72,9 @@ def explain(error: CodedError) -> Response:
             "type": f"urn:xiangyin:{error.code}",
             "title": error.code,
             "status": status,
-            "request_id": observing.request_id(),
         }
+        if status >= 500:  # a refusal must read the same for what is another's and for what is not there
+            body["request_id"] = observing.request_id()
         response = current_app.response_class(json.dumps(body), status=status, mimetype=MEDIA_TYPE)
         response.headers["Content-Language"] = current()
     response.headers.update(g.get("problem_headers", {}))
@@ -126,6 +127,12 @@ def _wants_page() -> bool:
 
 def _page(error: CodedError, status: int) -> str:
     try:
-        return render_template("problem.html", error=error, status=status, sentence=error.sentence(current()))
+        return render_template(
+            "problem.html",
+            error=error,
+            status=status,
+            sentence=error.sentence(current()),
+            request_id=observing.request_id() if status >= 500 else None,
+        )
     except TemplateNotFound:
         return f"<!doctype html><title>{escape(error.code)}</title><p>{escape(error.sentence(current()))}"
