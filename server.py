@@ -27,6 +27,7 @@ from web import (
     assignments_api,
     audit,
     auth,
+    bodies,
     clips_api,
     desk,
     headers,
@@ -101,8 +102,8 @@ def create_app(settings: Settings, site: Site | None = None) -> Flask:
     app.logger.setLevel(logging.INFO)
     app.extensions["xiangyin"] = site or open_site(settings)
     app.config.update(
-        MAX_CONTENT_LENGTH=1 << 20,  # routes that take more say so
-        MAX_FORM_MEMORY_SIZE=1 << 20,
+        MAX_CONTENT_LENGTH=bodies.MAX_FORM_BYTES,  # routes that take more say so
+        MAX_FORM_MEMORY_SIZE=bodies.MAX_FORM_BYTES,
         MAX_FORM_PARTS=200,
         PROVIDE_AUTOMATIC_OPTIONS=False,
         TRUSTED_HOSTS=_hosts(settings.public_url),

@@ -40,6 +40,12 @@ class RequestTooLarge(CodedError):
     code: ClassVar[str] = "REQUEST_TOO_LARGE"
 
 
+class LengthRequired(CodedError):
+    """A body of unannounced length."""
+
+    code: ClassVar[str] = "LENGTH_REQUIRED"
+
+
 class MediaTypeWrong(CodedError):
     """A body of a content type that the route does not take."""
 
