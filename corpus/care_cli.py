@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from corpus.options_cli import HELP, data_option, format_option, open_data, read_text, tell
+from corpus.options_cli import HELP, console_note, data_option, format_option, open_data, read_text, tell
 
 if TYPE_CHECKING:
     from corpus.database import Connection
@@ -50,6 +50,7 @@ def export(folder: Path, data: Path | None, form: str) -> None:
     write_durably(folder / "entries.jsonl", "".join(line + "\n" for line in lines).encode())
     write_durably(folder / "head.txt", head.encode())
     write_durably(folder / "vkey.txt", f"{key}\n".encode())
+    console_note(site.engine, "ledger-export", str(len(lines)))
     tell(form, {"entries": len(lines), "folder": str(folder)}, f"{len(lines)} entries in {folder}")
 
 
@@ -209,6 +210,7 @@ def backup(folder: Path, data: Path | None, form: str) -> None:
 
     site = open_data(data)
     made = back_up(site.settings, site.engine, site.store, folder)
+    console_note(site.engine, "backup", None)
     tell(form, made, f"{made['blobs']} blobs and the database are in {folder}")
 
 

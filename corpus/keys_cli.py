@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from corpus.options_cli import HELP, data_option, format_option, open_data, tell
+from corpus.options_cli import HELP, console_note, data_option, format_option, open_data, tell
 
 
 @click.group(context_settings=HELP, epilog="Example:  xiangyin keys rotate")
@@ -52,6 +52,7 @@ def rotate(secret: bool, data: Path | None, form: str) -> None:
         path = site.settings.secret_key_path
         with alone(site.settings):
             new_secret(path)
+        console_note(site.engine, "secret-rotated", None)
         tell(form, {"secret": str(path)}, f"A new secret is in {path}")
         return
     from corpus import rotation
@@ -63,4 +64,5 @@ def rotate(secret: bool, data: Path | None, form: str) -> None:
         salt=secrets.token_bytes(16),
         now_ms=site.clock_ms(),
     )
+    console_note(site.engine, "key-rotated", made.new.key_id.hex())
     tell(form, made.as_json(), f"{made.new} signs from now on; {made.old} signed up to {made.size} entries")

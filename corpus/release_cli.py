@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from corpus.options_cli import console_note
+
 if TYPE_CHECKING:
     from corpus.settings import Settings
     from corpus.shelf import Shelf
@@ -66,6 +68,7 @@ def cut_(
         _say(form, total, f"{total['clips']} clips would be released, {len(excluded)} left out")
         return
     done = releases.cut(shelf, wish)
+    console_note(shelf.engine, "release-cut", done.header.name, project_id=done.header.project)
     head = done.header
     result: dict[str, Any] = {
         "name": head.name,
@@ -217,6 +220,7 @@ def withdraw(name: str | None, undo: bool, data: Path | None, form: str) -> None
     if name is not None:
         status = "published" if undo else "withdrawn"
         publish.set_status(shelf, name, status)
+        console_note(shelf.engine, f"release-{status}", name)
         _say(form, {"name": name, "status": status}, f"{name} is {status}")
         return
     done = publish.erase(shelf, now_ms=time.time_ns() // 1_000_000)

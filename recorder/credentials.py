@@ -53,6 +53,8 @@ class Membership:
         The server's verifier keys: pinned when it was joined, or handed over to by one that was.
     retired : mapping
         For each key that was replaced, the longest log whose head it may sign.
+    terms_agreed : str or None
+        The version of the terms that was in force when joining, or agreed to since.
     project_json : mapping
         What ``GET project`` said last.
     """
@@ -68,6 +70,7 @@ class Membership:
     consent: Consent | None
     project_json: Mapping[str, Any] = field(repr=False)
     retired: Mapping[str, int] = field(default_factory=dict)
+    terms_agreed: str | None = None
 
     @property
     def ring(self) -> Ring:

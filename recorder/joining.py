@@ -13,7 +13,7 @@ from typing import Any, TypeGuard
 from protocol.clip import ROLES, Consent
 from protocol.errors import CodedError, Language
 from protocol.keyring import Ring
-from recorder import credentials, durable, keychain
+from recorder import agreeing, credentials, durable, keychain
 from recorder.api import Api, ServerAnswerUnexpected, ServerRefused
 from recorder.credentials import Membership
 
@@ -117,7 +117,7 @@ def _membership(
         consent=consent,
         project_json=known,
     )
-    return made.trusting(ring)
+    return agreeing.agreed(made.trusting(ring))
 
 
 def _is_name(value: object) -> TypeGuard[str]:

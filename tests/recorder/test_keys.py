@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -100,5 +101,57 @@ def test_a_key_that_the_pinned_one_did_not_hand_over_to_gets_nothing(
     assert sent.returncode == 2
     errors = [json.loads(line)["error"]["code"] for line in sent.stdout.splitlines()]
     assert set(errors) == {"KEY_UNTRUSTED"}
-    states = [json.loads(line)["state"] for line in call("status", "--format", "json").stdout.splitlines()]
+    left = call("status", "--offline", "--format", "json")
+    states = [json.loads(line)["state"] for line in left.stdout.splitlines()]
     assert states and set(states) <= {"spooled", "kept"}
+
+
+def restored(server, folder):
+    """Put the server back to a copy of its data, as a restored backup does."""
+    server.kill()
+    shutil.rmtree(server.folder)
+    shutil.copytree(folder, server.folder)
+    (server.folder / "server.lock").unlink(missing_ok=True)
+    server.start(server.port)
+
+
+def test_the_status_tells_of_a_log_that_was_rolled_back(running, write_sound, talk_samples, tmp_path):
+    """A speaker who only looks must learn it too, before the clips here are thought safe there."""
+    server, call = running
+    server.kill()
+    shutil.copytree(server.folder, tmp_path / "old")
+    server.start(server.port)
+    recorded(call, write_sound("talk.wav", talk_samples))
+    assert call("send").returncode == 0
+    good = call("status", "--format", "json")
+    assert good.returncode == 0 and '"server"' not in good.stdout
+    restored(server, tmp_path / "old")
+    told = call("status", "--format", "json")
+    assert told.returncode == 1
+    assert json.loads(told.stdout.splitlines()[-1])["error"]["code"] == "LEDGER_ROLLED_BACK"
+    assert call("status", "--offline").returncode == 0
+    server.kill()
+    assert call("status").returncode == 0  # without a network it says what is here
+
+
+def test_new_terms_are_shown_and_agreed_to_before_further_work(running, write_sound, talk_samples, tmp_path):
+    server, call = running
+    path = write_sound("talk.wav", talk_samples)
+    recorded(call, path)
+    terms = tmp_path / "terms-2.json"
+    told = {"version": "t2", "text": "Pay is doubled.", "currency": "TWD", "rate_per_s": "2.5"}
+    terms.write_text(json.dumps(told))
+    server.run("project", "terms", "street", str(terms))
+    sent = call("send")
+    assert sent.returncode == 0 and "t2" in sent.stdout  # what was recorded before goes as it was agreed
+    for words in (("record", "--source", path, "--no-screen"), ("import", path, "--consent", "x")):
+        stopped = call(*words)
+        assert stopped.returncode == 2 and "TERMS_NEW" in stopped.stderr
+        assert "Pay is doubled." in stopped.stdout and "2.5" in stopped.stdout
+    wrong = call("record", "--source", path, "--no-screen", "--agree-terms", "t1")
+    assert wrong.returncode == 2
+    words = ("record", "--grade", "moderate", "--source", path, "--no-screen")
+    agreed = call(*words, "--agree-terms", "t2")
+    assert agreed.returncode == 0, agreed.stderr
+    assert call(*words).returncode == 0  # asked once
+    assert membership(tmp_path)[1]["terms_agreed"] == "t2"
