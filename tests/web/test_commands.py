@@ -9,6 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 import xiangyin
+from corpus import audit
+from corpus.database import reading
 from protocol.errors import CodedError
 
 
