@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from corpus import keys
-from corpus.keys import Signer
+from corpus.keys import KeyUnsafe, Signer
 from corpus.tables import ledger_entry
 from protocol.keyring import EVENT, Handover, Ring, named_keys, ring_of
 from protocol.tlog import VerifierKey
@@ -29,6 +29,8 @@ def current(db: Connection, signer: Signer) -> Signer:
     newest = sa.select(ledger_entry.c.leaf).where(_IS_KEY).order_by(ledger_entry.c.seq.desc()).limit(1)
     leaf = db.execute(newest).scalar()
     if leaf is None:
+        if not (signer.folder / keys.FIRST).exists():
+            raise KeyUnsafe(file=str(signer.folder / keys.FIRST), problem="the log's only key is missing")
         return signer
     _, key, _ = named_keys(leaf)
     return signer if signer.verifier == key else keys.signer_of(signer.folder, key)

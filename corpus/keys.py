@@ -24,7 +24,7 @@ from protocol.errors import CodedError
 from protocol.tlog import VerifierKey
 
 _SECRET_BYTES = 32
-_FIRST, _ORIGIN = "ledger.pem", "ledger.origin"
+FIRST, _ORIGIN = "ledger.pem", "ledger.origin"
 
 
 class KeyUnsafe(CodedError):
@@ -70,8 +70,8 @@ def signer(folder: Path) -> Signer:
     if not (there := _files(folder)):
         if not name_path.exists():
             write_durably(name_path, f"xiangyin/{secrets.token_hex(8)}\n".encode())
-        write_durably(folder / _FIRST, _pem(Ed25519PrivateKey.generate()), mode=0o600)
-        there = [folder / _FIRST]
+        write_durably(folder / FIRST, _pem(Ed25519PrivateKey.generate()), mode=0o600)
+        there = [folder / FIRST]
     return _load(there[0])
 
 
@@ -84,7 +84,7 @@ def signer_of(folder: Path, key: VerifierKey) -> Signer:
         If it is not in `folder`, or is not as it must be.
     """
     path = folder / _name_of(key)
-    return _loaded(path if path.exists() else folder / _FIRST, key)
+    return _loaded(path if path.exists() else folder / FIRST, key)
 
 
 @contextmanager
@@ -98,7 +98,7 @@ def successor(folder: Path, known: Callable[[VerifierKey], bool]) -> Iterator[Si
     """
     with (folder / "rotation.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        waiting = (_load(path) for path in _files(folder) if path.name != _FIRST)
+        waiting = (_load(path) for path in _files(folder) if path.name != FIRST)
         found = next((one for one in waiting if not known(one.verifier)), None)
         yield found or _made(folder)
 
@@ -129,7 +129,7 @@ def _pem(private: Ed25519PrivateKey) -> bytes:
 
 def _files(folder: Path) -> list[Path]:
     """Files of private keys, the first key's first."""
-    first = folder / _FIRST
+    first = folder / FIRST
     return [*([first] if first.exists() else []), *sorted(folder.glob("ledger-????????.pem"))]
 
 
