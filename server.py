@@ -15,6 +15,7 @@ from corpus.database import open_engine
 from corpus.decode import Decoder
 from corpus.disk import disk_errors
 from corpus.intake import Intake
+from corpus.meters import Meters
 from corpus.partials import Partials
 from corpus.settings import Settings
 from corpus.shelf import Shelf
@@ -22,12 +23,12 @@ from corpus.store import open_store
 from corpus.together import Together
 from corpus.withdrawal import Custody
 from web import (
-    access_log,
     account,
     api,
     assignments_api,
     audit,
     auth,
+    bodies,
     clips_api,
     desk,
     headers,
@@ -36,6 +37,7 @@ from web import (
     ledger_api,
     limiting,
     me,
+    observing,
     operator,
     pages,
     problems,
@@ -73,10 +75,12 @@ def open_site(settings: Settings) -> Site:
     signer = keys.signer(settings.keys)
     with disk_errors():
         store, partials = open_store(settings), Partials(settings.partials)
-    decoder = Decoder()
+    meters = Meters(settings.meters)
+    decoder = Decoder(ended=lambda by: meters.add("decoder", by))
     intake = Intake(
-        settings, engine, store, partials, decoder, signer, clock_ms, secrets.token_hex, Together(engine)
-    )
+        settings, engine, store, partials, decoder, signer, clock_ms, secrets.token_hex, Together(engine),
+        refused=lambda code: meters.add("refused", code),
+    )  # fmt: skip
     shelf = Shelf(engine, store, settings.releases, signer, settings.compute)
     return Site(
         settings=settings,
@@ -88,6 +92,7 @@ def open_site(settings: Settings) -> Site:
         secret=keys.secret(settings.secret_key_path),
         intake=intake,
         shelf=shelf,
+        meters=meters,
         custody=Custody(shelf, signer, clock_ms, secrets.token_hex),
     )
 
@@ -98,15 +103,14 @@ def create_app(settings: Settings, site: Site | None = None) -> Flask:
     app.logger.setLevel(logging.INFO)
     app.extensions["xiangyin"] = site or open_site(settings)
     app.config.update(
-        MAX_CONTENT_LENGTH=1 << 20,  # routes that take more say so
-        MAX_FORM_MEMORY_SIZE=1 << 20,
+        MAX_CONTENT_LENGTH=bodies.MAX_FORM_BYTES,  # routes that take more say so
+        MAX_FORM_MEMORY_SIZE=bodies.MAX_FORM_BYTES,
         MAX_FORM_PARTS=200,
         PROVIDE_AUTOMATIC_OPTIONS=False,
         TRUSTED_HOSTS=_hosts(settings.public_url),
         XIANGYIN_VERSION=metadata.version("xiangyin"),
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    access_log.install(app)
     auth.install(app)
     limiting.install(app)
     audit.install(app)
@@ -116,6 +120,7 @@ def create_app(settings: Settings, site: Site | None = None) -> Flask:
     for module in BLUEPRINTS:
         app.register_blueprint(module.bp)
     app.wsgi_app = uploads.MethodOverride(app.wsgi_app)  # type: ignore[method-assign]
+    observing.install(app)  # last: around everything
     return app
 
 

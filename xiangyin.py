@@ -46,6 +46,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "backup": ("corpus.cli:backup", "Make a consistent copy."),
     "restore": ("corpus.cli:restore", "Bring a copy back."),
     "ledger": ("corpus.cli:ledger", "Export and check the append-only log."),
+    "keys": ("corpus.keys_cli:keys", "List the log's keys; let a new one follow."),
     "doctor": ("corpus.cli:doctor", "Say what works on this machine, and what to do about the rest."),
 }
 # Two of these have two sides: a member's, over the network, and the operator's, in a server's data folder.

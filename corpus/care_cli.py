@@ -8,10 +8,23 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from corpus.options_cli import HELP, data_option, format_option, open_data, read_text, tell
+from corpus.options_cli import HELP, console_note, data_option, format_option, open_data, read_text, tell
+
+if TYPE_CHECKING:
+    from corpus.database import Connection
+    from protocol.tlog import VerifierKey
+    from web.context import Site
+
+
+def present_key(site: Site, db: Connection) -> VerifierKey:
+    """The key that signs the log now."""
+    from corpus import keyring
+
+    return keyring.current(db, site.signer).verifier
 
 
 @click.group(context_settings=HELP, epilog="Example:  xiangyin ledger verify --older head-of-may.txt")
@@ -31,12 +44,13 @@ def export(folder: Path, data: Path | None, form: str) -> None:
 
     site = open_data(data)
     with begin(site.engine) as db:
-        head = log.sign_head(db, site.signer, now_ms=site.clock_ms())
+        head, key = log.sign_head(db, site.signer, now_ms=site.clock_ms()), present_key(site, db)
         lines = list(log.leaves(db))
     folder.mkdir(parents=True, exist_ok=True)
     write_durably(folder / "entries.jsonl", "".join(line + "\n" for line in lines).encode())
     write_durably(folder / "head.txt", head.encode())
-    write_durably(folder / "vkey.txt", f"{site.signer.verifier}\n".encode())
+    write_durably(folder / "vkey.txt", f"{key}\n".encode())
+    console_note(site.engine, "ledger-export", str(len(lines)))
     tell(form, {"entries": len(lines), "folder": str(folder)}, f"{len(lines)} entries in {folder}")
 
 
@@ -50,9 +64,9 @@ def head(data: Path | None, form: str) -> None:
 
     site = open_data(data)
     with begin(site.engine) as db:
-        note = log.sign_head(db, site.signer, now_ms=site.clock_ms())
+        note, key = log.sign_head(db, site.signer, now_ms=site.clock_ms()), present_key(site, db)
     click.echo(
-        json.dumps({"head": note, "vkey": str(site.signer.verifier)}) if form == "json" else note,
+        json.dumps({"head": note, "vkey": str(key)}) if form == "json" else note,
         nl=form == "json",
     )
 
@@ -78,8 +92,9 @@ def verify_log(folder: Path | None, older: Path | None, data: Path | None, form:
     else:
         site = open_data(data)
         with begin(site.engine) as db:
-            problems = log.check_stored(db, site.signer.verifier)
-            note, key = log.sign_head(db, site.signer, now_ms=site.clock_ms()), site.signer.verifier
+            key = present_key(site, db)
+            problems = log.check_stored(db, key)
+            note = log.sign_head(db, site.signer, now_ms=site.clock_ms())
             lines = list(log.leaves(db))
     try:
         log.verify(lines, note, key, None if older is None else read_text(older))
@@ -145,15 +160,18 @@ def fsck(data: Path | None, form: str, only: tuple[str, ...], repair: bool, sour
     """
     from corpus import check
     from corpus import repair as mending
+    from corpus.database import reading
 
     site = open_data(data)
     parts = only or check.PARTS
+    with reading(site.engine) as db:
+        key = present_key(site, db)
 
     def look() -> Iterator[check.Problem]:
         return check.everything(
             site.engine,
             site.store,
-            site.signer.verifier,
+            key,
             site.shelf,
             partials=site.intake.partials,
             only=parts,
@@ -192,6 +210,7 @@ def backup(folder: Path, data: Path | None, form: str) -> None:
 
     site = open_data(data)
     made = back_up(site.settings, site.engine, site.store, folder)
+    console_note(site.engine, "backup", None)
     tell(form, made, f"{made['blobs']} blobs and the database are in {folder}")
 
 

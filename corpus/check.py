@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from corpus import digests, ledger
+from corpus import digests, keyring, ledger
 from corpus.database import is_sqlite, reading
 from corpus.keys import verify_ed25519
 from corpus.partials import Partials
@@ -20,6 +20,7 @@ from corpus.tables import clip, ledger_detail, ledger_entry, measurement, receip
 from protocol import tlog
 from protocol.clip import MetadataInvalid, Receipt, Sha256
 from protocol.errors import CodedError
+from protocol.keyring import Ring
 
 PARTS = ("blobs", "rows", "ledger", "receipts", "releases")
 
@@ -100,7 +101,7 @@ def everything(
             yield from blobs(db, store)
             yield from strays(db, store, partials)
     if "releases" in only:
-        yield from releases(shelf)
+        yield from releases(shelf, key)
 
 
 def database(db: Connection) -> Iterator[Problem]:
@@ -186,25 +187,34 @@ def log(db: Connection, key: tlog.VerifierKey) -> Iterator[Problem]:
 
 def receipts(db: Connection, key: tlog.VerifierKey) -> Iterator[Problem]:
     """Every receipt against its signature, its clip and the log."""
+    ring = _ring(db, key)
     query = (
         sa.select(receipt, ledger_entry.c.leaf, clip.c.item_id)
         .outerjoin(ledger_entry, ledger_entry.c.seq == receipt.c.seq)
         .outerjoin(clip, clip.c.id == receipt.c.clip_id)
     )
     for row in db.execute(query):
-        says = _receipt_problem(row, key)
+        says = _receipt_problem(row, ring)
         if says is not None:
             yield Problem("RECEIPT_DAMAGED", row.clip_id, says)
 
 
-def _receipt_problem(row: sa.Row[tuple[object, ...]], key: tlog.VerifierKey) -> str | None:
+def _ring(db: Connection, key: tlog.VerifierKey) -> Ring:
+    """The log's keys; the present one alone where its chain is broken, which `log` tells of."""
+    try:
+        return keyring.ring(db, key)
+    except tlog.ReceiptInvalid:
+        return Ring.of([str(key)])
+
+
+def _receipt_problem(row: sa.Row[tuple[object, ...]], ring: Ring) -> str | None:
     try:
         body = Receipt.from_json(row.body)
-        tlog.check_receipt(body, verify_ed25519=verify_ed25519, canonical=ledger.canonical)
+        head = tlog.check_receipt(body, verify_ed25519=verify_ed25519, canonical=ledger.canonical)
     except (tlog.ReceiptInvalid, MetadataInvalid) as error:
         return str(error.parameters["problem"])
-    if body.vkey != str(key):
-        return "it is signed by another key"
+    if not ring.trusts(body.vkey, head.size):
+        return "it is signed by a key that was not the log's then"
     if body.details.get("clip_id") != row.clip_id or json.loads(body.entry).get("item") != row.item_id:
         return "it is for another clip"
     if body.entry != row.leaf:
@@ -254,16 +264,17 @@ def strays(db: Connection, store: BlobStore, partials: Partials | None) -> Itera
             yield Problem("FILE_STRAY", str(path), "no open upload has such a file")
 
 
-def releases(shelf: Shelf) -> Iterator[Problem]:
-    """Every published release against itself."""
+def releases(shelf: Shelf, key: tlog.VerifierKey) -> Iterator[Problem]:
+    """Every published release against itself and the log's keys."""
     from corpus import verify
     from corpus.tables import release
 
     with reading(shelf.engine) as db:
         names = list(db.execute(sa.select(release.c.name).order_by(release.c.name)).scalars())
+        vkeys = _ring(db, key).vkeys
     for name in names:
         try:
-            report = verify.verify(shelf.path(name), setting="inline")
+            report = verify.verify(shelf.path(name), setting="inline", vkeys=vkeys)
         except CodedError as error:
             yield Problem("RELEASE_DAMAGED", name, str(error))
             continue

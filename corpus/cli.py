@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import click
 
 from corpus.care_cli import backup, doctor, fsck, ledger, remeasure, restore
-from corpus.options_cli import HELP, FileUnreadable, data_option, format_option, open_data, read_text, tell
+from corpus.options_cli import (
+    HELP,
+    FileUnreadable,
+    console_note,
+    data_option,
+    format_option,
+    open_data,
+    read_text,
+    tell,
+)
 from corpus.serve_cli import ADDRESS_FILE, DEFAULT_PORT, serve
 from protocol.clip import ROLES, Role
 from protocol.errors import CodedError
@@ -247,7 +256,7 @@ def invite(slug: str, role: str, count: int, data: Path | None, form: str) -> No
             people.invite(
                 db, secret, project_id=slug, role=cast(Role, role), now_ms=now_ms, expires_ms=expires_ms
             )
-    _note(site, "invite", slug)
+    console_note(site.engine, "invite", slug)
     for secret in made:
         url = f"{base}/join/{secret}"
         row = {"invite": secret, "url": url, "role": role, "project": slug, "expires_at": rfc3339(expires_ms)}
@@ -287,7 +296,7 @@ def withdraw(
             raise clips.ClipNotFound()
     if done.clips == 0:
         raise clips.ClipNotFound()
-    _note(site, "withdraw", clip_id or session_id or speaker_id)
+    console_note(site.engine, "withdraw", clip_id or session_id or speaker_id)
     tell(form, done.as_json(), f"{done.clips} clips withdrawn, {len(done.receipts)} of them now")
 
 
@@ -331,7 +340,7 @@ def tokens(person: str, revoke: bool, data: Path | None, form: str) -> None:
         for row in rows if revoke else ():
             people.revoke_own(db, row.id, person_id, now_ms=now_ms)
     if revoke and rows:
-        _note(site, "token-revoked", person_id)
+        console_note(site.engine, "token-revoked", person_id)
     for row in rows:
         shown = {
             "id": row.id,
@@ -342,15 +351,6 @@ def tokens(person: str, revoke: bool, data: Path | None, form: str) -> None:
             "revoked": revoke,
         }
         tell(form, shown, "  ".join(map(str, shown.values())))
-
-
-def _note(site: Site, action: str, about: str | None) -> None:
-    """What was done at the server's own console, by nobody who signed in."""
-    from corpus import audit as log
-    from corpus.database import begin
-
-    with begin(site.engine) as db:
-        log.note(db, action, about, person_id=None, role=None, project_id=None, now_ms=site.clock_ms())
 
 
 def _address(site: Site) -> str:

@@ -107,10 +107,12 @@ def keep(store: BlobStore, path: Path, digest: Sha256, heard: Heard) -> Sha256:
     return store.adopt(path, digest)
 
 
-def record(change: Change, taken: Taken, signer: Signer, *, item_id: str, salt: bytes, now_ms: int) -> None:
+def record(
+    change: Change, taken: Taken, signer: Signer, *, item_id: str, salt: bytes, now_ms: int
+) -> tuple[str, ...]:
     """Write clip, measurement, decision, log entry, receipt and the upload's end: all of them or none.
 
-    An upload that is not open any more is left as it is.
+    An upload that is not open any more is left as it is. Returns the codes for which the clip is refused.
 
     Raises
     ------
@@ -119,7 +121,7 @@ def record(change: Change, taken: Taken, signer: Signer, *, item_id: str, salt: 
     """
     db, upload, meta = change.db, taken.upload, taken.meta
     if not uploads.set_state(db, upload.id, "done"):
-        return
+        return ()
     # The terms in force at this moment, and the consent if it still holds.
     said, consent_id = projects.agreed(db, upload.project_id, upload.person_id, meta.consent_version)
     if consent_id is None:
@@ -185,11 +187,12 @@ def record(change: Change, taken: Taken, signer: Signer, *, item_id: str, salt: 
         note=None,
         now_ms=now_ms,
     )
+    reasons = tuple(f.code for f in verdict.findings if f.severity == "error")
     entry = ledger.Entry(
         event="accepted" if outcome == "accepted" else "refused",
         item_id=item_id,
         details=details(upload, heard, agreed),
-        reasons=[f.code for f in verdict.findings if f.severity == "error"],
+        reasons=reasons,
         profile=f"{verdict.profile_id}/{verdict.profile_version}",
         terms=agreed.version,
         rules=lifecycle.rules_version(),
@@ -201,6 +204,7 @@ def record(change: Change, taken: Taken, signer: Signer, *, item_id: str, salt: 
         clips.add_receipt(db, upload.clip_id, logged.seq, receipt.as_json())
 
     change.at_the_end(sign)
+    return reasons
 
 
 def details(upload: Upload, heard: Heard, agreed: Terms) -> Mapping[str, Any]:

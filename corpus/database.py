@@ -73,13 +73,19 @@ def open_engine(url: str, *, pool_size: int = 20) -> Engine:
         if parsed.database:
             Path(parsed.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         engine = sa.create_engine(
-            parsed, connect_args={"timeout": BUSY_S}, pool_size=pool_size, max_overflow=pool_size
+            parsed,
+            connect_args={"timeout": BUSY_S},
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            hide_parameters=True,  # an error must not quote what people said
         )
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         _WRITE_LOCKS[engine] = threading.Lock()
     else:
-        engine = sa.create_engine(parsed, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
+        engine = sa.create_engine(
+            parsed, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, hide_parameters=True
+        )
     return engine
 
 

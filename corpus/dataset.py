@@ -76,7 +76,8 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
     complete: bool
     latest_etag: str | None = None
     tombstones_sha256: str | None = None
-    vkey: str | None = None
+    vkey: str | None = None  # signed this copy
+    newest_vkey: str | None = None  # the last of the publisher's keys that is known
     holds: Holds = Holds()
 
 

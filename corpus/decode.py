@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO, ClassVar
@@ -85,9 +85,14 @@ class Decoder:
     ----------
     at_once : int
         How many files may be heard at the same time; others wait.
+    ended : callable
+        Told of each hearing that did not end by itself: the signal's name, or ``fault``.
     """
 
-    def __init__(self, at_once: int | None = None) -> None:
+    def __init__(
+        self, at_once: int | None = None, *, ended: Callable[[str], object] = lambda by: None
+    ) -> None:
+        self._ended = ended
         self._slots = threading.BoundedSemaphore(at_once or (os.cpu_count() or 1) + 1)
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -130,6 +135,8 @@ class Decoder:
             }
             os.lseek(file.fileno(), 0, os.SEEK_SET)  # file.seek may stay within its own buffer
             child, answer = self._ask(job, (file.fileno(), figures, flac))
+            if "ended" in answer:
+                self._ended(_name_of(int(str(answer["ended"]))))
             try:
                 sound = _sound(answer, said, figures, flac)
             except BaseException:
@@ -225,6 +232,10 @@ class Decoder:
                 self._process.kill()
                 self._process.wait()
             self._process = None
+
+
+def _name_of(status: int) -> str:
+    return signal.Signals(-status).name if -status in set(signal.Signals) else "fault"
 
 
 def _most_bytes(said: Container) -> int:

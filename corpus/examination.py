@@ -108,11 +108,23 @@ def _store(settings: Settings) -> str:
 
 
 def _keys(settings: Settings) -> str:
-    from corpus import keys
+    from corpus import keyring, keys, migrate
+    from corpus.database import open_engine, reading
 
-    if not (settings.keys / "ledger.pem").exists():
+    if not any(settings.keys.glob("ledger*.pem")):
         return "none yet; xiangyin serve makes them"
-    return str(keys.signer(settings.keys).verifier)
+    signer = keys.signer(settings.keys)
+    if not settings.database_url and not (settings.data / "xiangyin.sqlite").exists():
+        return str(signer.verifier)
+    engine = open_engine(settings.engine_url, pool_size=1)
+    try:
+        migrate.upgrade(engine)
+        with reading(engine) as db:
+            present = keyring.current(db, signer).verifier
+            count = len(keyring.ring(db, present).vkeys)
+    finally:
+        engine.dispose()
+    return f"{present}" + (f", after {count - 1} others" if count > 1 else "")
 
 
 def _database(settings: Settings) -> str:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _PIECE_BYTES = 1 << 18
 _TIMEOUT_S = (10.0, 60.0)
 _TRIES = 5
+_MOST_KEYS_BYTES = 4 << 20  # each handover takes some 2 kB
 _FIRST_TRIES = 2  # a wrong address must be said soon
 _LONGEST_WAIT_S = 8.0
 _BUSY = (408, 425, 429, 500, 502, 503, 504)
@@ -86,17 +87,14 @@ class HttpSource:
         """Fetch a sound by its digest."""
         self._fetch(f"{self.api}/blobs/{entry.sha256}", entry, part, path)
 
-    def vkeys(self) -> list[str]:
-        """What ``/.well-known/xiangyin-keys.json`` lists."""
+    def keys(self) -> object:
+        """What ``/.well-known/xiangyin-keys.json`` says."""
         root = self.api.removesuffix("/api/v1")
-        data = self._small(f"{root}/.well-known/xiangyin-keys.json", 1 << 16)
-        if data is None:
-            return []
+        data = self._small(f"{root}/.well-known/xiangyin-keys.json", _MOST_KEYS_BYTES)
         try:
-            keys = json.loads(data)["vkeys"]
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            return None if data is None else json.loads(data)
+        except (ValueError, RecursionError) as error:
             raise PullFailed(source=self.address, problem="its list of keys is not one") from error
-        return [key for key in keys if isinstance(key, str)] if isinstance(keys, list) else []
 
     def _small(self, url: str, max_bytes: int) -> bytes | None:
         def ask() -> bytes | None:

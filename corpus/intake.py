@@ -97,6 +97,8 @@ class Intake:
         Milliseconds since 1970 UTC.
     random_hex : callable
         ``random_hex(n)`` gives 2n random hexadecimal digits.
+    refused : callable
+        Told each code for which a clip is refused.
     """
 
     settings: Settings
@@ -108,6 +110,7 @@ class Intake:
     clock_ms: Callable[[], int]
     random_hex: Callable[[int], str]
     together: Together
+    refused: Callable[[str], object] = lambda code: None
 
     def declare(
         self, *, person_id: str, project_id: str, clip_id: ClipId, sha256: Sha256, length_bytes: int,
@@ -294,8 +297,9 @@ class Intake:
         blob = closing.keep(self.store, self.partials.path(upload.id), upload.sha256, heard)
         taken = closing.Taken(upload, meta, heard, blob, self.store.size(blob))
         salt, item_id, now_ms = bytes.fromhex(self.random_hex(16)), self.random_hex(16), self.clock_ms()
+        codes: tuple[str, ...] = ()
         try:
-            self.together.run(
+            codes = self.together.run(
                 lambda change: closing.record(
                     change, taken, self.signer, item_id=item_id, salt=salt, now_ms=now_ms
                 )
@@ -306,6 +310,8 @@ class Intake:
             self.partials.discard(upload.id)
             raise
         self.partials.discard(upload.id)
+        for code in codes:
+            self.refused(code)
 
     def free_bytes(self) -> int:
         """Room on the disk of unfinished uploads."""

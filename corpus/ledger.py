@@ -18,11 +18,13 @@ import rfc8785
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from corpus import keyring
 from corpus.database import is_sqlite
 from corpus.keys import Signer, verify_ed25519
 from corpus.tables import ledger_detail, ledger_entry, ledger_head, ledger_node
 from protocol import tlog
 from protocol.clip import Receipt
+from protocol.keyring import EVENT, Handover, Ring, named_keys, read_handover, ring_of
 from protocol.tlog import Checkpoint, ReceiptInvalid, VerifierKey
 
 Event = Literal["received", "accepted", "refused", "appealed", "decided", "paid", "withdrawn", "key"]
@@ -85,11 +87,11 @@ class Tail:
     """
 
     def __init__(self, db: Connection) -> None:
-        if not is_sqlite(db):
-            db.execute(sa.select(sa.func.pg_advisory_xact_lock(_APPEND_LOCK)))
+        _alone(db)
         self._db = db
         self._size = size(db)
         self._signed: tuple[int, str] = (-1, "")
+        self._signing: Signer | None = None
         self._stored = _reader(db)
         edge = [(level, (self._size >> level) - 1) for level in range(64) if self._size >> level & 1]
         self._nodes = {
@@ -128,12 +130,15 @@ class Tail:
 
     def receipt(self, logged: Logged, signer: Signer, *, now_ms: int) -> Receipt:
         """A receipt for an entry appended here, under the head over all of them so far."""
+        if self._signing is None:
+            self._signing = keyring.current(self._db, signer)
         if self._signed[0] != self._size:
-            note = _sign(self._db, signer, self._size, tlog.root(self._size, self._read), now_ms)
+            note = _sign(self._db, self._signing, self._size, tlog.root(self._size, self._read), now_ms)
             self._signed = (self._size, note)
         hashes = tlog.inclusion_proof(logged.seq, self._size, self._read)
         proof = tlog.proof_text(logged.seq, hashes, self._signed[1])
-        return Receipt(logged.leaf, dict(logged.details), logged.salt.hex(), proof, str(signer.verifier))
+        verifier = self._signing.verifier
+        return Receipt(logged.leaf, dict(logged.details), logged.salt.hex(), proof, str(verifier))
 
     def _read(self, level: int, position: int) -> bytes:
         return self._nodes.get((level, position)) or self._stored(level, position)
@@ -150,18 +155,33 @@ def size(db: Connection) -> int:
     return 0 if last is None else last + 1
 
 
-def sign_head(db: Connection, signer: Signer, *, now_ms: int) -> str:
-    """The signed head over every entry so far; signed once and kept."""
+def _alone(db: Connection) -> None:
+    """One at a time; SQLite's write lock sees to that by itself."""
+    if not is_sqlite(db):
+        db.execute(sa.select(sa.func.pg_advisory_xact_lock(_APPEND_LOCK)))
+
+
+def sign_head(db: Connection, signer: Signer, *, now_ms: int, successor: Signer | None = None) -> str:
+    """The signed head over every entry so far; signed once, by the key that is current, and kept.
+
+    The head of a handover, whose last entry names `successor`, is signed by that one too.
+    """
+    _alone(db)
     count = size(db)
     stored = db.execute(sa.select(ledger_head.c.note).where(ledger_head.c.size == count)).scalar()
     if stored is not None:
         return str(stored)
-    return _sign(db, signer, count, tlog.root(count, _reader(db)), now_ms)
+    signing = signer if successor is not None else keyring.current(db, signer)
+    return _sign(db, signing, count, tlog.root(count, _reader(db)), now_ms, successor)
 
 
-def _sign(db: Connection, signer: Signer, count: int, root: bytes, now_ms: int) -> str:
-    checkpoint = Checkpoint(signer.verifier.name, count, root)
-    note = tlog.sign_note(checkpoint.text(), signer.verifier, signer.sign)
+def _sign(
+    db: Connection, signer: Signer, count: int, root: bytes, now_ms: int, successor: Signer | None = None
+) -> str:
+    text = Checkpoint(signer.verifier.name, count, root).text()
+    note = tlog.sign_note(text, signer.verifier, signer.sign)
+    if successor is not None:
+        note += tlog.signature_line(text, successor.verifier, successor.sign)
     db.execute(_ADD_HEAD, {"size": count, "note": note, "signed_ms": now_ms})
     return note
 
@@ -175,19 +195,32 @@ def latest_head(db: Connection) -> str | None:
 def receipt(db: Connection, seq: int, signer: Signer, *, now_ms: int) -> Receipt:
     """A receipt for entry `seq` under the present head."""
     note = sign_head(db, signer, now_ms=now_ms)
+    return _receipt(db, seq, size(db), note, keyring.current(db, signer).verifier)
+
+
+def _receipt(db: Connection, seq: int, count: int, note: str, key: VerifierKey) -> Receipt:
     detail = db.execute(
         sa.select(ledger_entry.c.leaf, ledger_detail.c.salt, ledger_detail.c.details)
         .join(ledger_detail, ledger_detail.c.seq == ledger_entry.c.seq)
         .where(ledger_entry.c.seq == seq)
     ).one()
-    hashes = tlog.inclusion_proof(seq, size(db), _reader(db))
+    hashes = tlog.inclusion_proof(seq, count, _reader(db))
     return Receipt(
         entry=detail.leaf,
         details=detail.details,
         salt=detail.salt,
         proof=tlog.proof_text(seq, hashes, note),
-        vkey=str(signer.verifier),
+        vkey=str(key),
     )
+
+
+def handovers(db: Connection) -> list[Receipt]:
+    """The receipt of every change of keys, under the head that both keys signed; the oldest first."""
+    found = []
+    for one in keyring.changes(db):
+        note = db.execute(sa.select(ledger_head.c.note).where(ledger_head.c.size == one.size)).scalar_one()
+        found.append(_receipt(db, one.size - 1, one.size, note, one.old))
+    return found
 
 
 def receipts(db: Connection, item_id: str, signer: Signer, *, now_ms: int) -> list[Receipt]:
@@ -226,18 +259,21 @@ def verify(entries: Sequence[str], note: str, key: VerifierKey, older_note: str 
     ------
     ReceiptInvalid
         Saying what does not hold: an edited, dropped, inserted or moved entry, another root, a log that
-        is shorter than or differs from what was signed before.
+        is shorter than or differs from what was signed before, by this key or by those before it.
     """
     head = tlog.open_checkpoint(note, key, verify_ed25519)
+    changes = []
     for seq, text in enumerate(entries):
-        _check_entry(seq, text)
+        if _check_entry(seq, text) == EVENT:
+            old, new, _ = named_keys(text)
+            changes.append(Handover(old, new, seq + 1))
     if head.size != len(entries):
         raise ReceiptInvalid(problem=f"the log has {len(entries)} entries, its head says {head.size}")
     read = tlog.tree_of([text.encode("utf-8") for text in entries])
     if tlog.root(head.size, read) != head.root:
         raise ReceiptInvalid(problem="the entries are not those that were signed")
     if older_note is not None:
-        older = tlog.open_checkpoint(older_note, key, verify_ed25519)
+        older, _ = ring_of(changes, key).open_checkpoint(older_note, verify_ed25519)
         if older.size > head.size:
             raise ReceiptInvalid(problem=f"the log was rolled back from {older.size} to {head.size} entries")
         if tlog.root(older.size, read) != older.root:
@@ -260,9 +296,11 @@ def check_stored(db: Connection, key: VerifierKey) -> list[str]:
         for level, position, _ in wrong_nodes(db)
     ]
     problems += _wrong_columns(db)
+    ring, wrong = _ring(db, key)
+    problems += wrong
     for row in db.execute(sa.select(ledger_head).order_by(ledger_head.c.size)):
         try:
-            head = tlog.open_checkpoint(row.note, key, verify_ed25519)
+            head, _ = ring.open_checkpoint(row.note, verify_ed25519)
         except ReceiptInvalid as error:
             problems.append(f"the head of size {row.size}: {error.parameters['problem']}")
             continue
@@ -281,6 +319,20 @@ def check_stored(db: Connection, key: VerifierKey) -> list[str]:
         if not same:
             problems.append(f"the details of entry {row.seq} are not those that were logged")
     return problems
+
+
+def _ring(db: Connection, key: VerifierKey) -> tuple[Ring, list[str]]:
+    """The log's keys, and what is wrong with their chain; `key` must be its end."""
+    try:
+        ring = keyring.ring(db, key)
+        for one in handovers(db):
+            read_handover(one, verify_ed25519=verify_ed25519, canonical=canonical)
+    except (ReceiptInvalid, sa.exc.NoResultFound) as error:
+        says = error.parameters["problem"] if isinstance(error, ReceiptInvalid) else "a part is missing"
+        return Ring.of([str(key)]), [f"the handover of the log's keys: {says}"]
+    if ring.vkeys[-1] != str(key):
+        return ring, ["the key in the folder is not the one that the log names last"]
+    return ring, []
 
 
 def wrong_nodes(db: Connection) -> list[tuple[int, int, str | None]]:
@@ -310,7 +362,7 @@ def rebuild_nodes(db: Connection, key: VerifierKey) -> int:
     note = latest_head(db)
     if note is None:
         raise ReceiptInvalid(problem="no head was ever signed")
-    head = tlog.open_checkpoint(note, key, verify_ed25519)
+    head, _ = keyring.ring(db, key).open_checkpoint(note, verify_ed25519)
     entries = [text.encode("utf-8") for text in leaves(db)]
     if head.size > len(entries) or tlog.root(head.size, tlog.tree_of(entries)) != head.root:
         raise ReceiptInvalid(problem="the entries are not those that were signed")
@@ -370,7 +422,8 @@ def _reader(db: Connection) -> tlog.NodeReader:
     return read
 
 
-def _check_entry(seq: int, text: str) -> None:
+def _check_entry(seq: int, text: str) -> str:
+    """The entry's event, if it is canonical JSON of that place."""
     try:
         entry = json.loads(text)
         canonical = rfc8785.dumps(entry).decode("utf-8") == text
@@ -378,3 +431,4 @@ def _check_entry(seq: int, text: str) -> None:
         raise ReceiptInvalid(problem=f"entry {seq} is not JSON") from error
     if not canonical or not isinstance(entry, dict) or entry.get("seq") != seq:
         raise ReceiptInvalid(problem=f"entry {seq} is not canonical JSON of that place")
+    return str(entry.get("event"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -13,6 +14,7 @@ import click
 from protocol.errors import CodedError
 
 if TYPE_CHECKING:
+    from corpus.database import Engine
     from web.context import Site
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -68,6 +70,16 @@ def open_data(data: Path | None, *, new: bool = False) -> Site:
     if not new and not settings.keys.is_dir():
         raise DataFolderMissing(folder=str(settings.data))
     return server.open_site(settings)
+
+
+def console_note(engine: Engine, action: str, about: str | None, *, project_id: str | None = None) -> None:
+    """Keep what was done at the server's own console, by nobody who signed in."""
+    from corpus import audit
+    from corpus.database import begin
+
+    now_ms = time.time_ns() // 1_000_000
+    with begin(engine) as db:
+        audit.note(db, action, about, person_id=None, role=None, project_id=project_id, now_ms=now_ms)
 
 
 def read_text(path: Path) -> str:

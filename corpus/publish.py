@@ -27,6 +27,7 @@ from corpus.shelf import (
     lines_of,
     link_or_copy,
     locked,
+    signing,
     stored,
     sync_tree,
     tombstones,
@@ -126,6 +127,7 @@ def _rebuild(shelf: Shelf, name: str, gone: list[_Gone]) -> Erased:
     with reading(shelf.engine) as db:
         stones = tombstones(db, old.project)
         outline = _outline_again(db, old, raw, stones)
+        signer = signing(shelf, db)
     excluded = [
         msgspec.json.decode(row, type=Excluded)
         for row in (folder / header.EXCLUDED_NAME).read_bytes().splitlines()
@@ -155,7 +157,7 @@ def _rebuild(shelf: Shelf, name: str, gone: list[_Gone]) -> Erased:
             excluded=excluded,
             tombstones=stones,
             withdrawn=[(one.manifest_id, one.sha256) for one in gone],
-            signer=shelf.signer,
+            signer=signer,
         )
         sync_tree(work)
     member, release = tables.release_clip, tables.release

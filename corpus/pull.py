@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from corpus import header, manifest
+from corpus import header, manifest, trust
 from corpus.dataset import Holds, Mark, Wanted
 from corpus.disk import need_room
 from corpus.header import FileEntry, Header, LatestEntry
 from corpus.landing import CopyBusy, Landing, Plan, TargetTaken, alone
 from corpus.sources import DigestWrong, Gone, NotFound, PullFailed, Source
+from corpus.trust import SignatureWrong, Trust
 from protocol.errors import CodedError
 
 __all__ = ["CopyBusy", "Progress", "Pulled", "ReleaseWithdrawn", "SignatureWrong", "TargetTaken", "pull"]
@@ -36,12 +37,6 @@ class ReleaseWithdrawn(CodedError):
     """The publisher took the release back."""
 
     code: ClassVar[str] = "RELEASE_WITHDRAWN"
-
-
-class SignatureWrong(CodedError):
-    """The release is not signed by who signed it before, or is older than what we have."""
-
-    code: ClassVar[str] = "PULL_SIGNATURE_WRONG"
 
 
 @dataclass(frozen=True)
@@ -148,16 +143,18 @@ class _Pull:
         asked = {"latest_etag": etag, "tombstones_sha256": latest.tombstones.sha256}
         mark = landing.mark
         if settled and mark is not None and mark.complete and _same(mark, entry):
-            done = landing.finish(self.source.address, entry, vkey=mark.vkey, holds=mark.holds, **asked)
+            asked |= {"vkey": mark.vkey, "newest_vkey": mark.newest_vkey}
+            done = landing.finish(self.source.address, entry, holds=mark.holds, **asked)
             return self._result(done, up_to_date=True)
         head, head_raw = self._header(entry)
         landing.begin(self.source.address, entry)
-        vkey = self._signature(head, head_raw)
+        trusted = self._signature(head, head_raw)
         self._files(head, head_raw)
         plan = landing.plan()
         self._sounds(head.name, plan)
         landing.switch(plan)
-        done = landing.finish(self.source.address, entry, vkey=vkey, holds=plan.holds, **asked)
+        asked |= {"vkey": trusted.vkey, "newest_vkey": trusted.newest_vkey}
+        done = landing.finish(self.source.address, entry, holds=plan.holds, **asked)
         return self._result(done, up_to_date=False)
 
     def is_overtaken(self) -> bool:
@@ -222,35 +219,12 @@ class _Pull:
             raise PullFailed(source=self.source.address, problem="the release has no manifest")
         return head, raw
 
-    def _signature(self, head: Header, raw: bytes) -> str | None:
-        """Check the signed note; the key is that of the first pull, and is never given up in silence."""
-        from corpus.verify import signature_problem  # not needed to learn that nothing is new
-
-        mark = self.landing.mark
-        pinned = mark.vkey if mark is not None else None
-        if mark is not None and mark.name == head.name and head.revision < mark.revision:
-            problem = f"revision {head.revision} is older than revision {mark.revision}, which you have"
-            raise SignatureWrong(name=head.name, source=self.source.address, problem=problem)
-        data = self.source.small(f"{head.name}/{header.NOTE_NAME}", 1 << 16)
-        keys = [pinned] if pinned else self.source.vkeys()
-        if data is None or not keys:
-            if pinned:
-                problem = "it is not signed any more"
-                raise SignatureWrong(name=head.name, source=self.source.address, problem=problem)
-            if data is not None:
-                self.landing.stage(header.NOTE_NAME, data)
-            return None
-        try:
-            note = data.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise SignatureWrong(
-                name=head.name, source=self.source.address, problem="it is not text"
-            ) from error
-        problems = [signature_problem(note, head, raw, key) for key in keys]
-        if None not in problems:
-            raise SignatureWrong(name=head.name, source=self.source.address, problem=problems[0])
-        self.landing.stage(header.NOTE_NAME, data)
-        return keys[problems.index(None)]
+    def _signature(self, head: Header, raw: bytes) -> Trust:
+        note = self.source.small(f"{head.name}/{header.NOTE_NAME}", 1 << 16)
+        trusted = trust.check(self.source, head, raw, note, self.landing.mark)
+        if note is not None:
+            self.landing.stage(header.NOTE_NAME, note)
+        return trusted
 
     def _files(self, head: Header, raw: bytes) -> None:
         """Stage every file but the audio, verified; those that did not change are taken from the copy."""

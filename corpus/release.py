@@ -120,6 +120,7 @@ def _try(on: Shelf, wish: Wish) -> Cut | None:
                 raise ReleaseEmpty(project=wish.project_id, reasons=_reasons(made.excluded))
             stones = shelf.tombstones(db, made.project.id)
             outline = _outline(db, made, wish)
+            signer = shelf.signing(on, db)
         with disk_errors():
             head, raw = build.build(
                 work,
@@ -128,7 +129,7 @@ def _try(on: Shelf, wish: Wish) -> Cut | None:
                 previous_lines=shelf.lines_of(on, made.previous),
                 excluded=made.excluded,
                 tombstones=stones,
-                signer=on.signer,
+                signer=signer,
             )
             shelf.sync_tree(work)
         try:

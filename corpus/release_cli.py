@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from corpus.options_cli import console_note
+
 if TYPE_CHECKING:
     from corpus.settings import Settings
     from corpus.shelf import Shelf
@@ -64,6 +66,7 @@ def cut_(
         _say(form, total, f"{total['clips']} clips would be released, {len(excluded)} left out")
         return
     done = releases.cut(shelf, wish)
+    console_note(shelf.engine, "release-cut", done.header.name, project_id=done.header.project)
     head = done.header
     result: dict[str, Any] = {
         "name": head.name,
@@ -181,7 +184,7 @@ def diff(ctx: click.Context, old: str, new: str, data: Path | None, form: str) -
 
 @release.command("verify", epilog="Example:  xiangyin release verify DIR")
 @click.argument("name")
-@click.option("--vkey", help="The publisher's verifier key; otherwise that of the pull or of this server.")
+@click.option("--vkey", help="The publisher's verifier key; else that of the pull or those of this server.")
 @click.option("--quick", is_flag=True, help="Check files and lines in seconds, without opening a sound.")
 @DATA
 @FORMAT
@@ -197,11 +200,15 @@ def verify(
 
     settings = _settings(data)
     folder = _folder(name, data)
+    vkeys: tuple[str, ...] = (vkey,) if vkey else ()
     if vkey is None and folder.parent == settings.releases:
-        from corpus import keys
+        from corpus import keyring, keys
+        from corpus.database import reading
 
-        vkey = str(keys.signer(settings.keys).verifier)
-    report = checks.verify(folder, setting=settings.compute, vkey=vkey, quick=quick)
+        signer = keys.signer(settings.keys)
+        with reading(_shelf(data).engine) as db:
+            vkeys = keyring.ring(db, keyring.current(db, signer).verifier).vkeys
+    report = checks.verify(folder, setting=settings.compute, vkeys=vkeys, quick=quick)
     for one in report.findings:
         place = one.file if one.line is None else f"{one.file}, line {one.line}"
         _say(form, one.as_json(), f"{place}: {one.code}: {one.detail}")
@@ -232,6 +239,7 @@ def withdraw(name: str | None, undo: bool, data: Path | None, form: str) -> None
     if name is not None:
         status = "published" if undo else "withdrawn"
         publish.set_status(shelf, name, status)
+        console_note(shelf.engine, f"release-{status}", name)
         _say(form, {"name": name, "status": status}, f"{name} is {status}")
         return
     done = publish.erase(shelf, now_ms=time.time_ns() // 1_000_000)

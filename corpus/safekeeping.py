@@ -1,7 +1,8 @@
 """Backup and restore: a copy that fits together, made while the server runs.
 
-The database is copied first, by SQLite's own backup, which sees one state of it; then the blobs that this
-state names. Blobs are never rewritten, so those copied later are still the right ones.
+The database is copied first, in one state: by SQLite's own backup or, from PostgreSQL, row by row into a file
+of SQLite, so that a backup can be brought back into either. Then come the blobs that this state names. Blobs
+are never rewritten, so those copied later are still the right ones.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any, ClassVar
 
-from corpus.database import Engine
+from corpus import migrate, transfer
+from corpus.database import Engine, open_engine
 from corpus.disk import DiskFull, disk_errors, sync_folder
 from corpus.settings import Settings
 from corpus.store import BlobStore, LocalStore, copy_blob, open_store
@@ -36,25 +38,19 @@ def back_up(settings: Settings, engine: Engine, store: BlobStore, folder: Path) 
     Raises
     ------
     BackupImpossible
-        For a database that is not SQLite, whose own tools make a better copy.
+        If the database cannot be copied.
     """
-    if engine.dialect.name != "sqlite":
-        raise BackupImpossible(
-            problem="the database is PostgreSQL; copy it with pg_dump, then the data folder and the store"
-        )
     with disk_errors():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         part = folder / f".{DATABASE}.part"
-        part.unlink(missing_ok=True)
-        try:
-            with sqlite3.connect(str(engine.url.database)) as source, sqlite3.connect(part) as target:
-                source.backup(target)
-        except sqlite3.Error as error:
-            part.unlink(missing_ok=True)
-            if error.sqlite_errorname == "SQLITE_FULL":
-                raise DiskFull() from error
-            raise BackupImpossible(problem=f"the database cannot be copied: {error}") from error
-        source.close()
+        for leftover in folder.glob(f"{part.name}*"):
+            leftover.unlink()
+        _copy_keys(settings.keys, folder / "keys")  # also before: a key that gives way meanwhile is deleted
+        if engine.dialect.name == "sqlite":
+            _copy_sqlite(engine, part)
+        else:
+            _transfer(engine, f"sqlite:///{part}")
+        target = sqlite3.connect(part)
         target.execute("PRAGMA journal_mode=DELETE")
         digests = [
             row[0]
@@ -77,6 +73,28 @@ def back_up(settings: Settings, engine: Engine, store: BlobStore, folder: Path) 
     return {"folder": str(folder), "blobs": len(digests), "bytes": (folder / DATABASE).stat().st_size}
 
 
+def _copy_sqlite(engine: Engine, part: Path) -> None:
+    try:
+        with sqlite3.connect(str(engine.url.database)) as source, sqlite3.connect(part) as target:
+            source.backup(target)
+    except sqlite3.Error as error:
+        part.unlink(missing_ok=True)
+        if error.sqlite_errorname == "SQLITE_FULL":
+            raise DiskFull() from error
+        raise BackupImpossible(problem=f"the database cannot be copied: {error}") from error
+    source.close()
+    target.close()
+
+
+def _transfer(source: Engine, url: str) -> None:
+    """Every row of PostgreSQL into a database of SQLite."""
+    target = open_engine(url, pool_size=1)
+    try:
+        transfer.copy(source, target)
+    finally:
+        target.dispose()
+
+
 def bring_back(folder: Path, settings: Settings) -> dict[str, Any]:
     """Copy a backup into a data folder that holds nothing yet, comparing every blob with its name.
 
@@ -88,8 +106,9 @@ def bring_back(folder: Path, settings: Settings) -> dict[str, Any]:
     _check(folder)
     if settings.data.exists() and any(settings.data.iterdir()):
         raise BackupImpossible(problem=f"{settings.data} is not empty; restore beside it")
-    if settings.database_url:
-        raise BackupImpossible(problem="a database is set by URL; restore it with its own tools")
+    elsewhere = bool(settings.database_url)
+    if elsewhere:
+        _check_empty(settings)
     with disk_errors():
         settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         there, target = LocalStore(folder / "blobs"), open_store(settings)
@@ -104,9 +123,34 @@ def bring_back(folder: Path, settings: Settings) -> dict[str, Any]:
         part = settings.data / f".{DATABASE}.part"
         shutil.copyfile(folder / DATABASE, part)
         _sync(part)
-        part.replace(settings.data / DATABASE)
+        if elsewhere:
+            _bring_rows(part, settings)
+            part.unlink()
+        else:
+            part.replace(settings.data / DATABASE)
         sync_folder(settings.data)
     return {"data": str(settings.data), "blobs": count}
+
+
+def _check_empty(settings: Settings) -> None:
+    engine = open_engine(settings.engine_url, pool_size=1)
+    try:
+        if not transfer.is_empty(engine):
+            raise BackupImpossible(problem="the database is not empty; restore into a new one")
+    finally:
+        engine.dispose()
+
+
+def _bring_rows(part: Path, settings: Settings) -> None:
+    """The backup's rows into the database that is set by URL: all of them or none."""
+    source = open_engine(f"sqlite:///{part}", pool_size=1)
+    target = open_engine(settings.engine_url, pool_size=1)
+    try:
+        migrate.upgrade(source)  # a backup of an earlier version
+        transfer.copy(source, target)
+    finally:
+        source.dispose()
+        target.dispose()
 
 
 def _check(folder: Path) -> None:

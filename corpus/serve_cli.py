@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import click
 
-from corpus import servers_cli
+from corpus import logs, meters, servers_cli
 from protocol.errors import CodedError
 
 if TYPE_CHECKING:
@@ -69,17 +69,18 @@ def serve(data: Path | None, host: str, port: int, workers: int, kind: str) -> N
     from corpus.settings import load
 
     settings = load(os.environ, data)
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
-    if settings.access_log:
-        logging.getLogger("xiangyin.access").setLevel(logging.INFO)
+    logs.install(settings.log_format, requests=bool(settings.access_log))
     signal.signal(signal.SIGTERM, _stop)
+    lone = settings.engine_url.startswith("sqlite")
     with (
-        alone(settings, among_others=not settings.engine_url.startswith("sqlite")),
+        alone(settings, among_others=not lone),
         _listening(host, port) as listener,
     ):
         import server
 
         _check_store(settings)
+        if lone:  # servers that share a database count on where the others are
+            meters.clear(settings.meters)
         site = server.open_site(settings)
         shown = f"[{host}]" if ":" in host else host
         address = settings.public_url or f"http://{shown}:{listener.getsockname()[1]}"

@@ -42,6 +42,9 @@ def waitress(site: Site, listener: socket.socket, ready: Callable[[], object]) -
     import waitress.server  # type: ignore[import-untyped]
     import waitress.task  # type: ignore[import-untyped]
 
+    from corpus import capped
+    from web import bodies
+
     class KeepingTask(waitress.task.WSGITask):  # type: ignore[misc]
         """Keeps the connection after a 204, as HTTP/1.1 does.
 
@@ -57,6 +60,7 @@ def waitress(site: Site, listener: socket.socket, ready: Callable[[], object]) -
 
     class KeepingChannel(waitress.channel.HTTPChannel):  # type: ignore[misc]
         task_class = KeepingTask
+        parser_class = capped.parser_class(bodies.most_bytes(site.settings.max_upload_bytes))
 
     settings = site.settings
     serving = waitress.create_server(
@@ -126,11 +130,53 @@ def granian(
 
 def _in_worker(settings: Settings) -> Any:
     import server
+    from corpus import logs
 
+    logs.install(settings.log_format, requests=bool(settings.access_log))  # granian sets its own for a worker
     site = server.open_site(settings)
-    application = _application(site)
+    application = _closing(_application(site))
     threading.Thread(target=_sweep, args=(site, threading.Event()), name="sweep", daemon=True).start()
     return application
+
+
+def _closing(application: Any) -> Any:
+    """Say that the connection ends where a refusal leaves a body unread: granian ends it without a word."""
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        counted = environ["wsgi.input"] = _Counted(environ["wsgi.input"])
+        announced = environ.get("CONTENT_LENGTH") or "0"
+        chunked = "HTTP_TRANSFER_ENCODING" in environ
+
+        def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+            if chunked or (announced.isdigit() and counted.count < int(announced)):
+                headers = [*headers, ("Connection", "close")]
+            return start_response(status, headers, *more)
+
+        return application(environ, start)
+
+    return answer
+
+
+class _Counted:
+    """A body, and how much of it was read."""
+
+    def __init__(self, body: Any) -> None:
+        self._body, self.count = body, 0
+
+    def read(self, size: int = -1) -> bytes:
+        """As a file's."""
+        return self._add(self._body.read(size))
+
+    def readline(self, size: int = -1) -> bytes:
+        """As a file's."""
+        return self._add(self._body.readline(size))
+
+    def __iter__(self) -> Any:
+        return map(self._add, self._body)
+
+    def _add(self, data: bytes) -> bytes:
+        self.count += len(data)
+        return data
 
 
 def _application(site: Site) -> Any:

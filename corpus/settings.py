@@ -72,7 +72,8 @@ class Settings:
     invitation_expires_s: int = _setting(14 * 86_400, "how long an invitation can be used")
     token_expires_s: int = _setting(365 * 86_400, "how long a program's token is good")
     session_expires_s: int = _setting(30 * 86_400, "how long a browser stays signed in")
-    access_log: int = _setting(0, "1: one line of JSON on stderr for each request")
+    access_log: int = _setting(1, "0: no line on stderr for each request")
+    log_format: str = _setting("json", "lines on stderr: json or text")
     threads: int = _setting(16, "requests that one server process answers at a time")
     aws: Mapping[str, str] = field(default_factory=dict, repr=False)  # `AWS_VARIABLES` that are set
 
@@ -95,6 +96,11 @@ class Settings:
     def keys(self) -> Path:
         """The folder of private keys."""
         return self.data / "keys"
+
+    @property
+    def meters(self) -> Path:
+        """The folder of the processes' counts."""
+        return self.data / "counts"
 
     @property
     def releases(self) -> Path:
@@ -211,6 +217,8 @@ def _check_urls(values: Mapping[str, Any]) -> None:
         s3_place(store)
     elif store and not store.startswith("file:///"):
         raise SettingInvalid(setting="store_url", problem="need file:///… or s3://bucket/prefix")
+    if values.get("log_format", "json") not in ("json", "text"):
+        raise SettingInvalid(setting="log_format", problem="need json or text")
     compute = values.get("compute", "local")
     if compute not in ("local", "inline") and not compute.startswith("dask://"):
         raise SettingInvalid(setting="compute", problem="need local, inline or dask://host:port")

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import msgspec
 from sqlalchemy import Connection, Engine, func, select
 
-from corpus import header, ledger, manifest, tables
+from corpus import header, keyring, ledger, manifest, tables
 from corpus.database import reading
 from corpus.disk import disk_errors, sync_folder, write_durably
 from corpus.header import FileEntry, Header, Latest, LatestEntry, Previous, Tombstone
@@ -63,6 +63,11 @@ class Shelf:
     def work(self, name: str) -> Path:
         """The hidden folder in which a release is built."""
         return self.folder / f"{_WORK}{header.check_name(name)}"
+
+
+def signing(shelf: Shelf, db: Connection) -> Signer | None:
+    """The key that signs a release made now."""
+    return None if shelf.signer is None else keyring.current(db, shelf.signer)
 
 
 @contextmanager

@@ -64,8 +64,8 @@ class Source(Protocol):
     def blob(self, release: str, path: str, entry: FileEntry, part: Path) -> None:
         """Fetch a sound into `part`, going on where `part` ends, and verify it."""
 
-    def vkeys(self) -> list[str]:
-        """The publisher's public keys, the present one first."""
+    def keys(self) -> object:
+        """The publisher's list of keys, as JSON from a stranger; None if there is none."""
 
 
 @dataclass
@@ -110,9 +110,9 @@ class FolderSource:
 
     blob = file
 
-    def vkeys(self) -> list[str]:
+    def keys(self) -> object:
         """None: a folder is as trustworthy as whoever gave it."""
-        return []
+        return None
 
     def _path(self, path: str) -> Path:
         if (self.folder / header.LATEST_NAME).is_file():

@@ -294,6 +294,12 @@ ledger_entry = _table(
     _whole("time_ms"),
 )
 sa.Index("ix_ledger_entry_item", ledger_entry.c.item_id)
+sa.Index(
+    "ix_ledger_entry_key",
+    ledger_entry.c.seq,
+    sqlite_where=ledger_entry.c.event == "key",
+    postgresql_where=ledger_entry.c.event == "key",
+)
 
 ledger_detail = _table(
     "ledger_detail",  # erasable: without it an entry's commitment says nothing

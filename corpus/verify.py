@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,15 +71,15 @@ class Report:
         }
 
 
-def verify(folder: Path, *, setting: str = "local", vkey: str | None = None, quick: bool = False) -> Report:
+def verify(folder: Path, *, setting: str = "local", vkeys: Sequence[str] = (), quick: bool = False) -> Report:
     """Check the release or pulled copy in `folder`.
 
     Parameters
     ----------
     setting : str
         Where sounds are hashed, as for `compute.executor`.
-    vkey : str, optional
-        The publisher's key; without it the one that the pull remembered is used.
+    vkeys : sequence of str
+        The publisher's keys; without any the one that the pull remembered is used.
     quick : bool
         Look at the files and the lines, and open no sound. A copy of a part has no columns to look at, and
         is checked in full.
@@ -96,7 +96,8 @@ def verify(folder: Path, *, setting: str = "local", vkey: str | None = None, qui
         findings.append(Finding(header.FILE_NAME, None, "COPY_INCOMPLETE", "a pull into it was interrupted"))
     partial = mark is not None and mark.wanted != type(mark.wanted)()
     findings += _check_files(folder, head, partial)
-    signature = _check_signature(folder, head, raw, vkey or (mark.vkey if mark else None), findings)
+    kept = (mark.vkey,) if mark is not None and mark.vkey is not None else ()
+    signature = _check_signature(folder, head, raw, vkeys or kept, findings)
     if quick and not partial:
         return _quickly(folder, head, raw, signature, findings)
     stones = _tombstones(folder, findings)
@@ -249,7 +250,7 @@ def _check_files(folder: Path, head: Header, partial: bool) -> Iterator[Finding]
 
 
 def _check_signature(
-    folder: Path, head: Header, raw: bytes, vkey: str | None, findings: list[Finding]
+    folder: Path, head: Header, raw: bytes, vkeys: Sequence[str], findings: list[Finding]
 ) -> str:
     try:
         note = (folder / header.NOTE_NAME).read_text(encoding="utf-8")
@@ -258,11 +259,11 @@ def _check_signature(
     except (OSError, UnicodeDecodeError) as error:
         findings.append(Finding(header.NOTE_NAME, None, "PULL_SIGNATURE_WRONG", str(error)))
         return "wrong"
-    if vkey is None:
+    if not vkeys:
         return "not checked"
-    wrong = signature_problem(note, head, raw, vkey)
-    if wrong is not None:
-        findings.append(Finding(header.NOTE_NAME, None, "PULL_SIGNATURE_WRONG", wrong))
+    wrong = [signature_problem(note, head, raw, vkey) for vkey in vkeys]
+    if None not in wrong:
+        findings.append(Finding(header.NOTE_NAME, None, "PULL_SIGNATURE_WRONG", str(wrong[0])))
         return "wrong"
     return "good"
 

@@ -234,8 +234,13 @@ class Checkpoint:
 
 def sign_note(text: str, key: VerifierKey, sign: Callable[[bytes], bytes]) -> str:
     """A C2SP signed note over `text`, which ends with a line break."""
+    return f"{text}\n{signature_line(text, key, sign)}"
+
+
+def signature_line(text: str, key: VerifierKey, sign: Callable[[bytes], bytes]) -> str:
+    """One more line of signature for a note over `text`."""
     signature = base64.b64encode(key.key_id + sign(text.encode())).decode()
-    return f"{text}\n— {key.name} {signature}\n"
+    return f"— {key.name} {signature}\n"
 
 
 def open_note(note: str, key: VerifierKey, verify_ed25519: VerifyEd25519) -> str:

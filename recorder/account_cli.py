@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from protocol.errors import CodedError, Language
+from protocol.keyring import Ring
 from recorder import credentials
 from recorder.credentials import Membership
 from recorder.options import (
@@ -47,7 +48,8 @@ def verify(
     from recorder import receipts as checking
 
     joined = credentials.memberships(credentials.config_folder())
-    trusted = {key for one in joined for key in one.vkeys} | set(vkey)
+    pinned = {key: size for one in joined for key, size in one.ring.last_sizes.items()}
+    trusted = Ring({**dict.fromkeys(vkey), **pinned})
     good, worst = [], 0
     for path in files:
         try:
@@ -89,18 +91,25 @@ def verify(
 
 def _compare_online(member: Membership, files: tuple[Path, ...], language: Language, form: str) -> int:
     """Hold these receipts against the server's log as it is now; the exit status."""
-    from recorder import loghead
+    from recorder import keychain, loghead
     from recorder.api import Api
 
     try:
         api = Api(member.server, member.token, language)
-        loghead.watch(api, member.vkeys, credentials.data_folder() / "heads", files)
+        keychain.watched(
+            api,
+            member,
+            credentials.data_folder() / "heads",
+            files,
+            lambda changed: credentials.save(credentials.config_folder(), changed),
+        )
     except CodedError as error:
         if form == "json":
             print_json({"server": member.server, "good": False, "error": error.as_json(language)})
         else:
             click.echo(f"{error.code}: {error.sentence(language)}")
-        return 1 if isinstance(error, loghead.LedgerRolledBack | loghead.LedgerRewritten) else 2
+        told = (loghead.LedgerRolledBack, loghead.LedgerRewritten, loghead.KeyUntrusted)
+        return 1 if isinstance(error, told) else 2
     return 0
 
 
@@ -182,7 +191,7 @@ def withdraw(
     durable.make_folder(folder)
     kept = []
     for row in done.get("receipts") or ():
-        checked = checking.check(row, member.vkeys)
+        checked = checking.check(row, member.ring)
         target = folder / f"{_file_name(checked.receipt.details.get('clip_id'))}.receipt.json"
         durable.write_json(target, row)
         kept.append(str(target))

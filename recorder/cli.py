@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import click
 
-from protocol.errors import Language
+from protocol.errors import CodedError, Language
 from recorder import credentials
 from recorder.account_cli import page, receipts, statement, tokens, withdraw
 from recorder.credentials import Membership
@@ -240,7 +240,7 @@ def send(ctx: click.Context, watch: bool, data: Path, language: Language, form: 
 
 
 def _send_once(data: Path, language: Language, form: str, *, say_none: bool) -> int:
-    from recorder import loghead
+    from recorder import agreeing, joining, keychain
     from recorder.api import Api, ServerUnreachable
     from recorder.outbox import send_all
     from recorder.upload import Uploader
@@ -254,12 +254,25 @@ def _send_once(data: Path, language: Language, form: str, *, say_none: bool) -> 
 
     spool = open_spool(data)
 
-    def watch(member: Membership) -> None:
+    def keep(member: Membership) -> None:
+        credentials.save(credentials.config_folder(), member)
+
+    def watch(member: Membership) -> Membership:
         try:
             api = Api(member.server, member.token, language)
-            loghead.watch(api, member.vkeys, spool.folder.parent / "heads", spool.receipt_files())
+            known = keychain.watched(api, member, spool.folder.parent / "heads", spool.receipt_files(), keep)
         except ServerUnreachable:
-            return  # sending has the patience to try again
+            return member  # sending has the patience to try again
+        try:
+            fresh = joining.refreshed(known, language)
+        except CodedError:
+            return known  # sending tells of what is wrong
+        if fresh != known:
+            keep(fresh)
+        terms = agreeing.pending(fresh)
+        if terms is not None and form == "text":
+            click.echo(say("terms.waiting", language, version=terms.get("version")))
+        return fresh
 
     worst, count = 0, 0
     with _progress(len(spool.takes()), form) as bar:
@@ -302,11 +315,17 @@ def _progress(length: int, form: str) -> Any:
 
 
 @click.command(epilog="Example:  xiangyin status --format json")
+@click.option("--offline", is_flag=True, help="Do not ask the servers whether their logs still hold.")
 @data_option
 @language_option
 @format_option
-def status(data: Path, language: Language, form: str) -> None:
-    """Show where each clip stands: spooled, accepted or refused with receipt, and why."""
+@click.pass_context
+def status(ctx: click.Context, offline: bool, data: Path, language: Language, form: str) -> None:
+    """Show where each clip stands: spooled, accepted or refused with receipt, and why.
+
+    Where there is a network, each server's log is held against the newest head that was seen of it here; one
+    that was rolled back or rewritten gives exit status 1.
+    """
     from recorder import outbox
 
     rows = outbox.status(open_spool(data), language)
@@ -324,3 +343,29 @@ def status(data: Path, language: Language, form: str) -> None:
         if "error" in row:
             more.append(f"{row['error']['code']}: {row['error']['detail']}")
         click.echo("  ".join([row["clip_id"], say(f"state.{row['state']}", language), *more]))
+    if not offline and _logs_broken(data, language, form):
+        ctx.exit(1)
+
+
+def _logs_broken(data: Path, language: Language, form: str) -> bool:
+    """Tell of each server whose log contradicts what it signed; one that cannot be asked says nothing."""
+    from recorder import keychain, loghead
+    from recorder.api import Api
+
+    spool, folder = open_spool(data), credentials.config_folder()
+    heads, broken = spool.folder.parent / "heads", False
+    for member in credentials.memberships(folder):
+        api = Api(member.server, member.token, language)
+        try:
+            keychain.watched(
+                api, member, heads, spool.receipt_files(), lambda changed: credentials.save(folder, changed)
+            )
+        except (loghead.LedgerRolledBack, loghead.LedgerRewritten, loghead.KeyUntrusted) as error:
+            broken = True
+            if form == "json":
+                print_json({"server": member.server, "good": False, "error": error.as_json(language)})
+            else:
+                click.echo(f"{error.code}: {error.sentence(language)}")
+        except CodedError:
+            continue
+    return broken

@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -19,6 +19,7 @@ import platformdirs
 
 from protocol.clip import Consent
 from protocol.errors import CodedError
+from protocol.keyring import Ring
 from recorder import durable
 
 
@@ -49,7 +50,11 @@ class Membership:
     name : str
         Of the file, and what a take says it belongs to.
     vkeys : tuple of str
-        The server's verifier keys, pinned when it was joined.
+        The server's verifier keys: pinned when it was joined, or handed over to by one that was.
+    retired : mapping
+        For each key that was replaced, the longest log whose head it may sign.
+    terms_agreed : str or None
+        The version of the terms that was in force when joining, or agreed to since.
     project_json : mapping
         What ``GET project`` said last.
     """
@@ -64,6 +69,18 @@ class Membership:
     joined_at: str
     consent: Consent | None
     project_json: Mapping[str, Any] = field(repr=False)
+    retired: Mapping[str, int] = field(default_factory=dict)
+    terms_agreed: str | None = None
+
+    @property
+    def ring(self) -> Ring:
+        """The keys that are trusted, and how far."""
+        return Ring({vkey: self.retired.get(vkey) for vkey in self.vkeys})
+
+    def trusting(self, ring: Ring) -> Membership:
+        """The same with these keys."""
+        retired = {vkey: size for vkey, size in ring.last_sizes.items() if size is not None}
+        return replace(self, vkeys=ring.vkeys, retired=retired)
 
     def as_json(self) -> dict[str, Any]:
         """What the file holds."""

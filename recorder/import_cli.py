@@ -8,7 +8,14 @@ import click
 
 from protocol.clip import GRADES, STYLES, Grade, Style
 from protocol.errors import CodedError, Language
-from recorder.options import data_option, format_option, language_option, print_json, project_option
+from recorder.options import (
+    data_option,
+    format_option,
+    language_option,
+    print_json,
+    project_option,
+    terms_option,
+)
 from recorder.record_cli import Form, Work, begin, failed
 from recorder.wording import say
 
@@ -25,6 +32,7 @@ class ConsentUnknown(CodedError):
 @click.option("--grade", type=click.Choice(GRADES), default="quiet", show_default=True, help="Noise grade.")
 @click.option("--style", type=click.Choice(STYLES), default="monologue", show_default=True, help="Style.")
 @click.option("--channel", type=click.IntRange(1, 64), help="Only this channel, counted from 1.")
+@terms_option
 @project_option
 @data_option
 @language_option
@@ -37,6 +45,7 @@ def import_(
     grade: Grade,
     style: Style,
     channel: int | None,
+    terms: str | None,
     project: str | None,
     data: Path,
     language: Language,
@@ -46,7 +55,7 @@ def import_(
 
     Every sample of each channel is in exactly one clip. Importing a file again adds nothing.
     """
-    work = begin(project, data, grade, style, form, language, reading=False)
+    work = begin(project, data, grade, style, form, language, reading=False, terms=terms)
     given = work.membership.consent
     if given is None or given.version != consent:
         raise ConsentUnknown(version=consent, known=given.version if given else "–")

@@ -12,7 +12,8 @@ from typing import Any, TypeGuard
 
 from protocol.clip import ROLES, Consent
 from protocol.errors import CodedError, Language
-from recorder import credentials, durable
+from protocol.keyring import Ring
+from recorder import agreeing, credentials, durable, keychain
 from recorder.api import Api, ServerAnswerUnexpected, ServerRefused
 from recorder.credentials import Membership
 
@@ -99,25 +100,24 @@ def _membership(
     project = joined.get("project") or ""
     if role not in ROLES or not _is_name(person_id) or not _is_name(token) or not isinstance(project, str):
         raise ServerAnswerUnexpected(server=api.server, problem="it names no role, person or token")
-    vkeys = api.get("/.well-known/xiangyin-keys.json").get("vkeys")
-    if not isinstance(vkeys, list) or not all(isinstance(key, str) for key in vkeys):
-        raise ServerAnswerUnexpected(server=api.server, problem="it names no keys")
+    ring = keychain.asked(api, Ring())
     known = Api(api.server, token, language).get("/api/v1/project") if project else {}
     if role == "speaker" and consent is None:  # the answer to an earlier yes was lost on its way
         text = known.get("consent")
         consent = Consent(str(text.get("version", "")) if isinstance(text, dict) else "", now)
-    return Membership(
+    made = Membership(
         name=credentials.membership_name(project or "server", role, person_id),
         server=api.server,
         project=project,
         role=role,
         person_id=person_id,
         token=token,
-        vkeys=tuple(vkeys),
+        vkeys=(),
         joined_at=now,
         consent=consent,
         project_json=known,
     )
+    return agreeing.agreed(made.trusting(ring))
 
 
 def _is_name(value: object) -> TypeGuard[str]:

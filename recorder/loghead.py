@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from protocol import tlog
 from protocol.errors import CodedError
+from protocol.keyring import Ring
 from protocol.tlog import Checkpoint, ReceiptInvalid, VerifierKey
 from recorder import durable, receipts
 from recorder.api import ServerAnswerUnexpected, ServerRefused
@@ -36,25 +37,33 @@ class LedgerRewritten(CodedError):
     code = "LEDGER_REWRITTEN"
 
 
-def newest(folder: Path, trusted: Iterable[str], files: Iterable[Path]) -> tuple[str, Checkpoint] | None:
+class KeyUntrusted(CodedError):
+    """The log is signed by a key that nothing trusted leads to."""
+
+    code = "KEY_UNTRUSTED"
+
+
+def newest(
+    folder: Path, trusted: Ring | Iterable[str], files: Iterable[Path]
+) -> tuple[str, Checkpoint] | None:
     """The longest head by a trusted key among receipts and what `watch` kept: its note and what it says."""
-    keys = {vkey: VerifierKey.parse(vkey) for vkey in trusted}
-    notes: list[tuple[str, VerifierKey]] = []
-    for key in keys.values():
-        kept = _kept(folder, key)
+    ring = Ring.of(trusted)
+    notes: list[str] = []
+    for vkey in ring.vkeys:
+        kept = _kept(folder, VerifierKey.parse(vkey))
         if kept.is_file():
-            notes.append((kept.read_text(encoding="utf-8"), key))
+            notes.append(kept.read_text(encoding="utf-8"))
     for path in files:
         try:
-            found = receipts.check(receipts.read_file(path), keys)
+            found = receipts.check(receipts.read_file(path), ring)
         except ReceiptInvalid:
             continue  # `receipts verify` and `status` tell of it
         if found.pinned:
-            notes.append((tlog.parse_proof(found.receipt.proof)[2], keys[found.receipt.vkey]))
+            notes.append(tlog.parse_proof(found.receipt.proof)[2])
     best: tuple[str, Checkpoint] | None = None
-    for note, key in notes:
+    for note in notes:
         try:
-            head = tlog.open_checkpoint(note, key, receipts.verify_ed25519)
+            head, _ = ring.open_checkpoint(note, receipts.verify_ed25519)
         except ReceiptInvalid:
             continue
         if best is None or head.size > best[1].size:
@@ -62,12 +71,12 @@ def newest(folder: Path, trusted: Iterable[str], files: Iterable[Path]) -> tuple
     return best
 
 
-def watch(api: Api, trusted: Iterable[str], folder: Path, files: Iterable[Path]) -> Checkpoint | None:
+def watch(api: Api, trusted: Ring | Iterable[str], folder: Path, files: Iterable[Path]) -> Checkpoint | None:
     """Compare the server's newest head with the newest one seen here, and keep it if it extends that.
 
     Parameters
     ----------
-    trusted : iterable of str
+    trusted : Ring or iterable of str
         The keys that were pinned for this server.
     folder : Path
         Where heads are kept.
@@ -83,11 +92,13 @@ def watch(api: Api, trusted: Iterable[str], folder: Path, files: Iterable[Path])
     ------
     LedgerRolledBack, LedgerRewritten
         If the server contradicts what it signed.
+    KeyUntrusted
+        If the head is by a key that was not pinned, or that had given way to another before.
     ServerAnswerUnexpected, ServerUnreachable
         If it cannot be asked.
     """
-    vkeys = tuple(trusted)
-    seen = newest(folder, vkeys, files)
+    ring = Ring.of(trusted)
+    seen = newest(folder, ring, files)
     try:
         answer = api.get(_HEAD)
     except ServerRefused as error:
@@ -99,14 +110,18 @@ def watch(api: Api, trusted: Iterable[str], folder: Path, files: Iterable[Path])
         if seen is not None:
             raise LedgerRolledBack(server=api.server, older=seen[1].size, newer=0)
         return None
-    if vkey not in vkeys or not isinstance(note, str):
-        raise ServerAnswerUnexpected(server=api.server, problem="its log is signed by an unknown key")
-    key = VerifierKey.parse(str(vkey))
+    if not isinstance(note, str) or not isinstance(vkey, str):
+        raise ServerAnswerUnexpected(server=api.server, problem="its head has a wrong form")
+    if vkey not in ring:
+        raise KeyUntrusted(server=api.server, problem="it is not one that this machine knows")
+    key = VerifierKey.parse(vkey)
     try:
         head = tlog.open_checkpoint(note, key, receipts.verify_ed25519)
     except ReceiptInvalid as error:
         problem = str(error.parameters["problem"])
         raise ServerAnswerUnexpected(server=api.server, problem=problem) from error
+    if not ring.trusts(vkey, head.size):
+        raise KeyUntrusted(server=api.server, problem="it had given way to another before")
     if seen is not None:
         _compare(api, seen[1], head)
     durable.make_folder(folder)

@@ -64,6 +64,14 @@ def project_option(command: Command) -> Command:
     return option(command)
 
 
+def terms_option(command: Command) -> Command:
+    """``--agree-terms VERSION``."""
+    option = click.option(
+        "--agree-terms", "terms", metavar="VERSION", help="Agree to this version of changed terms beforehand."
+    )
+    return option(command)
+
+
 def open_spool(data: Path) -> Any:
     """The spool in a data folder."""
     from recorder.spool import Spool
@@ -98,4 +106,5 @@ __all__ = [
     "open_spool",
     "print_json",
     "project_option",
+    "terms_option",
 ]

@@ -52,13 +52,15 @@ def send_all(
     members: Mapping[str, Membership],
     uploader_for: Callable[[Membership], Uploader],
     progress: Progress = lambda sent, total: None,
-    watch: Callable[[Membership], object] = lambda member: None,
+    watch: Callable[[Membership], Membership] = lambda member: member,
 ) -> Iterator[Sent]:
     """Send every finished take; yield what became of each.
 
     `watch` is called before the first take of a membership is sent; what it raises keeps that membership's
-    takes here, which may be the only copies that are left. A bad network or a refused credential ends the
-    run for that membership, since the next take would fare the same; a fault of one take does not.
+    takes here, which may be the only copies that are left. It is called again for a receipt by a key that is
+    not known yet, and gives the membership with the keys that are trusted by now. A bad network or a refused
+    credential ends the run for that membership, since the next take would fare the same; a fault of one take
+    does not.
 
     Raises
     ------
@@ -71,7 +73,13 @@ def send_all(
         for damage in spool.damaged():
             yield Sent(str(damage.parameters["folder"]), "kept", error=damage)
         unreachable: dict[str, CodedError] = {}
-        watched: set[str] = set()
+        watched: dict[str, Membership] = {}
+
+        def look(member: Membership) -> Membership:
+            watched[member.name] = member  # an error is told once
+            watched[member.name] = watch(member)
+            return watched[member.name]
+
         for take in spool.takes():
             member = members.get(take.membership)
             if member is None:
@@ -80,15 +88,14 @@ def send_all(
                 yield Sent(take.clip_id, "spooled", error=known)
                 continue
             if member.name not in watched:
-                watched.add(member.name)
                 try:
-                    watch(member)
+                    look(member)
                 except CodedError as error:
                     unreachable[member.name] = error
                     yield Sent(take.clip_id, "spooled", error=error)
                     continue
             try:
-                yield _send(spool, take, member, uploader_for(member), progress)
+                yield _send(spool, take, watched[member.name], uploader_for(member), progress, look)
             except (UploadGaveUp, CredentialRefused) as error:
                 unreachable[member.name] = error
                 yield Sent(take.clip_id, "spooled", error=error)
@@ -97,12 +104,21 @@ def send_all(
                 yield Sent(take.clip_id, "kept", error=error)
 
 
-def _send(spool: Spool, take: Take, member: Membership, uploader: Uploader, progress: Progress) -> Sent:
+def _send(
+    spool: Spool,
+    take: Take,
+    member: Membership,
+    uploader: Uploader,
+    progress: Progress,
+    look: Callable[[Membership], Membership],
+) -> Sent:
     answer = uploader.send(take, progress)
     data = answer.get("receipt")
     if not isinstance(data, dict):
         raise receipts.ReceiptMismatch(clip_id=take.clip_id, problem="the server gave none")
-    checked = receipts.check_for(data, member.vkeys, take.clip_id, take.sha256)
+    if str(data.get("vkey")) not in member.ring:
+        member = look(member)  # the key may have been replaced since
+    checked = receipts.check_for(data, member.ring, take.clip_id, take.sha256)
     spool.forget(take, data, clip_id=checked.clip_id, sha256=checked.sha256)
     state: State = "accepted" if checked.decision == "accept" else "refused"
     return Sent(take.clip_id, state, checked.reasons() if state == "refused" else ())

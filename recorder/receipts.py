@@ -17,7 +17,8 @@ from protocol.clip import AudioFinding, ClipId, Receipt, Sha256
 from protocol.clip import clip_id as parse_clip_id
 from protocol.clip import sha256 as parse_sha256
 from protocol.errors import CodedError
-from protocol.tlog import ReceiptInvalid
+from protocol.keyring import Ring
+from protocol.tlog import ReceiptInvalid, VerifierKey
 
 
 class ReceiptMismatch(CodedError):
@@ -91,14 +92,14 @@ def canonical(value: object) -> bytes:
     return rfc8785.dumps(value)  # type: ignore[arg-type]  # it checks the type itself
 
 
-def check(data: object, trusted: Iterable[str]) -> CheckedReceipt:
+def check(data: object, trusted: Ring | Iterable[str]) -> CheckedReceipt:
     """Check a receipt from its bytes up to its signature.
 
     Parameters
     ----------
     data
         The receipt's JSON.
-    trusted : iterable of str
+    trusted : Ring or iterable of str
         Verifier keys that were pinned; only `CheckedReceipt.pinned` depends on them.
 
     Raises
@@ -121,7 +122,7 @@ def check(data: object, trusted: Iterable[str]) -> CheckedReceipt:
             seq=int(entry["seq"]),
             log_size=head.size,
             root=head.root,
-            pinned=receipt.vkey in set(trusted),
+            pinned=Ring.of(trusted).trusts(receipt.vkey, head.size),
         )
     except ReceiptInvalid:
         raise
@@ -129,7 +130,7 @@ def check(data: object, trusted: Iterable[str]) -> CheckedReceipt:
         raise ReceiptInvalid(problem=str(error)) from error
 
 
-def check_for(data: object, trusted: Iterable[str], clip_id: ClipId, sha256: Sha256) -> CheckedReceipt:
+def check_for(data: object, trusted: Ring | Iterable[str], clip_id: ClipId, sha256: Sha256) -> CheckedReceipt:
     """Check a receipt that must be for this clip and by a trusted key: what lets a take be forgotten.
 
     Raises
@@ -166,11 +167,11 @@ def read_file(path: Path) -> Any:
 
 
 def forks(receipts: Iterable[CheckedReceipt]) -> list[tuple[CheckedReceipt, CheckedReceipt]]:
-    """Pairs of receipts whose heads cannot belong to one log: one key, one length, two roots."""
+    """Pairs of receipts whose heads cannot belong to one log: one origin, one length, two roots."""
     first: dict[tuple[str, int], CheckedReceipt] = {}
     found = []
     for one in receipts:
-        other = first.setdefault((one.receipt.vkey, one.log_size), one)
+        other = first.setdefault((VerifierKey.parse(one.receipt.vkey).name, one.log_size), one)
         if other.root != one.root:
             found.append((other, one))
     return found

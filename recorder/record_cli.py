@@ -18,7 +18,7 @@ import click
 
 from protocol.clip import GRADES, STYLES, ClipMeta, Grade, Style
 from protocol.errors import CodedError, Language
-from recorder import credentials
+from recorder import agreeing, credentials
 from recorder.credentials import Membership
 from recorder.options import (
     data_option,
@@ -28,6 +28,7 @@ from recorder.options import (
     open_spool,
     print_json,
     project_option,
+    terms_option,
 )
 from recorder.wording import say
 
@@ -101,6 +102,7 @@ def _channel(_ctx: click.Context, _option: click.Parameter, value: str | None) -
     "--room-noise", metavar="KIND", help="Raise the room to the grade by playing pink, fan, traffic …"
 )
 @click.option("--output", metavar="NAME", help="Which loudspeaker plays the room noise.")
+@terms_option
 @click.option("--screen/--no-screen", default=True, help="The screen, or plain lines and free speech.")
 @project_option
 @data_option
@@ -120,6 +122,7 @@ def record(
     prompt_id: str | None,
     room_noise: str | None,
     output: str | None,
+    terms: str | None,
     screen: bool,
     project: str | None,
     data: Path,
@@ -131,7 +134,7 @@ def record(
     A file plays the microphone, block by block, through the same path. Nothing here needs a network.
     """
     paths = [Path(name) for name in source if name != "device"] + list(files)
-    work = begin(project, data, grade, style, form, language, reading=screen and not paths)
+    work = begin(project, data, grade, style, form, language, reading=screen and not paths, terms=terms)
     if paths:
         ctx.exit(max([_record_file(path, work, channel, prompt_id) for path in paths]))
     from recorder.calibration import offset_db
@@ -159,6 +162,7 @@ def begin(
     language: Language,
     *,
     reading: bool,
+    terms: str | None = None,
 ) -> Work:
     """Find the membership, open the spool, bring back what a crash left, all of it without a network."""
     from noise_profiles.profile import NoiseProfile
@@ -166,6 +170,8 @@ def begin(
 
     folder = credentials.config_folder()
     membership = credentials.choose(folder, role="speaker", project=project)
+    if not _agree(membership, terms, form, language):
+        raise agreeing.TermsNew(version=agreeing.version_of(membership.project_json))
     profiles = {
         one.name: NoiseProfile.from_json(one.project_json["profile"])
         for one in credentials.memberships(folder)
@@ -192,6 +198,21 @@ def begin(
     for damage in recovery.damaged:
         click.echo(f"{damage.code}: {damage.sentence(language)}", err=True)
     return work
+
+
+def _agree(membership: Membership, given: str | None, form: Form, language: Language) -> bool:
+    """Show terms that changed; whether there are none, or they were agreed to, by option or by a yes."""
+    terms = agreeing.pending(membership)
+    if terms is None:
+        return True
+    yes = given is not None and given == terms.get("version")
+    if form == "text" and not yes:
+        for line in agreeing.lines(terms, language):
+            click.echo(line)
+        yes = sys.stdin.isatty() and click.confirm(say("terms.ask", language))
+    if yes:
+        credentials.save(credentials.config_folder(), agreeing.agreed(membership))
+    return yes
 
 
 def _nothing(_value: object) -> None:

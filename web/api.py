@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Blueprint, current_app
 
-from corpus import ledger, limits, people, projects, prompts, statement, terms, withdrawal
+from corpus import keyring, limits, people, projects, prompts, rotation, statement, terms, withdrawal
 from corpus.database import begin, reading
 from web import bodies, limiting
 from web.audit import kept_member
@@ -197,8 +197,9 @@ def work_record() -> Reply:
     """What the caller did, signed, to be shown to others."""
     here = site()
     with reading(here.engine) as db:
-        note = statement.record(db, member(), here.signer, now_ms=here.clock_ms())
-    return {"record": note, "vkey": str(here.signer.verifier)}, 200, {"Cache-Control": "private, no-store"}
+        signer = keyring.current(db, here.signer)
+        note = statement.record(db, member(), signer, now_ms=here.clock_ms())
+    return {"record": note, "vkey": str(signer.verifier)}, 200, {"Cache-Control": "private, no-store"}
 
 
 @bp.post("/api/v1/lint")
@@ -224,10 +225,12 @@ def openapi() -> Reply:
 
 @bp.get("/.well-known/xiangyin-keys.json")
 @public
-@describes("Public keys that receipts and records are checked with.", answer=bodies.ANYTHING)
+@describes(
+    "Public keys that receipts and records are checked with, and the handovers from one to the next.",
+    answer=bodies.ANYTHING,
+)
 def keys() -> Reply:
-    """The log's verifier keys and its newest signed head."""
+    """The log's verifier keys, proof of how one followed the other, and its newest signed head."""
     here = site()
     with reading(here.engine) as db:
-        head = ledger.latest_head(db)
-    return {"origin": here.signer.verifier.name, "vkeys": [str(here.signer.verifier)], "head": head}
+        return rotation.published(db, here.signer), 200, {"Cache-Control": "no-store"}

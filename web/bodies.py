@@ -9,17 +9,37 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
 from flask import request
 
-from web.problems import MediaTypeWrong, RequestInvalid, RequestTooLarge
+from web.problems import LengthRequired, MediaTypeWrong, RequestInvalid, RequestTooLarge
 
 Schema = Mapping[str, Any]
 MAX_DEPTH = 32
 MAX_BODY_BYTES = 256 * 1024
+MAX_FORM_BYTES = 1 << 20
+SMALL_BODY_BYTES = 64 * 1024
+UPLOADS = "/api/v1/uploads"
 _MAX_DIGITS = 15
+
+
+def most_bytes(max_upload_bytes: int) -> Callable[[str, str, Mapping[str, str]], int]:
+    """How long a body each route may have, for a server that takes it in before the route is asked.
+
+    Of an upload by nobody hardly anything is taken; whether a token is good is for the route to say.
+    """
+
+    def most(method: str, path: str, headers: Mapping[str, str]) -> int:
+        if method not in ("POST", "PUT", "PATCH"):
+            return SMALL_BODY_BYTES
+        if path.startswith(UPLOADS):
+            named = headers.get("AUTHORIZATION", "").startswith("Bearer ") or "COOKIE" in headers
+            return max_upload_bytes + 1 if named else SMALL_BODY_BYTES
+        return MAX_BODY_BYTES if path.startswith("/api/") else MAX_FORM_BYTES
+
+    return most
 
 
 def obj(required: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None) -> Schema:
@@ -85,6 +105,8 @@ def json_body(schema: Schema, *, max_bytes: int = MAX_BODY_BYTES) -> dict[str, A
     if request.mimetype != "application/json":
         raise MediaTypeWrong(wanted="application/json")
     request.max_content_length = max_bytes
+    if request.content_length is None and "Transfer-Encoding" in request.headers:
+        raise LengthRequired()
     if (request.content_length or 0) > max_bytes:
         raise RequestTooLarge(limit_bytes=max_bytes)
     value = parse(request.get_data(cache=False))

@@ -35,6 +35,7 @@ from corpus.store import BlobStore
 if TYPE_CHECKING:
     from corpus.intake import Intake
     from corpus.keys import Signer
+    from corpus.meters import Meters
     from corpus.shelf import Shelf
     from corpus.withdrawal import Custody
 
@@ -52,7 +53,7 @@ class Site:
     random_hex : callable
         ``random_hex(n)`` gives 2n random hexadecimal digits.
     signer : Signer
-        The server's Ed25519 key and its name in the log.
+        One of the log's Ed25519 keys; `corpus.keyring.current` says which of them signs now.
     secret : bytes
         The server's own secret, for tokens that must come out the same twice.
     """
@@ -67,6 +68,7 @@ class Site:
     intake: Intake
     shelf: Shelf
     custody: Custody
+    meters: Meters
 
 
 def site() -> Site:

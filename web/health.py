@@ -1,4 +1,4 @@
-"""For the operator's network: is it alive, can it work, what has it done."""
+"""For the operator's network: is it alive, can it work."""
 
 from __future__ import annotations
 
@@ -42,28 +42,3 @@ def ready() -> Reply:
         found["store"] = error.code
     good = all(value == "ok" for value in found.values())
     return {"ready": good, **found}, 200 if good else 503, {"Cache-Control": "no-store"}
-
-
-@bp.get("/metrics")
-@public
-def metrics() -> Reply:
-    """Prometheus text: clips by state, unfinished uploads, entries of the log, free bytes."""
-    here = site()
-    with reading(here.engine) as db:
-        by_state = counts.clips_by_state(db)
-        open_uploads, entries = counts.open_uploads(db), counts.ledger_entries(db)
-    lines = [
-        "# HELP xiangyin_clips Clips by state.",
-        "# TYPE xiangyin_clips gauge",
-        *(f'xiangyin_clips{{state="{state}"}} {count}' for state, count in sorted(by_state.items())),
-        "# HELP xiangyin_uploads_open Uploads that are not finished.",
-        "# TYPE xiangyin_uploads_open gauge",
-        f"xiangyin_uploads_open {open_uploads}",
-        "# HELP xiangyin_ledger_entries Entries of the append-only log.",
-        "# TYPE xiangyin_ledger_entries counter",
-        f"xiangyin_ledger_entries {entries}",
-        "# HELP xiangyin_disk_free_bytes Room on the disk of uploads.",
-        "# TYPE xiangyin_disk_free_bytes gauge",
-        f"xiangyin_disk_free_bytes {here.intake.free_bytes()}",
-    ]
-    return "\n".join(lines) + "\n", 200, {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}

@@ -7,7 +7,7 @@ import re
 
 from flask import Blueprint, request
 
-from corpus import ledger
+from corpus import keyring, ledger
 from corpus.database import reading
 from web import bodies
 from web.auth import public, require
@@ -32,8 +32,8 @@ def head() -> Reply:
     """What a client keeps, and compares with the head that it kept before."""
     here = site()
     with reading(here.engine) as db:
-        note = ledger.latest_head(db)
-    return {"head": note, "vkey": str(here.signer.verifier)}, 200, _FRESH
+        note, signer = ledger.latest_head(db), keyring.current(db, here.signer)
+    return {"head": note, "vkey": str(signer.verifier)}, 200, _FRESH
 
 
 @bp.get("/api/v1/ledger/proof")

@@ -95,6 +95,7 @@ _PROBLEM: Schema = {
         "status": {"type": "integer"},
         "code": {"type": "string"},
         "detail": {"type": "string"},
+        "request_id": {"type": "string"},
     },
     "required": ["type", "title", "status", "code", "detail"],
 }

@@ -10,6 +10,7 @@ from markupsafe import escape
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from protocol.errors import CodedError
+from web import observing
 from web.language import current
 
 MEDIA_TYPE = "application/problem+json"
@@ -39,6 +40,12 @@ class RequestTooLarge(CodedError):
     code: ClassVar[str] = "REQUEST_TOO_LARGE"
 
 
+class LengthRequired(CodedError):
+    """A body of unannounced length."""
+
+    code: ClassVar[str] = "LENGTH_REQUIRED"
+
+
 class MediaTypeWrong(CodedError):
     """A body of a content type that the route does not take."""
 
@@ -60,7 +67,8 @@ class Internal(CodedError):
 def explain(error: CodedError) -> Response:
     """The reply that a coded error gets."""
     status = error.http_status
-    if status >= 500 and status not in (503, 507):
+    g.problem_code = error.code
+    if status >= 500 and status not in (503, 507) and not isinstance(error, Internal):
         current_app.logger.error("%s %s", error.code, error.parameters)
     if _wants_page():
         response = make_response(_page(error, status), status)
@@ -71,6 +79,8 @@ def explain(error: CodedError) -> Response:
             "title": error.code,
             "status": status,
         }
+        if status >= 500:  # a refusal must read the same for what is another's and for what is not there
+            body["request_id"] = observing.request_id()
         response = current_app.response_class(json.dumps(body), status=status, mimetype=MEDIA_TYPE)
         response.headers["Content-Language"] = current()
     response.headers.update(g.get("problem_headers", {}))
@@ -123,6 +133,12 @@ def _wants_page() -> bool:
 
 def _page(error: CodedError, status: int) -> str:
     try:
-        return render_template("problem.html", error=error, status=status, sentence=error.sentence(current()))
+        return render_template(
+            "problem.html",
+            error=error,
+            status=status,
+            sentence=error.sentence(current()),
+            request_id=observing.request_id() if status >= 500 else None,
+        )
     except TemplateNotFound:
         return f"<!doctype html><title>{escape(error.code)}</title><p>{escape(error.sentence(current()))}"

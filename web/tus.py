@@ -18,7 +18,7 @@ from protocol.clip import ClipMeta, MetadataInvalid
 from protocol.errors import CodedError
 from web import bodies
 from web.context import site
-from web.problems import RequestInvalid
+from web.problems import LengthRequired, RequestInvalid
 
 CHECKSUMS = ("sha1", "sha256")
 _NUMBER = re.compile(r"[0-9]{1,15}", re.ASCII)
@@ -27,12 +27,6 @@ _IN_MEMORY_BYTES = 4 << 20
 _READ_BYTES = 1 << 18
 _MOST_META_BYTES = 16 * 1024
 _MOST_NAME_CHARACTERS = 255
-
-
-class LengthRequired(CodedError):
-    """A body of unannounced length."""
-
-    code: ClassVar[str] = "LENGTH_REQUIRED"
 
 
 class BodyShort(CodedError):

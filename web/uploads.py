@@ -23,7 +23,7 @@ from corpus.partials import OffsetMismatch, UploadBusy
 from corpus.uploads import Upload
 from protocol import clip
 from protocol.errors import CodedError
-from web import tus
+from web import bodies, tus
 from web.auth import public, require
 from web.context import Reply, member, site
 from web.openapi import describes
@@ -38,7 +38,7 @@ bp = Blueprint("uploads", __name__)
 VERSION = "1.0.0"
 EXTENSIONS = "creation,creation-with-upload,checksum,termination,expiration"
 PIECE_TYPE = "application/offset+octet-stream"
-PATH = "/api/v1/uploads"
+PATH = bodies.UPLOADS
 
 
 class TusVersionUnsupported(CodedError):

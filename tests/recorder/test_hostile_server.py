@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from protocol.errors import CodedError
+from protocol.tlog import VerifierKey
 from recorder import api, joining, outbox
 from recorder.api import Api
 from recorder.judge import commit, judge
@@ -118,6 +119,7 @@ def test_nothing_that_a_server_says_commands_the_terminal(liar):
     assert "\x1b" not in str(told.value)
 
 
+VKEY = str(VerifierKey("xiangyin/x", bytes(32)))
 GOOD = {"token": "xy_t", "person_id": "p" * 32, "role": "speaker", "project": "tales"}
 
 
@@ -135,7 +137,7 @@ GOOD = {"token": "xy_t", "person_id": "p" * 32, "role": "speaker", "project": "t
 )
 def test_a_membership_of_a_wrong_form_is_not_kept(liar, tmp_path, change):
     liar.answers["POST", "/api/v1/join"] = answer(201, {**GOOD, **change})
-    liar.answers["GET", "/.well-known/xiangyin-keys.json"] = answer(200, {"vkeys": []})
+    liar.answers["GET", "/.well-known/xiangyin-keys.json"] = answer(200, {"vkeys": [VKEY]})
     liar.answers["GET", "/api/v1/project"] = answer(200, {})
     with pytest.raises(CodedError) as told:
         joined(liar, tmp_path)
@@ -146,7 +148,7 @@ def test_a_membership_of_a_wrong_form_is_not_kept(liar, tmp_path, change):
 @pytest.mark.parametrize("consent", ["x", None, []])
 def test_a_consent_of_a_wrong_form_does_not_end_joining(liar, tmp_path, consent):
     liar.answers["POST", "/api/v1/join"] = answer(201, GOOD)
-    liar.answers["GET", "/.well-known/xiangyin-keys.json"] = answer(200, {"vkeys": []})
+    liar.answers["GET", "/.well-known/xiangyin-keys.json"] = answer(200, {"vkeys": [VKEY]})
     liar.answers["GET", "/api/v1/project"] = answer(200, {"consent": consent})
     member, _ = joined(liar, tmp_path)
     assert member.consent.version == ""

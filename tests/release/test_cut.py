@@ -58,7 +58,7 @@ def test_a_release_has_every_promised_file_and_verifies(world):
     assert any(name.startswith("plots/") for name in names)
     assert (world.shelf.folder / "latest.json").is_file()
     assert sum(name.startswith("audio/") for name in names) == done.header.counts["clips"] == 24
-    report = verify.verify(done.folder, setting="inline", vkey=str(world.shelf.signer.verifier))
+    report = verify.verify(done.folder, setting="inline", vkeys=[str(world.shelf.signer.verifier)])
     assert report.findings == () and report.signature == "good"
     assert report.clips == 24
 

@@ -36,7 +36,7 @@ def test_a_signature_by_another_key_is_refused(served, tmp_path):
     from corpus import keys
 
     other = str(keys.signer(tmp_path / "keys").verifier)
-    mark |= {"vkey": other, "latest_etag": None, "sha256": "0" * 64}
+    mark |= {"vkey": other, "newest_vkey": other, "latest_etag": None, "sha256": "0" * 64}
     (copy / ".xiangyin/copy.json").write_text(json.dumps(mark))
     with pytest.raises(pull.SignatureWrong):
         pull.pull(served.source(), copy)

@@ -135,7 +135,7 @@ def test_a_false_count_in_the_header_is_found(folder):
 def test_a_changed_header_does_not_keep_its_signature(folder, cut_world):
     path = folder / "release.json"
     path.write_bytes(path.read_bytes().replace(b"Tales of the coast", b"Tails of the coast"))
-    report = verify.verify(folder, setting="inline", vkey=str(cut_world.shelf.signer.verifier))
+    report = verify.verify(folder, setting="inline", vkeys=[str(cut_world.shelf.signer.verifier)])
     assert report.signature == "wrong"
     assert [finding.code for finding in report.findings] == ["PULL_SIGNATURE_WRONG"]
 

@@ -19,6 +19,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import pytest
@@ -222,6 +223,7 @@ class Server:
     url: str = ""
     port: int = 0
     told: list[str] = field(default_factory=list)
+    said: TextIO | None = None
 
     def start(self) -> Server:
         command = [
@@ -234,7 +236,7 @@ class Server:
             "--port",
             str(self.port),
         ]
-        said = tempfile.TemporaryFile("w+")  # noqa: SIM115  # it lives as long as the server
+        said = self.said = tempfile.TemporaryFile("w+")  # noqa: SIM115  # it lives as long as the server
         self.process = subprocess.Popen(
             [*command, *self.words],
             stdout=subprocess.PIPE,
@@ -254,6 +256,11 @@ class Server:
         given_up.cancel()
         said.seek(0)
         raise AssertionError(said.read())
+
+    def log(self) -> list[str]:
+        """The lines on its stderr so far."""
+        with os.fdopen(os.dup(self.said.fileno())) as copy:
+            return os.pread(copy.fileno(), 1 << 24, 0).decode().splitlines()
 
     def kill(self) -> None:
         self.process.kill()

@@ -9,6 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 import xiangyin
+from corpus import audit
+from corpus.database import reading
 from protocol.errors import CodedError
 
 
@@ -177,7 +179,9 @@ def test_fsck_names_every_kind_of_damage_and_changes_nothing(filled, site, run, 
     assert {p: p.read_bytes() for p in site.store.folder.rglob("*") if p.is_file()} == before
 
 
-def test_the_log_is_exported_checked_and_held_against_an_older_head(filled, run, tmp_path, speaker, make):
+def test_the_log_is_exported_checked_and_held_against_an_older_head(
+    filled, run, tmp_path, speaker, make, site
+):
     older = tmp_path / "older.txt"
     older.write_text(run("ledger", "head")[1][0]["head"], encoding="utf-8")
     speaker.send(make.clip(make.file(make.samples(9))))
@@ -185,6 +189,8 @@ def test_the_log_is_exported_checked_and_held_against_an_older_head(filled, run,
     out = tmp_path / "log"
     assert run("ledger", "export", str(out))[1][0]["entries"] == 4
     assert run("ledger", "verify", "--export", str(out), "--older", str(older))[0] == 0
+    with reading(site.engine) as db:
+        assert {"ledger-export"} <= {row["action"] for row in audit.entries(db)}
     lines = (out / "entries.jsonl").read_text(encoding="utf-8")
     (out / "entries.jsonl").write_text(lines.replace("refused", "accepted"), encoding="utf-8")
     status, rows = run("ledger", "verify", "--export", str(out))

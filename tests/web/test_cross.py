@@ -29,7 +29,7 @@ BODIES = {
     "data": {"reason": "?", "decision": "accept"},
 }
 # Headers that are made anew for each answer, or that say when it was.
-CHANGING = {"Date", "Content-Security-Policy"}
+CHANGING = {"X-Request-Id", "Date", "Content-Security-Policy"}
 
 
 @pytest.fixture
