@@ -258,7 +258,7 @@ def _one_breath(frames: Frames, power: Array, noise_at: Mask, k: Tuning) -> bool
     if not 0 < noise_at.sum() < k.few_frames or frames.voiced[noise_at].mean() < k.voiced_pauses:
         return False
     weak = max(TINY, float(np.quantile(smoothed(power, 5), 0.1)))
-    return float(power[noise_at].mean()) > weak * 10.0 ** (k.over_weak_db / 10.0)
+    return float(power[noise_at].mean()) > weak * math.pow(10.0, k.over_weak_db / 10.0)
 
 
 def _without_events(frames: Frames, power: Array, speech: Mask, noise: float, k: Tuning) -> Mask:
@@ -327,7 +327,7 @@ def _without_residue(power: Array, lead: Mask, pauses: Mask, noise: float, snr_d
     usual *= (min(1.0, floor / max(usual, TINY))) ** steady
     if lead.sum() >= k.least_noise:
         usual = k.lead_share * float(power[lead].mean()) + (1.0 - k.lead_share) * usual
-    return max(TINY, held * (min(1.0, usual / max(held, TINY))) ** trust)
+    return max(TINY, held * math.pow(min(1.0, usual / max(held, TINY)), trust))
 
 
 def _floor(power: Array) -> tuple[float, float]:
@@ -394,7 +394,7 @@ def _with_what_rose(
     if weight < 0.01:
         return noise
     between, _ = _between_words(frames, power, weighted, ~lead, k)
-    return noise * max(1.0, between / max(noise, TINY)) ** weight
+    return noise * math.pow(max(1.0, between / max(noise, TINY)), weight)
 
 
 def _uncertainty_db(
