@@ -316,7 +316,7 @@ def _without_residue(power: Array, lead: Mask, pauses: Mask, noise: float, snr_d
     floor, spread_db = _floor(heard)
     steady = min(1.0, max(0.0, (k.steady_db - spread_db) / k.steady_db * 2.0))
     trust = steady * min(1.0, max(0.0, (snr_db - k.steady_clean_db) / 4.0))
-    held = noise * (min(1.0, floor / max(noise, TINY))) ** trust
+    held = noise * math.pow(min(1.0, floor / max(noise, TINY)), trust)
     snr_db += 10.0 * math.log10(max(noise, TINY) / max(held, TINY))
     trust = min(1.0, max(0.0, (snr_db - k.clean_db) / 8.0))
     quiet = power[pauses]
@@ -324,7 +324,7 @@ def _without_residue(power: Array, lead: Mask, pauses: Mask, noise: float, snr_d
     usual = held
     if stretches.size > 1:
         usual = min(held, math.exp(float(np.log(stretches + TINY).mean())))
-    usual *= (min(1.0, floor / max(usual, TINY))) ** steady
+    usual *= math.pow(min(1.0, floor / max(usual, TINY)), steady)
     if lead.sum() >= k.least_noise:
         usual = k.lead_share * float(power[lead].mean()) + (1.0 - k.lead_share) * usual
     return max(TINY, held * math.pow(min(1.0, usual / max(held, TINY)), trust))
