@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from noise_profiles import levels
 from noise_profiles.frames import Frames, runs
+from noise_profiles.order import quantiles
 
 LOWEST_SNR_DB = -10.0
 HIGHEST_SNR_DB = 60.0
@@ -257,7 +258,7 @@ def _one_breath(frames: Frames, power: Array, noise_at: Mask, k: Tuning) -> bool
     """
     if not 0 < noise_at.sum() < k.few_frames or frames.voiced[noise_at].mean() < k.voiced_pauses:
         return False
-    weak = max(TINY, float(np.quantile(smoothed(power, 5), 0.1)))
+    weak = max(TINY, *quantiles(smoothed(power, 5), 0.1))
     return float(power[noise_at].mean()) > weak * math.pow(10.0, k.over_weak_db / 10.0)
 
 
@@ -267,14 +268,14 @@ def _without_events(frames: Frames, power: Array, speech: Mask, noise: float, k:
     over = np.maximum(power - noise, 0.0)
     level = max(float(over[widened(speech, 0, k.hangover)].mean()), TINY)
     clean = level > noise * 10.0 ** (k.event_snr_db / 10.0)
-    usual = float(np.percentile(harmonic[speech], 90))
+    (usual,) = quantiles(harmonic[speech], 0.9)
     joined = closed(speech, k.word_gap)
     events = []
     for start, end in runs(joined):
         known = (
             1.0,
             math.log(max(1, int(speech[start:end].sum()))),
-            float(np.percentile(harmonic[start:end], 90)) - usual,
+            quantiles(harmonic[start:end], 0.9)[0] - usual,
             10.0 * math.log10(float(over[start:end].mean()) / level + 1e-4),
         )
         if sum(weight * value for weight, value in zip(k.word, known, strict=True)) < k.no_word:
@@ -335,9 +336,9 @@ def _floor(power: Array) -> tuple[float, float]:
     levels_db = 10.0 * np.log10(power[: power.size // 5 * 5].reshape(-1, 5).mean(axis=1) + TINY)
     if levels_db.size < 8:
         return math.inf, math.inf
-    low, middle = np.quantile(levels_db, (0.05, 0.4))
-    spread_db = float(middle - low) / (1.645 - 0.253)
-    return 10.0 ** ((float(middle) + 0.253 * spread_db + 0.115 * spread_db**2) / 10.0), spread_db
+    low, middle = quantiles(levels_db, 0.05, 0.4)
+    spread_db = (middle - low) / (1.645 - 0.253)
+    return math.pow(10.0, (middle + 0.253 * spread_db + 0.115 * spread_db**2) / 10.0), spread_db
 
 
 def _between_words(
@@ -353,9 +354,9 @@ def _between_words(
         power[where],
         weighted[where],
     )
-    unlike = harmonic <= np.quantile(harmonic, k.unlike_share)
-    noise, noise_a = np.quantile(np.stack([power[unlike], weighted[unlike]]), k.unlike_level, axis=1)
-    weak = 2.0 * float(np.quantile(smoothed(power, 5), 0.2))
+    unlike = harmonic <= quantiles(harmonic, k.unlike_share)[0]
+    noise, noise_a = (quantiles(x[unlike], k.unlike_level)[0] for x in (power, weighted))
+    weak = 2.0 * quantiles(smoothed(power, 5), 0.2)[0]
     held = min(1.0, weak / max(float(noise), TINY))
     return max(float(noise) * held, TINY), max(float(noise_a) * held, TINY)
 
@@ -366,10 +367,10 @@ def _depth_db(frames: Frames, power: Array, k: Tuning) -> float:
     In a lively room what lies between words is the tail of the words. It falls where steady noise would not.
     """
     harmonic = smoothed(frames.harmonic.astype(np.float64), 5)
-    unlike = harmonic <= np.quantile(harmonic, k.unlike_share)
+    unlike = harmonic <= quantiles(harmonic, k.unlike_share)[0]
     levels_db = 10.0 * np.log10(smoothed(power, 5)[unlike] + TINY)
-    weakest, usual = np.quantile(levels_db, (0.05, k.unlike_level))
-    depth_db = float(usual - weakest)
+    weakest, usual = quantiles(levels_db, 0.05, k.unlike_level)
+    depth_db = usual - weakest
     return min(30.0, k.tail_share * depth_db) if depth_db > k.tail_db else 0.0
 
 
