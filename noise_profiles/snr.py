@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from noise_profiles import levels
 from noise_profiles.excess import PIECE, TINY, SmoothBands
 from noise_profiles.frames import Frames, frames_of, runs
+from noise_profiles.order import quantiles
 
 LOWEST_SNR_DB = -10.0
 HIGHEST_SNR_DB = 60.0
@@ -255,8 +256,8 @@ def _one_breath(frames: Frames, power: Array, noise_at: Mask, k: Tuning) -> bool
     """
     if not 0 < noise_at.sum() < k.few_frames or frames.voiced[noise_at].mean() < k.voiced_pauses:
         return False
-    weak = max(TINY, float(np.quantile(smoothed(power, 5), 0.1)))
-    return bool(power[noise_at].mean() > weak * 10.0 ** (k.over_weak_db / 10.0))
+    weak = max(TINY, *quantiles(smoothed(power, 5), 0.1))
+    return float(power[noise_at].mean()) > weak * math.pow(10.0, k.over_weak_db / 10.0)
 
 
 def _without_events(frames: Frames, power: Array, speech: Mask, noise: float, k: Tuning) -> Mask:
@@ -265,14 +266,14 @@ def _without_events(frames: Frames, power: Array, speech: Mask, noise: float, k:
     over = np.maximum(power - noise, 0.0)
     level = max(float(over[widened(speech, 0, k.hangover)].mean()), TINY)
     clean = level > noise * 10.0 ** (k.event_snr_db / 10.0)
-    usual = float(np.percentile(harmonic[speech], 90))
+    (usual,) = quantiles(harmonic[speech], 0.9)
     joined = closed(speech, k.word_gap)
     events = []
     for start, end in runs(joined):
         known = (
             1.0,
             math.log(max(1, int(speech[start:end].sum()))),
-            float(np.percentile(harmonic[start:end], 90)) - usual,
+            quantiles(harmonic[start:end], 0.9)[0] - usual,
             10.0 * math.log10(float(over[start:end].mean()) / level + 1e-4),
         )
         if sum(weight * value for weight, value in zip(k.word, known, strict=True)) < k.no_word:
@@ -314,7 +315,7 @@ def _without_residue(power: Array, lead: Mask, pauses: Mask, noise: float, snr_d
     floor, spread_db = _floor(heard)
     steady = min(1.0, max(0.0, (k.steady_db - spread_db) / k.steady_db * 2.0))
     trust = steady * min(1.0, max(0.0, (snr_db - k.steady_clean_db) / 4.0))
-    held = noise * (min(1.0, floor / max(noise, TINY))) ** trust
+    held = noise * math.pow(min(1.0, floor / max(noise, TINY)), trust)
     snr_db += 10.0 * math.log10(max(noise, TINY) / max(held, TINY))
     trust = min(1.0, max(0.0, (snr_db - k.clean_db) / 8.0))
     quiet = power[pauses]
@@ -322,10 +323,10 @@ def _without_residue(power: Array, lead: Mask, pauses: Mask, noise: float, snr_d
     usual = held
     if stretches.size > 1:
         usual = min(held, math.exp(float(np.log(stretches + TINY).mean())))
-    usual *= (min(1.0, floor / max(usual, TINY))) ** steady
+    usual *= math.pow(min(1.0, floor / max(usual, TINY)), steady)
     if lead.sum() >= k.least_noise:
         usual = k.lead_share * float(power[lead].mean()) + (1.0 - k.lead_share) * usual
-    return max(TINY, float(held * (min(1.0, usual / max(held, TINY))) ** trust))
+    return max(TINY, held * math.pow(min(1.0, usual / max(held, TINY)), trust))
 
 
 def _floor(power: Array) -> tuple[float, float]:
@@ -333,9 +334,9 @@ def _floor(power: Array) -> tuple[float, float]:
     levels_db = 10.0 * np.log10(power[: power.size // 5 * 5].reshape(-1, 5).mean(axis=1) + TINY)
     if levels_db.size < 8:
         return math.inf, math.inf
-    low, middle = np.quantile(levels_db, (0.05, 0.4))
-    spread_db = float(middle - low) / (1.645 - 0.253)
-    return 10.0 ** ((float(middle) + 0.253 * spread_db + 0.115 * spread_db**2) / 10.0), spread_db
+    low, middle = quantiles(levels_db, 0.05, 0.4)
+    spread_db = (middle - low) / (1.645 - 0.253)
+    return math.pow(10.0, (middle + 0.253 * spread_db + 0.115 * spread_db**2) / 10.0), spread_db
 
 
 def _between_words(
@@ -351,9 +352,9 @@ def _between_words(
         power[where],
         weighted[where],
     )
-    unlike = harmonic <= np.quantile(harmonic, k.unlike_share)
-    noise, noise_a = np.quantile(np.stack([power[unlike], weighted[unlike]]), k.unlike_level, axis=1)
-    weak = 2.0 * float(np.quantile(smoothed(power, 5), 0.2))
+    unlike = harmonic <= quantiles(harmonic, k.unlike_share)[0]
+    noise, noise_a = (quantiles(x[unlike], k.unlike_level)[0] for x in (power, weighted))
+    weak = 2.0 * quantiles(smoothed(power, 5), 0.2)[0]
     held = min(1.0, weak / max(float(noise), TINY))
     return max(float(noise) * held, TINY), max(float(noise_a) * held, TINY)
 
@@ -364,10 +365,10 @@ def _depth_db(frames: Frames, power: Array, k: Tuning) -> float:
     In a lively room what lies between words is the tail of the words. It falls where steady noise would not.
     """
     harmonic = smoothed(frames.harmonic.astype(np.float64), 5)
-    unlike = harmonic <= np.quantile(harmonic, k.unlike_share)
+    unlike = harmonic <= quantiles(harmonic, k.unlike_share)[0]
     levels_db = 10.0 * np.log10(smoothed(power, 5)[unlike] + TINY)
-    weakest, usual = np.quantile(levels_db, (0.05, k.unlike_level))
-    depth_db = float(usual - weakest)
+    weakest, usual = quantiles(levels_db, 0.05, k.unlike_level)
+    depth_db = usual - weakest
     return min(30.0, k.tail_share * depth_db) if depth_db > k.tail_db else 0.0
 
 
@@ -392,7 +393,7 @@ def _with_what_rose(
     if weight < 0.01:
         return noise
     between, _ = _between_words(frames, power, weighted, ~lead, k)
-    return float(noise * max(1.0, between / max(noise, TINY)) ** weight)
+    return noise * math.pow(max(1.0, between / max(noise, TINY)), weight)
 
 
 def _uncertainty_db(
