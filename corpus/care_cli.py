@@ -81,6 +81,7 @@ def head(data: Path | None, form: str) -> None:
 def verify_log(folder: Path | None, older: Path | None, data: Path | None, form: str) -> None:
     """Check the log whole, and that it extends an older head."""
     from corpus import ledger as log
+    from corpus import ledger_check
     from corpus.database import begin
     from protocol.tlog import ReceiptInvalid, VerifierKey
 
@@ -93,11 +94,11 @@ def verify_log(folder: Path | None, older: Path | None, data: Path | None, form:
         site = open_data(data)
         with begin(site.engine) as db:
             key = present_key(site, db)
-            problems = log.check_stored(db, key)
+            problems = ledger_check.check_stored(db, key)
             note = log.sign_head(db, site.signer, now_ms=site.clock_ms())
             lines = list(log.leaves(db))
     try:
-        log.verify(lines, note, key, None if older is None else read_text(older))
+        ledger_check.verify(lines, note, key, None if older is None else read_text(older))
     except ReceiptInvalid as error:
         problems.append(str(error.parameters["problem"]))
     for problem in problems:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from corpus import digests, keyring, ledger
+from corpus import digests, keyring, ledger, ledger_check
 from corpus.database import is_sqlite, reading
 from corpus.keys import verify_ed25519
 from corpus.partials import Partials
@@ -180,7 +180,7 @@ def _promised(db: Connection) -> Iterator[Problem]:
 
 def log(db: Connection, key: tlog.VerifierKey) -> Iterator[Problem]:
     """The log against its own hashes, commitments and heads."""
-    for says in ledger.check_stored(db, key):
+    for says in ledger_check.check_stored(db, key):
         hashes = says.startswith("the hash at level")
         yield Problem("LEDGER_HASHES_WRONG" if hashes else "LEDGER_DAMAGED", "log", says)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from corpus import clips, keyring, ledger
+from corpus import clips, keyring, ledger, ledger_check
 from corpus.check import Problem
 from corpus.database import Engine, begin
 from corpus.disk import move_aside, write_durably
@@ -158,6 +158,7 @@ def _receipt(bench: Bench, clip_id: str) -> str | None:
 def _hashes(bench: Bench) -> str | None:
     try:
         with begin(bench.engine) as db:
-            return f"{ledger.rebuild_nodes(db, keyring.current(db, bench.signer).verifier)} hashes made again"
+            made = ledger_check.rebuild_nodes(db, keyring.current(db, bench.signer).verifier)
+            return f"{made} hashes made again"
     except ReceiptInvalid:
         return None

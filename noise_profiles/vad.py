@@ -20,7 +20,7 @@ from functools import cache, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from noise_profiles import frames, snr
+from noise_profiles import frames, masks
 from noise_profiles.excess import TINY
 from noise_profiles.samples import Samples, SignalEmpty, checked_rate, mono
 from noise_profiles.voices import FrameVad, analysis_rate_hz
@@ -187,7 +187,7 @@ class _Floor:
     def excess_db(self, bands_db: Floats) -> Floats:
         """How far frames stand out, as the mean over bands, freed of clicks and smoothed."""
         k = self._k
-        return snr.smoothed(snr.running_median(self._over(bands_db), k.median), k.smooth)
+        return masks.smoothed(masks.running_median(self._over(bands_db), k.median), k.smooth)
 
     def _over(self, bands_db: Floats) -> Floats:
         """By row, the mean over bands of what lies over the floor."""
@@ -198,7 +198,7 @@ class _Floor:
 
 
 def _share(voiced: Floats, width: int) -> Floats:
-    """How much around each frame is voiced; at the ends, of what there is. `snr.smoothed`, but quicker."""
+    """How much around each frame is voiced; at the ends, of what there is. `masks.smoothed`, but quicker."""
     share: Floats = np.convolve(voiced, _ones(width))[width // 2 :][: voiced.size]
     share /= _around(voiced.size, width)
     return share

@@ -7,7 +7,7 @@ import threading
 import pytest
 import sqlalchemy as sa
 
-from corpus import keys, ledger, tables
+from corpus import keys, ledger, ledger_check, tables
 from corpus.database import begin, reading
 from corpus.keys import KeyUnsafe, verify_ed25519
 from protocol import tlog
@@ -43,7 +43,7 @@ def test_every_receipt_holds_whenever_it_is_made(engine, signer):
                 head = tlog.check_receipt(receipt, verify_ed25519=verify_ed25519, canonical=ledger.canonical)
                 assert head.size == number + 1
     with reading(engine) as db:
-        assert ledger.check_stored(db, signer.verifier) == []
+        assert ledger_check.check_stored(db, signer.verifier) == []
 
 
 def test_appends_from_many_threads_make_one_order_without_gaps(engine, signer):
@@ -57,7 +57,7 @@ def test_appends_from_many_threads_make_one_order_without_gaps(engine, signer):
     for thread in threads:
         thread.join()
     lines, note = exported(engine, signer)
-    assert ledger.verify(lines, note, signer.verifier).size == 32
+    assert ledger_check.verify(lines, note, signer.verifier).size == 32
 
 
 def test_an_entry_that_is_rolled_back_was_never_there(engine, signer):
@@ -66,7 +66,7 @@ def test_an_entry_that_is_rolled_back_was_never_there(engine, signer):
         ledger.append(db, ledger.Entry("accepted", "x", {}), salt=bytes(16), now_ms=1)
         raise KeyError
     assert append(engine, 1) == 1
-    assert ledger.verify(*exported(engine, signer), signer.verifier).size == 2
+    assert ledger_check.verify(*exported(engine, signer), signer.verifier).size == 2
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_tampering_with_an_exported_log_is_seen(engine, signer, tamper, says):
         append(engine, number)
     lines, note = exported(engine, signer)
     with pytest.raises(ReceiptInvalid, match=says):
-        ledger.verify(tamper(lines), note, signer.verifier)
+        ledger_check.verify(tamper(lines), note, signer.verifier)
 
 
 def test_a_rollback_is_seen_by_whoever_kept_a_newer_head(engine, signer):
@@ -96,8 +96,8 @@ def test_a_rollback_is_seen_by_whoever_kept_a_newer_head(engine, signer):
     append(engine, 3)
     _, new_note = exported(engine, signer)
     with pytest.raises(ReceiptInvalid, match="rolled back from 4 to 3"):
-        ledger.verify(short, old_note, signer.verifier, new_note)
-    assert ledger.verify(*exported(engine, signer), signer.verifier, old_note).size == 4
+        ledger_check.verify(short, old_note, signer.verifier, new_note)
+    assert ledger_check.verify(*exported(engine, signer), signer.verifier, old_note).size == 4
 
 
 def test_tampering_with_the_database_is_seen(engine, signer):
@@ -112,10 +112,10 @@ def test_tampering_with_the_database_is_seen(engine, signer):
     ):
         with engine.connect() as db:
             db.execute(change)
-            assert ledger.check_stored(db, signer.verifier)
+            assert ledger_check.check_stored(db, signer.verifier)
             db.rollback()
     with reading(engine) as db:
-        assert ledger.check_stored(db, signer.verifier) == []
+        assert ledger_check.check_stored(db, signer.verifier) == []
 
 
 def test_erased_details_leave_a_log_that_holds_and_says_nothing(engine, signer):
@@ -124,9 +124,9 @@ def test_erased_details_leave_a_log_that_holds_and_says_nothing(engine, signer):
     with begin(engine) as db:
         ledger.erase_details(db, "item1")
         assert [d for _, d in ledger.about(db, ["item1"])] == [None]
-        assert ledger.check_stored(db, signer.verifier) == []
+        assert ledger_check.check_stored(db, signer.verifier) == []
     lines, note = exported(engine, signer)
-    assert ledger.verify(lines, note, signer.verifier).size == 3
+    assert ledger_check.verify(lines, note, signer.verifier).size == 3
     assert "secret words" not in "".join(lines)
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
-from corpus import keyring, keys, ledger, migrate, rotation, tables
+from corpus import keyring, keys, ledger, ledger_check, migrate, rotation, tables
 from corpus.database import begin, reading
 from corpus.keys import KeyUnsafe, Signer, verify_ed25519
 from protocol import tlog
@@ -68,7 +68,7 @@ def test_what_any_key_signed_holds_for_ever_with_the_published_list(engine, sign
     for one in receipts:
         assert ring.trusts(one.vkey, holds(one))
     with reading(engine) as db:
-        assert ledger.check_stored(db, present(engine, signer)) == []
+        assert ledger_check.check_stored(db, present(engine, signer)) == []
 
 
 def test_whoever_trusts_any_one_key_learns_the_others(engine, signer):
@@ -148,7 +148,7 @@ def test_entries_and_heads_keep_their_order_while_keys_change(engine, signer):
     ring = told(Ring(), published(engine, signer))
     assert all(ring.trusts(one.vkey, holds(one)) for one in found)
     with reading(engine) as db:
-        assert ledger.check_stored(db, present(engine, signer)) == []
+        assert ledger_check.check_stored(db, present(engine, signer)) == []
 
 
 def test_an_exported_log_extends_a_head_of_an_earlier_key(engine, signer):
@@ -159,9 +159,9 @@ def test_an_exported_log_extends_a_head_of_an_earlier_key(engine, signer):
     append(engine, signer)
     with begin(engine) as db:
         lines, note = list(ledger.leaves(db)), ledger.sign_head(db, signer, now_ms=1)
-    assert ledger.verify(lines, note, present(engine, signer), older).size == 3
+    assert ledger_check.verify(lines, note, present(engine, signer), older).size == 3
     with pytest.raises(ReceiptInvalid):
-        ledger.verify(lines, note, signer.verifier)
+        ledger_check.verify(lines, note, signer.verifier)
 
 
 def test_a_head_by_a_retired_key_over_a_longer_log_is_refused(engine, signer):
@@ -175,7 +175,7 @@ def test_a_head_by_a_retired_key_over_a_longer_log_is_refused(engine, signer):
         ring.open_checkpoint(forged, verify_ed25519)
     with begin(engine) as db:
         db.execute(sa.insert(tables.ledger_head).values(size=9, note=forged, signed_ms=1))
-        assert any("replaced" in text for text in ledger.check_stored(db, present(engine, signer)))
+        assert any("replaced" in text for text in ledger_check.check_stored(db, present(engine, signer)))
 
 
 # --- lists that lie ----------------------------------------------------------------------------------
@@ -329,5 +329,5 @@ def test_the_chain_is_checked_with_the_store(engine, signer):
     ):
         with engine.connect() as db:
             db.execute(change)
-            assert ledger.check_stored(db, key)
+            assert ledger_check.check_stored(db, key)
             db.rollback()

@@ -8,7 +8,7 @@ import threading
 import pytest
 import sqlalchemy as sa
 
-from corpus import database, keys, ledger, tables, together
+from corpus import database, keys, ledger, ledger_check, tables, together
 from corpus.database import DatabaseBusy, begin, reading
 from corpus.keys import verify_ed25519
 from corpus.together import Change, Together
@@ -72,7 +72,7 @@ def test_entries_that_come_together_have_one_head_and_a_receipt_each_that_holds(
             db.execute(sa.select(tables.ledger_head.c.size).order_by(tables.ledger_head.c.size)).scalars()
         )
         assert heads == [1, 2, 3, 4, 5, 12]
-        assert ledger.check_stored(db, signer.verifier) == []
+        assert ledger_check.check_stored(db, signer.verifier) == []
 
 
 def test_one_that_fails_is_told_alone_and_leaves_nothing_of_itself(engine, signer):
@@ -88,7 +88,7 @@ def test_one_that_fails_is_told_alone_and_leaves_nothing_of_itself(engine, signe
     with reading(engine) as db:
         events = list(db.execute(sa.select(tables.ledger_entry.c.event)).scalars())
         assert events == ["accepted", "accepted"]
-        assert ledger.check_stored(db, signer.verifier) == []
+        assert ledger_check.check_stored(db, signer.verifier) == []
 
 
 def test_a_database_that_somebody_holds_is_told_to_all_who_wait(tmp_path, monkeypatch):

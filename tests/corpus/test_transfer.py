@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
-from corpus import keyring, keys, ledger, migrate, rotation, safekeeping, tables, transfer
+from corpus import keyring, keys, ledger, ledger_check, migrate, rotation, safekeeping, tables, transfer
 from corpus.database import begin, open_engine, reading
 from corpus.safekeeping import BackupImpossible
 from corpus.settings import Settings
@@ -82,7 +82,7 @@ def everything(engine) -> dict[str, list[tuple[object, ...]]]:
 def log_holds(settings, engine) -> list[str]:
     with reading(engine) as db:
         key = keyring.current(db, keys.signer(settings.keys)).verifier
-        return ledger.check_stored(db, key)
+        return ledger_check.check_stored(db, key)
 
 
 def test_a_backup_is_brought_back_into_sqlite_to_the_row(filled, tmp_path):

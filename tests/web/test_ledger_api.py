@@ -7,7 +7,7 @@ import json
 import pytest
 import sqlalchemy as sa
 
-from corpus import ledger, tables
+from corpus import ledger, ledger_check, tables
 from corpus.database import begin
 from protocol import tlog
 from recorder import loghead
@@ -59,7 +59,7 @@ def cut(site, size: int) -> None:
         db.execute(sa.delete(t.ledger_detail).where(t.ledger_detail.c.seq >= size))
         db.execute(sa.delete(t.ledger_entry).where(t.ledger_entry.c.seq >= size))
         db.execute(sa.delete(t.ledger_head).where(t.ledger_head.c.size > size))
-        for level, position, _ in ledger.wrong_nodes(db):
+        for level, position, _ in ledger_check.wrong_nodes(db):
             same = (t.ledger_node.c.level == level) & (t.ledger_node.c.position == position)
             db.execute(sa.delete(t.ledger_node).where(same))
 
