@@ -37,6 +37,7 @@ from web import (
     ledger_api,
     limiting,
     me,
+    metrics,
     observing,
     operator,
     pages,
@@ -51,7 +52,7 @@ from web.context import Site
 
 BLUEPRINTS = (
     uploads, api, clips_api, assignments_api, pages, account, desk, review, me, terms, operator, releases,
-    releases_pages, ledger_api, health,
+    releases_pages, ledger_api, health, metrics,
 )  # fmt: skip
 
 

@@ -114,11 +114,13 @@ def as_file(store: BlobStore, digest: Sha256) -> Iterator[BinaryIO]:
         if store.path(digest) is not None:
             yield blob
             return
-        with tempfile.TemporaryFile() as file:
-            shutil.copyfileobj(blob, file, _PIECE_BYTES)
-            file.flush()
-            file.seek(0)
-            yield file
+        with tempfile.TemporaryFile() as copy:
+            shutil.copyfileobj(blob, copy, _PIECE_BYTES)
+            copy.flush()
+            # A reader of its own: one that also writes would seek back over what others read, and fail.
+            with os.fdopen(os.dup(copy.fileno()), "rb") as file:
+                file.seek(0)
+                yield file
 
 
 def copy_blob(source: BlobStore, target: BlobStore, digest: Sha256) -> Sha256:

@@ -85,6 +85,11 @@ def talk_samples() -> np.ndarray:
     return talk()
 
 
+@pytest.fixture(scope="session")
+def make_talk() -> Callable[..., np.ndarray]:
+    return talk
+
+
 @pytest.fixture
 def write_sound(tmp_path: Path) -> Callable[..., Path]:
     def write(name: str, samples: np.ndarray, rate_hz: int = RATE_HZ, **more: str) -> Path:

@@ -22,16 +22,13 @@ CHUNK = 16_384
 
 
 @pytest.fixture
-def record(spool, meta, everyday, member, talk_samples):
-    """Puts a clip of three seconds into the spool; each call gives other sound."""
+def record(spool, meta, everyday, member, make_talk):
+    """Puts a clip of five seconds into the spool; each call gives other words: copies are refused."""
     rng = np.random.default_rng(time.time_ns())
 
     def put(**more):
         own = replace(meta, session_id=f"ses-{rng.integers(1 << 40)}", lead_in_s=1.5, **more)
-        shift = int(rng.integers(1, 400))
-        samples = talk_samples[shift : shift + 5 * RATE_HZ] + rng.integers(-2, 3, 5 * RATE_HZ).astype(
-            np.int16
-        )
+        samples = make_talk(2, seed=int(rng.integers(1, 1 << 30)))[: 5 * RATE_HZ]
         take = spool.open_take(own, RATE_HZ, member.name, tail=samples)
         return commit(spool, take, judge(samples, RATE_HZ, own, everyday))
 
