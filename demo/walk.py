@@ -220,7 +220,8 @@ def release(walk: Walk, collection: Collection, formats: tuple[str, ...]) -> Rel
 def leave_work(walk: Walk) -> None:
     """Leave clips that wait for a transcriber, and one on which two people disagree for the reviewer."""
     collection = cast.COLLECTIONS[0]
-    voice = collection.voices[1]  # not the first, whose network went through the relay
+    # Not the first, whose network went through the relay, nor one who has read this sentence already.
+    voice = collection.voices[2]
     person, synthesiser = walk.speakers[voice.name], Synthesiser(sound.SAMPLE_RATE_HZ)
     sentence, other = next(iter(collection.heard.items()))
 
