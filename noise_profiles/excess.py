@@ -20,8 +20,7 @@ def mean_where(rows: Floats, where: NDArray[np.bool_]) -> Array:
     """The mean of the rows where it says so, and 0 if that is nowhere."""
     total = np.zeros(rows.shape[1])
     for at in range(0, len(rows), PIECE):
-        chosen = rows[at : at + PIECE][where[at : at + PIECE]]
-        total += chosen.sum(axis=0, dtype=np.float64)
+        total += np.einsum("ij,i->j", rows[at : at + PIECE], where[at : at + PIECE].astype(np.float32))
     return np.asarray(total / max(1, int(np.count_nonzero(where))))
 
 
@@ -39,17 +38,18 @@ class SmoothBands:
         """The level of each band in those frames."""
         total = np.zeros(self._bands.shape[1])
         for place, powers, _ in self._pieces():
-            total += powers[where[place]].sum(axis=0, dtype=np.float64)
+            total += np.einsum("ij,i->j", powers, where[place].astype(np.float32))
         return np.asarray(10.0 * np.log10(total / max(1, int(np.count_nonzero(where))) + 1e-30))
 
     def excess_db(self, noise_db: Array, most_db: float) -> Array:
         """By frame, the mean over the bands of what lies over the noise, at most `most_db` of each."""
         excess = np.empty(len(self._bands))
-        noise = noise_db.astype(np.float32)
+        noise = noise_db.astype(np.float32)[:, np.newaxis]
         for place, _, powers_db in self._pieces():
             over = powers_db - noise
-            np.clip(over, np.float32(0.0), np.float32(most_db), out=over)
-            np.mean(over, axis=1, out=excess[place])
+            np.maximum(over, np.float32(0.0), out=over)
+            np.minimum(over, np.float32(most_db), out=over)
+            np.divide(np.add.reduce(over, axis=0), noise.size, out=excess[place])
         return excess
 
     def _pieces(self) -> Iterable[_Piece]:
@@ -58,7 +58,7 @@ class SmoothBands:
         return (self._piece(at) for at in range(0, len(self._bands), PIECE))
 
     def _piece(self, at: int) -> _Piece:
-        """One piece, smoothed with its neighbours, and in decibels."""
+        """One piece, smoothed with its neighbours; and in decibels, band by band: long rows add up fast."""
         end = min(len(self._bands), at + PIECE)
         first, last = max(0, at - 1), min(len(self._bands), end + 1)
         known = self._bands[first:last]
@@ -73,6 +73,7 @@ class SmoothBands:
         total *= count
         total += np.float32(TINY)
         powers = total[at - first : end - first]
-        powers_db = np.log10(powers)
+        powers_db = np.empty(powers.shape[::-1], np.float32)
+        np.log10(powers.T, out=powers_db)
         powers_db *= np.float32(10.0)
         return slice(at, end), powers, powers_db

@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -37,7 +38,11 @@ LEAST_OVERLAP_S = 1.5
 SAME = 0.92  # of the sure bits; see docs/acoustics.md
 _KEY_GAP = 4  # moments, so that the two words of a key share no sound
 _HEADER = b"XYFP"
+_MOMENTS = 32  # that are transformed at a time
+_PIECE, _PIECES = 1_024, 16  # samples at 8 kHz that are decimated at a time, and how many times so many
+_REACH = 10  # samples at 8 kHz on each side that the low-pass looks at
 
+Floats = NDArray[np.float32]
 Words = NDArray[np.uint16]
 
 
@@ -133,30 +138,119 @@ def fingerprint(samples: object, sample_rate_hz: int) -> Fingerprint:
     SignalError
         If it is empty, not finite, or no sound.
     """
-    import scipy.fft
-    import scipy.signal
-
     x = mono(samples)
     rate_hz = checked_rate(sample_rate_hz)
     if x.size == 0:
         raise SignalEmpty()
-    g = math.gcd(rate_hz, RATE_HZ)
-    y = x if rate_hz == RATE_HZ else scipy.signal.resample_poly(x, RATE_HZ // g, rate_hz // g)
-    y = np.pad(np.asarray(y, dtype=np.float32), (WINDOW // 2, WINDOW // 2))
-    frames = np.lib.stride_tricks.sliding_window_view(y, WINDOW)[::HOP]
-    power = np.square(np.abs(scipy.fft.rfft(frames * np.hanning(WINDOW).astype(np.float32), axis=1)))
-    edges = np.rint(np.geomspace(LOWEST_HZ, HIGHEST_HZ, BITS + 2) * WINDOW / RATE_HZ).astype(np.intp)
-    bands = np.add.reduceat(power[:, : edges[-1]], edges[:-1], axis=1).astype(np.float64)
+    bands = _bands(_at_8_khz(x, rate_hz)).astype(np.float64)
     # What lies 60 dB under the loudest moment is the codec's, not the sound's.
     level = np.log(bands + 1e-6 * float(bands.max(initial=0.0)) + 1e-20)
     slope = level[:, 1:] - level[:, :-1]
     change = slope[2:] - slope[:-2]
-    weights = 1 << np.arange(BITS, dtype=np.uint16)
     size = np.abs(change)
-    surer = size >= np.median(size, axis=1, keepdims=True) if change.size else size > 0.0
+    middle = np.partition(size, (BITS // 2 - 1, BITS // 2), axis=1)[:, BITS // 2 - 1 : BITS // 2 + 1]
     # A moment in which nothing changes says nothing.
-    surer &= size > 0.02
-    return Fingerprint(((change > 0.0) @ weights).astype(np.uint16), (surer @ weights).astype(np.uint16))
+    surer = (size >= 0.5 * middle.sum(axis=1, keepdims=True)) & (size > 0.02)
+    return Fingerprint(_words(change > 0.0), _words(surer))
+
+
+def _words(bits: NDArray[np.bool_]) -> Words:
+    """Each row of bits as a number, the lowest bit first."""
+    return np.packbits(bits, axis=1, bitorder="little").view("<u2").ravel().astype(np.uint16)
+
+
+def _bands(y: Floats) -> Floats:
+    """The energy of each band at each moment of a sound of 8 kHz that has half a window added on both sides.
+
+    Some moments at a time, since what fits the processor's cache is transformed twice as quickly.
+    """
+    import scipy.fft
+
+    edges = _edges()
+    frames = np.lib.stride_tricks.sliding_window_view(y, WINDOW)[::HOP]
+    found = np.empty((len(frames), BITS + 1), np.float32)
+    for at in range(0, len(frames), _MOMENTS):
+        spectrum = scipy.fft.rfft(frames[at : at + _MOMENTS] * _window(), axis=1)
+        # Real and imaginary parts lie side by side, so that one sum takes both.
+        parts = spectrum[:, edges[0] : edges[-1]].view(np.float32)
+        np.add.reduceat(np.square(parts), 2 * (edges[:-1] - edges[0]), axis=1, out=found[at : at + _MOMENTS])
+    return found
+
+
+@cache
+def _edges() -> NDArray[np.intp]:
+    """The first bin of each band, and the end of the last."""
+    return np.rint(np.geomspace(LOWEST_HZ, HIGHEST_HZ, BITS + 2) * WINDOW / RATE_HZ).astype(np.intp)
+
+
+@cache
+def _window() -> Floats:
+    return np.hanning(WINDOW).astype(np.float32)
+
+
+def _at_8_khz(x: Floats, rate_hz: int) -> Floats:
+    """The sound at 8 kHz, with half a window of silence before and after it."""
+    import scipy.signal
+
+    g = math.gcd(rate_hz, RATE_HZ)
+    up, down = RATE_HZ // g, rate_hz // g
+    size = -(-x.size * up // down)
+    y = np.zeros(size + WINDOW, np.float32)
+    inner = y[WINDOW // 2 : WINDOW // 2 + size]
+    if down == 1:
+        inner[:] = x
+    elif up == 1:
+        _decimate(x, down, inner)
+    else:
+        inner[:] = scipy.signal.resample_poly(x, up, down, window=_low_pass(max(up, down)))
+    return y
+
+
+def _decimate(x: Floats, by: int, out: Floats) -> None:
+    """Every so many samples of what `_low_pass` leaves of `x`, piece by piece by its spectrum.
+
+    What `scipy.signal.resample_poly` gives, but for the rounding, at a fifth of its cost: a spectrum that is
+    folded is that of the sound with samples left out.
+    """
+    import scipy.fft
+
+    step = _PIECE - 2 * _REACH  # what a circular convolution leaves right of each piece
+    pieces = -(-out.size // step)
+    sound = np.zeros(by * (pieces * step + 2 * _REACH), np.float32)
+    sound[by * _REACH : by * _REACH + x.size] = x
+    rows = np.lib.stride_tricks.sliding_window_view(sound, by * _PIECE)[:: by * step]
+    gain, half = _low_pass_gain(by), _PIECE // 2
+    for at in range(0, pieces, _PIECES):
+        whole = scipy.fft.rfft(rows[at : at + _PIECES], axis=1)
+        whole *= gain
+        folded = whole[:, : half + 1].copy()
+        for turn in range(1, by):
+            # Bins in turn from below and, conjugate and backwards, from above.
+            first = (turn + 1) // 2 * _PIECE
+            if turn % 2:
+                folded += whole[:, first - half : first + 1][:, ::-1].conj()
+            else:
+                folded += whole[:, first : first + half + 1]
+        left = scipy.fft.irfft(folded, _PIECE, axis=1)[:, _REACH : _REACH + step].ravel()
+        part = out[at * step : at * step + left.size]
+        part[:] = left[: part.size]
+
+
+@lru_cache(maxsize=16)
+def _low_pass(by: int) -> Floats:
+    """What `scipy.signal.resample_poly` would design anew for each sound."""
+    import scipy.signal
+
+    taps = scipy.signal.firwin(2 * _REACH * by + 1, 1.0 / by, window=("kaiser", 5.0))
+    return np.asarray(taps, dtype=np.float32)
+
+
+@lru_cache(maxsize=16)
+def _low_pass_gain(by: int) -> Floats:
+    """By bin of a piece, what `_low_pass` leaves, at zero phase, over the number of samples left out."""
+    taps = np.zeros(by * _PIECE)
+    taps[: 2 * _REACH * by + 1] = _low_pass(by)
+    return (np.fft.rfft(np.roll(taps, -_REACH * by)).real / by).astype(np.float32)
 
 
 def similarity(a: Fingerprint, b: Fingerprint) -> float:

@@ -38,6 +38,9 @@ GROUP = 4  # blocks are transformed by fours: together they cost little more tha
 HOLE_STEP = 4
 HOLE_POWER = 10.0**-10.8  # in 40 Hz; the rounding to 16 bits leaves 10 to 13 dB less
 HOLE_SIDE_POWER = 10.0**-9.6
+_VOICE_BINS = slice(3, 51)  # 120 Hz to 2 kHz, so that lags are of 0.25 ms
+_PITCH_LAGS = range(10, 50)
+_ALONE = 1 << 18  # multiplications; OpenBLAS makes threads for more
 
 Floats = NDArray[np.float32]
 Number = TypeVar("Number", np.float32, np.float64)
@@ -117,6 +120,19 @@ def _a_weights(rate_hz: int) -> Floats:
 
 
 @cache
+def _band_sums(rate_hz: int) -> Floats:
+    """What each bin counts in each band, and in the last column in the A-weighted power."""
+    bins = rate_hz // 80 + 1
+    starts = _band_starts(rate_hz)
+    ends = np.append(starts[1:], bins)
+    sums = np.zeros((bins, BANDS + 1), np.float32)
+    for band in range(BANDS):
+        sums[starts[band] : ends[band], band] = 1.0
+    sums[:, BANDS] = _a_weights(rate_hz)
+    return sums
+
+
+@cache
 def _keep_freed_memory() -> None:
     """Free one large array, once.
 
@@ -130,11 +146,13 @@ def _keep_freed_memory() -> None:
 class FrameStream:
     """Takes blocks of one channel; gives `Frames` at the end.
 
-    `look` is called for each inner block with (sound, start, size): the samples to look at begin at `start`
-    of `sound` and have context on both sides. Places and sizes do not depend on what was fed.
+    `look` is called for each few inner blocks with (rows, start, sizes): in each row so many samples are to
+    be looked at, from `start` on, with context on both sides. Places and sizes do not depend on what was fed.
     """
 
-    def __init__(self, sample_rate_hz: int, look: Callable[[Samples, int, int], None] | None = None) -> None:
+    def __init__(
+        self, sample_rate_hz: int, look: Callable[[Samples, int, list[int]], None] | None = None
+    ) -> None:
         _keep_freed_memory()
         self._rate_hz = checked_rate(sample_rate_hz)
         self._look = look
@@ -203,8 +221,7 @@ class FrameStream:
     def _take(self, rows: Samples, sizes: list[int]) -> None:
         """Describe so many samples of each row; context lies before and after them."""
         if self._look is not None:
-            for row, size in zip(rows, sizes, strict=True):
-                self._look(row, self._context, size)
+            self._look(rows, self._context, sizes)
         passed = band_passed(rows, self._rate_hz, self._out_hz)
         self._spectrum += passed.spectrum[: self._spectrum.size]
         for number, size in enumerate(sizes):
@@ -214,14 +231,14 @@ class FrameStream:
         y = passed.sound[number]
         hop, window = self._out_hz // FRAMES_PER_S, self._out_hz // 40
         frames = round(size * self._out_hz / self._rate_hz) // hop
+        if not frames:
+            self._blocks += 1
+            return
         start = self._context_out
         core = y[start : start + frames * hop].reshape(frames, hop)
         power = np.einsum("ij,ij->i", core, core, dtype=np.float32) / np.float32(hop)
         first = start - (window - hop) // 2
-        around = y[first : first + max(0, frames - 1) * hop + window]
-        bands, energy = band_powers(around, hop, window, self._out_hz)
-        a_weighted = np.einsum("ij,j->i", energy, _a_weights(self._out_hz))
-        harmonic = _harmonicity(energy)
+        bands, energy = band_powers(y[first : first + (frames - 1) * hop + window], hop, window, self._out_hz)
         voiced = self._voices.frames(core, power)
         low, middle, *slow = (
             x[number, (at := round(self._context * rate_hz / self._rate_hz)) : at + frames * rate_hz // 100]
@@ -229,10 +246,14 @@ class FrameStream:
                 (passed.low, LOW_HZ), (passed.middle, MIDDLE_HZ), *((x, LOW_HZ) for x in passed.slow)
             )
         )  # fmt: skip
-        of_frames = [np.square(x.reshape(frames, LOW_HZ // 100)).mean(axis=1) for x in slow]
+        of_frames = np.empty((frames, len(slow)), np.float32)
+        for column, x in enumerate(slow):
+            by_frame = x.reshape(frames, LOW_HZ // 100)
+            np.einsum("ij,ij->i", by_frame, by_frame, out=of_frames[:, column])
+        of_frames /= np.float32(LOW_HZ // 100)
         described = (
-            power, bands[:frames], a_weighted[:frames], voiced, harmonic[:frames], low, middle,
-            np.stack(of_frames, axis=1), hollow(energy, frames),
+            power, bands[:, :BANDS], bands[:, BANDS], voiced, _harmonicity(energy), low, middle, of_frames,
+            hollow(energy),
         )  # fmt: skip
         for kind, rows in zip(self._kinds, described, strict=True):
             kind.add(rows)
@@ -240,13 +261,22 @@ class FrameStream:
 
 
 def band_powers(y: Floats, hop: int, window: int, rate_hz: int) -> tuple[Floats, Floats]:
-    """Powers by band, shape (n, BANDS), and by bin. No BLAS: its threads cost more than they bring."""
+    """Powers by band and, in a last column, A-weighted, shape (n, BANDS + 1); and by bin."""
     import scipy.fft
 
     spectrum = scipy.fft.rfft(frames_of(y, hop, window) * _window(window), axis=1)
     energy = np.square(spectrum.real)
     energy += np.square(spectrum.imag)
-    return np.add.reduceat(energy, _band_starts(rate_hz), axis=1)[:, :BANDS], energy
+    return product(energy, _band_sums(rate_hz)), energy
+
+
+def product(rows: Floats, matrix: Floats) -> Floats:
+    """The matrix product, some rows at a time, as OpenBLAS shares out larger ones and threads cost more."""
+    found = np.empty((len(rows), matrix.shape[1]), np.float32)
+    step = max(1, _ALONE // matrix.size)
+    for at in range(0, len(rows), step):
+        np.matmul(rows[at : at + step], matrix, out=found[at : at + step])
+    return found
 
 
 def frames_of(y: NDArray[Number], hop: int, window: int) -> NDArray[Number]:
@@ -259,14 +289,19 @@ def frames_of(y: NDArray[Number], hop: int, window: int) -> NDArray[Number]:
 
 def _harmonicity(energy: Floats) -> Floats:
     """How periodic each frame is at the pitch of a voice, from its powers by bin."""
-    import scipy.fft
-
-    # From 120 Hz to 2 kHz, magnitudes rather than powers, so that one strong formant is not all there is.
-    voice = np.sqrt(energy[:, :51])
-    voice[:, :3] = 0.0
-    periodic = scipy.fft.irfft(voice, axis=1)  # lags of 0.25 ms
-    harmonic: Floats = periodic[:, 10:50].max(axis=1) / np.maximum(periodic[:, 0], np.float32(1e-12))
+    # Magnitudes rather than powers, so that one strong formant is not all there is.
+    periodic = product(np.sqrt(energy[:, _VOICE_BINS]), _by_lag())
+    harmonic: Floats = periodic[:, 1:].max(axis=1) / np.maximum(periodic[:, 0], np.float32(1e-12))
     return harmonic
+
+
+@cache
+def _by_lag() -> Floats:
+    """The inverse Fourier transform from `_VOICE_BINS` to lag 0 and those of a voice's pitch."""
+    bins = np.arange(_VOICE_BINS.start, _VOICE_BINS.stop)
+    waves = np.cos(2.0 * np.pi * np.outer(bins, np.append(0, _PITCH_LAGS)) / 100.0)
+    waves[-1] /= 2.0  # at half the rate there is no negative frequency to count besides
+    return waves.astype(np.float32)
 
 
 @cache
@@ -277,16 +312,17 @@ def _window(size: int) -> Floats:
     return np.asarray(hann * scale, dtype=np.float32)
 
 
-def hollow(energy: Floats, frames: int) -> NDArray[np.bool_]:
+def hollow(energy: Floats) -> NDArray[np.bool_]:
     """Whether the spectrum of a frame has a hole: 240 Hz and more of nothing between steep sides.
 
     One frame in `HOLE_STEP` is looked at. Nothing is what 16 bits cannot hold; a voice's own valleys slope.
     """
     # From 480 Hz to a little below the top: at both ends there may be nothing for other reasons.
-    looked = energy[:frames:HOLE_STEP, 9:-10]
-    out = np.zeros(frames, dtype=bool)
+    looked = energy[::HOLE_STEP, 9:-10]
+    out = np.zeros(len(energy), dtype=bool)
     empty = looked < HOLE_POWER
-    if not empty.any():
+    # Six bins in a row hold two that are multiples of three.
+    if not (empty[:, 3::3] & empty[:, :-3:3]).any():
         return out
     bins = empty.shape[1]
     # A column that is never empty parts the rows, so that all are searched at once.

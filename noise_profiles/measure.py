@@ -13,6 +13,7 @@ from noise_profiles import channels, defects, levels, scan, snr, vad
 from noise_profiles.frames import FrameStream, runs
 from noise_profiles.samples import (
     SampleRateUnsupported,
+    Samples,
     SignalEmpty,
     SignalError,
     SignalNotFinite,
@@ -169,6 +170,10 @@ class Meter:
         x = as_samples(block, first=self._samples)
         if x.shape[1] != self._channels:
             raise SignalShapeWrong(shape=str(x.shape), most=self._channels)
+        self.feed_samples(x)
+
+    def feed_samples(self, x: Samples) -> None:
+        """The same with what `as_samples` gave, of as many channels as this meter has."""
         self._samples += x.shape[0]
         for channel in range(self._channels):
             self._streams[channel].feed(np.ascontiguousarray(x[:, channel]))
@@ -277,7 +282,7 @@ def measure(
         room_tone=room_tone,
         calibration_offset_db=calibration_offset_db,
     )
-    meter.feed(x)
+    meter.feed_samples(x)
     return meter.finish()
 
 

@@ -13,7 +13,7 @@ import math
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 
 import numpy as np
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from noise_profiles import levels, order, voices
 from noise_profiles.evidence import Heard, Limit
 from noise_profiles.excess import mean_where
-from noise_profiles.frames import Frames, band_edges_hz
+from noise_profiles.frames import Frames, band_edges_hz, product
 from noise_profiles.passband import LOW_HZ
 from noise_profiles.snr import Estimate
 from protocol.clip import AudioFinding
@@ -107,11 +107,23 @@ def _formants(voice: Array, edges_hz: Array) -> Array:
     """The long-term spectrum over the logarithm of frequency, as five cosines."""
     import scipy.fft
 
-    count, top_hz = (12, 3_800.0) if edges_hz[-1] < 4_000.0 else (16, 7_700.0)
-    below = np.concatenate([[0.0], np.cumsum(voice)])
-    shares = np.diff(np.interp(np.geomspace(110.0, top_hz, count + 1), edges_hz, below)) + 1e-4 * below[-1]
+    below = np.zeros(voice.size + 1)
+    np.cumsum(voice, out=below[1:])
+    reached = np.interp(_formant_edges_hz(bool(edges_hz[-1] < 4_000.0)), edges_hz, below)
+    shares = reached[1:] - reached[:-1] + 1e-4 * below[-1]
     cosines: Array = scipy.fft.dct(np.log(shares / shares.sum()), norm="ortho")[1:6]
     return cosines
+
+
+@cache
+def _formant_edges_hz(telephone: bool) -> Array:
+    count, top_hz = (12, 3_800.0) if telephone else (16, 7_700.0)
+    return np.geomspace(110.0, top_hz, count + 1)
+
+
+@lru_cache(maxsize=64)
+def _hann(size: int) -> Array:
+    return np.hanning(size)
 
 
 def _rhythm(power: NDArray[np.float32], speech_dbfs: float) -> Array:
@@ -119,7 +131,7 @@ def _rhythm(power: NDArray[np.float32], speech_dbfs: float) -> Array:
     import scipy.fft
 
     level_db = 10.0 * np.log10(np.maximum(power, levels.mean_square(speech_dbfs - 25.0)).astype(np.float64))
-    level_db = (level_db - level_db.mean()) * np.hanning(level_db.size)
+    level_db = (level_db - level_db.mean()) * _hann(level_db.size)
     size = max(4096, scipy.fft.next_fast_len(level_db.size, real=True))
     swing = np.square(np.abs(scipy.fft.rfft(level_db, size)))
     bounds = np.ceil(_RHYTHM_HZ * size / 100.0).astype(np.intp)
@@ -156,14 +168,15 @@ def _pitch(frames: Frames, estimate: Estimate) -> Array:
     if at.size < 6:
         return unknown
     at = at[:: 1 + at.size // _PITCH_PLACES]
-    window, own = _pitch_window()
+    window, by_lag = _pitch_window()
     pieces = frames.low[at[:, np.newaxis] + np.arange(-25, 35)]
     pieces = (pieces - pieces.mean(axis=1, keepdims=True)) * window
     spectrum = scipy.fft.rfft(pieces, 128, axis=1)
-    energy = np.square(spectrum.real) + np.square(spectrum.imag)
-    # A transform of four times the length gives lags of a quarter of a sample.
-    periodic = scipy.fft.irfft(energy, 512, axis=1)[:, :128]
-    periodic = (periodic / own / np.maximum(periodic[:, :1], np.float32(1e-12)))[:, _PITCH_LAGS]
+    energy = np.square(spectrum.real)
+    energy += np.square(spectrum.imag)
+    # Back with four times the length, which gives lags of a quarter of a sample.
+    periodic = product(energy, by_lag)
+    periodic = periodic[:, 1:] / np.maximum(periodic[:, :1], np.float32(1e-12))
     best = periodic.max(axis=1)
     middle = periodic[:, 1:-1]
     peaks = (middle >= periodic[:, :-2]) & (middle >= periodic[:, 2:])
@@ -179,7 +192,14 @@ def _pitch(frames: Frames, estimate: Estimate) -> Array:
 
 @cache
 def _pitch_window() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """A window, and its own correlation by lag, which the sound's is divided by."""
+    """A window, and what gives the correlation at lag 0 and at `_PITCH_LAGS` from powers by bin.
+
+    The latter are divided by what the window's own correlation leaves of them.
+    """
     window = np.hanning(_PITCH_WINDOW)
     own = np.fft.irfft(np.square(np.abs(np.fft.rfft(window, 128))), 512)[:128]
-    return window.astype(np.float32), np.maximum(own / own[0], 1e-3).astype(np.float32)
+    lags = np.append(0, np.arange(128)[_PITCH_LAGS])
+    waves = np.cos(2.0 * np.pi * np.outer(np.arange(65), lags) / 512.0)
+    waves[1:] *= 2.0
+    waves /= np.maximum(own / own[0], 1e-3)[lags]
+    return window.astype(np.float32), waves.astype(np.float32)

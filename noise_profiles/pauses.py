@@ -158,9 +158,11 @@ def _rise_after_speech(heard: Heard, speaking: Mask, limit: Limit) -> tuple[floa
     if within > limit["within_pauses"] * slope:
         return None
     depth_db = -slope * float(np.ptp(held))
+    if depth_db < limit["depth_db"]:
+        return None
     by_band = np.array([_fit(held, _level_db(band)[where])[0] for band in heard.frames.bands.T])
     alike = float(np.mean(np.abs(by_band - slope) < 0.4 * abs(slope)))
-    if depth_db < limit["depth_db"] or alike < limit["bands_alike"]:
+    if alike < limit["bands_alike"]:
         return None
     return depth_db, max(after, key=lambda pause: pause[1] - pause[0])
 

@@ -119,14 +119,21 @@ class SampleScan:
         self._squashed: list[Squashed] = []
         self._step = math.inf
 
-    def look(self, sound: Samples, start: int, size: int) -> None:
-        """Look at `size` samples of `sound` from `start` on."""
+    def look(self, rows: Samples, start: int, sizes: list[int]) -> None:
+        """Look at so many samples of each row from `start` on; what is before them is the row before."""
+        first = self._at
+        for row, size in zip(rows, sizes, strict=True):
+            self._look_at_block(row, start, size)
+        cores = [row[start : start + size] for row, size in zip(rows, sizes, strict=True)]
+        self._find_repeats(cores, first)
+
+    def _look_at_block(self, sound: Samples, start: int, size: int) -> None:
         core = sound[start : start + size]
         high, low = float(core.max()), float(core.min())
         self._highest, self._lowest = max(self._highest, high), min(self._lowest, low)
         self._sum += float(core.sum(dtype=np.float64))
         sizes = np.abs(core[::8])
-        self._step = min(self._step, float(sizes.min(where=sizes > 0.0, initial=math.inf)))
+        self._step = min(self._step, float(sizes[sizes > 0.0].min(initial=math.inf)))
         self._find_tops(sound, start, size, high, low)
         self._find_squashed(core, high, low)
         equal = core == sound[start - 1 : start + size - 1]
@@ -134,7 +141,6 @@ class SampleScan:
             equal[0] = False
         if np.count_nonzero(equal) >= self._frozen_least // 2:
             self._find_frozen(equal, sound, start)
-        self._find_repeats(core)
         self._at += size
 
     def finish(self) -> Scanned:
@@ -211,8 +217,11 @@ class SampleScan:
         for sign, extreme in ((1.0, high), (-1.0, -low)):
             if extreme < 64 * LSB:
                 continue
-            near, below = (_count_beyond(core, sign, np.float32(share * extreme)) for share in (0.85, 0.6))
-            if near < 40 or near < _SQUASHED_SHARE * (below - near):
+            near = _count_beyond(core, sign, np.float32(0.85 * extreme))
+            if near < 40:
+                continue
+            below = _count_beyond(core, sign, np.float32(0.6 * extreme))
+            if near < _SQUASHED_SHARE * (below - near):
                 continue
             swing = core if sign > 0.0 else -core
             half = swing > np.float32(0.5 * extreme)
@@ -230,10 +239,10 @@ class SampleScan:
                     Squashed(self._at, self._at + core.size, sign * extreme, int(reaches.sum()), flatness)
                 )
 
-    def _find_repeats(self, core: Samples) -> None:
+    def _find_repeats(self, cores: list[Samples], at: int) -> None:
         """Whole buffers that are there twice: a driver played the old one again."""
         known = self._tail.size
-        sound = np.concatenate([self._tail, core])
+        sound = np.concatenate([self._tail, *cores])
         for lags, step in ((self._short_lags, _SHORT_REPEAT_STEP), (self._lags, _REPEAT_STEP)):
             here = sound[known::step].copy()
             # Every lag of one remainder looks at the same samples, so they are laid side by side once.
@@ -243,20 +252,20 @@ class SampleScan:
                 apart = by_remainder.get(first)
                 if apart is None:
                     apart = by_remainder[first] = sound[first::step].copy()
-                at = (known - lag) // step
-                same = apart[at : at + here.size] == here
+                place = (known - lag) // step
+                same = apart[place : place + here.size] == here
                 if np.count_nonzero(same) >= max(3, lag // step - 1):
-                    self._look_at_repeat(sound, same, lag, step)
+                    self._look_at_repeat(sound, same, lag, step, at)
         self._tail = sound[sound.size - known :].copy()
 
-    def _look_at_repeat(self, sound: Samples, same: NDArray[np.bool_], lag: int, step: int) -> None:
+    def _look_at_repeat(self, sound: Samples, same: NDArray[np.bool_], lag: int, step: int, at: int) -> None:
         known = self._tail.size
         for a, b in runs(same, max(3, lag // step - 1)):
             first, last = known + a * step, known + (b - 1) * step + 1
             piece = sound[first:last]
             moves = float(piece.max() - piece.min()) > 16 * LSB
             if moves and np.array_equal(piece, sound[first - lag : last - lag]):
-                self._repeated.append((self._at + first - known, self._at + last - known))
+                self._repeated.append((at + first - known, at + last - known))
 
 
 @cache

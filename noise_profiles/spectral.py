@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,10 +43,8 @@ def _pause_spectrum(heard: Heard) -> tuple[NDArray[np.float64], float] | None:
 
     per_frame = LOW_HZ // 100
     length = 2 * LOW_HZ // 5
-    window = np.hanning(length + 1)[:-1]
-    scale = 2.0 / (length * float(np.square(window).sum()))
+    window = _hann(length)
     total, count = np.zeros(4 * length // 2 + 1), 0
-    window = (window * math.sqrt(scale)).astype(np.float32)
     for a, b in runs(~heard.estimate.active, length // per_frame):
         quiet = heard.frames.low[a * per_frame : b * per_frame]
         pieces = quiet[: quiet.size // length * length].reshape(-1, length)
@@ -54,6 +53,13 @@ def _pause_spectrum(heard: Heard) -> tuple[NDArray[np.float64], float] | None:
             total += np.square(spectra.real).sum(axis=0) + np.square(spectra.imag).sum(axis=0)
         count += len(pieces)
     return (total / count, LOW_HZ / (4 * length)) if count else None
+
+
+@cache
+def _hann(length: int) -> NDArray[np.float32]:
+    """Scaled so that one-sided power sums give mean squares."""
+    hann = np.hanning(length + 1)[:-1]
+    return (hann * math.sqrt(2.0 / (length * float(np.square(hann).sum())))).astype(np.float32)
 
 
 def _harmonics(step_hz: float, mains_hz: float) -> NDArray[np.intp]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,7 +105,7 @@ class _Describer:
         core = y[self._lead : self._lead + count * self._hop].reshape(count, self._hop)
         core = core - (np.einsum("ij->i", core) / np.float32(self._hop))[:, np.newaxis]
         voiced = self._voices.frames(core, np.einsum("ij,ij->i", core, core) / np.float32(self._hop))
-        return bands[:count].astype(np.float64) + TINY, voiced
+        return bands[:, : frames.BANDS].astype(np.float64) + TINY, voiced
 
 
 def resampled(x: Samples, from_hz: int, to_hz: int) -> Samples:
@@ -200,21 +200,13 @@ class _Floor:
 def _share(voiced: Floats, width: int) -> Floats:
     """How much around each frame is voiced; at the ends, of what there is. `masks.smoothed`, but quicker."""
     share: Floats = np.convolve(voiced, _ones(width))[width // 2 :][: voiced.size]
-    share /= _around(voiced.size, width)
+    share /= masks.around(voiced.size, width)
     return share
 
 
 @cache
 def _ones(width: int) -> Floats:
     return np.ones(width)
-
-
-@lru_cache(maxsize=256)
-def _around(size: int, width: int) -> Floats:
-    """How many of so many frames lie around each."""
-    at = np.arange(size)
-    counts = np.minimum(at + width // 2 + 1, size) - np.maximum(at - width // 2, 0)
-    return counts.astype(np.float64)
 
 
 class SpeechDetector:

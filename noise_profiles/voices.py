@@ -27,9 +27,13 @@ class FrameVad:
     """webrtcvad over 10 ms frames of 8 or 16 kHz sound of any level."""
 
     def __init__(self, rate_hz: int, aggressiveness: int = AGGRESSIVENESS) -> None:
-        import webrtcvad
+        import _webrtcvad as webrtc
 
-        self._vad = webrtcvad.Vad(aggressiveness)
+        # The compiled part at once: what `webrtcvad.Vad` looks at besides, for each frame, takes a tenth of
+        # the time.
+        self._vad, self._judge = webrtc.create(), webrtc.process
+        webrtc.init(self._vad)
+        webrtc.set_mode(self._vad, aggressiveness)
         self._rate_hz = rate_hz
         self._level_db = TARGET_DBFS - MOST_GAIN_DB
 
@@ -43,5 +47,5 @@ class FrameVad:
         pcm = np.clip(np.rint(frames * np.float32(32768.0 * gain)), -32768, 32767).astype("<i2")
         length = frames.shape[1]
         pieces = pcm.view(f"V{2 * length}").ravel().tolist()  # bytes, without a slice for each
-        answers = map(self._vad.is_speech, pieces, repeat(self._rate_hz), repeat(length))
+        answers = map(self._judge, repeat(self._vad), repeat(self._rate_hz), pieces, repeat(length))
         return np.array(list(answers), dtype=bool)
