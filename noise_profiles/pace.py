@@ -143,16 +143,19 @@ def _rhythm(power: NDArray[np.float32], speech_dbfs: float) -> Array:
 def _change(bands: NDArray[np.float32], noise: Array, voice: Array, loud: NDArray[np.bool_]) -> Array:
     """How much the shape of the spectrum changes within 10 ms, and how much more within 80."""
     at = np.flatnonzero(loud)[:_MOST_CHANGES]
+    row_of = np.empty(loud.size, np.intp)
+    row_of[at] = np.arange(at.size)
+    loud = loud[: int(at[-1]) + 1]
     shape = np.log(np.maximum(bands[at], (noise + 1e-3 * voice + 1e-14).astype(np.float32)))
     shape -= (np.einsum("ij->i", shape) / np.float32(shape.shape[1]))[:, np.newaxis]
     sizes = []
     for lag in (1, 8):
-        # Where the frame so much later is loud as well, and which row it has.
-        row = np.searchsorted(at, at + lag)
-        row[row == at.size] = 0
-        both = np.flatnonzero(at[row] == at + lag)
-        moved = np.square(shape.take(row[both], axis=0) - shape.take(both, axis=0))
-        sizes.append(math.log(float(moved.mean(dtype=np.float64)) + 1e-3) if both.size > 5 else 0.0)
+        # Where the frame so much later is loud as well.
+        both = np.flatnonzero(loud[lag:] & loud[:-lag])
+        moved = shape.take(row_of[both + lag], axis=0)
+        moved -= shape.take(row_of[both], axis=0)
+        size = float(np.einsum("ij,ij->", moved, moved)) / max(1, moved.size)
+        sizes.append(math.log(size + 1e-3) if both.size > 5 else 0.0)
     return np.array([sizes[0], sizes[1] - sizes[0]])
 
 

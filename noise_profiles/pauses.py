@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from noise_profiles import levels, order
 from noise_profiles.evidence import Heard, Limit
 from noise_profiles.frames import runs
+from noise_profiles.masks import smoothed, widened
 from protocol.clip import AudioFinding
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 _MOST_FRAMES = 60_000
+_FIFTH = np.full(5, 0.2)
 RELEASES_S = (0.3, 0.8, 2.0, 5.0)
 
 
@@ -142,14 +144,12 @@ def _rise_after_speech(heard: Heard, speaking: Mask, limit: Limit) -> tuple[floa
         return None
     where = np.concatenate([np.arange(a, b) for a, b in pauses])
     level_db = _level_db(heard.frames.power)[where]
-    since = _since(speaking)[where]
-    best = (0.0, 0.0, np.zeros(0))
-    for release_s in RELEASES_S:
-        held = np.exp(since * (-0.01 / release_s))
-        slope, explained = _fit(held, level_db)
-        if slope < 0.0 and explained > best[1]:
-            best = slope, explained, held
-    slope, explained, held = best
+    every_held = np.exp(np.multiply.outer(-0.01 / np.array(RELEASES_S), _since(speaking)[where]))
+    slope, explained, held = max(
+        ((*_fit(held, level_db), held) for held in every_held), key=lambda one: (one[0] < 0.0) * one[1]
+    )
+    if slope >= 0.0:
+        return None
     if explained < limit["explained"]:
         return None
     # A noise that fades or begins fits from pause to pause, but within each it does not come up.
@@ -173,15 +173,15 @@ def _clearly_voiced(heard: Heard) -> Mask:
     if not len(frames):
         return np.zeros(0, dtype=bool)
     loud = frames.power > 0.06 * order.quantiles(frames.power, 0.9)[0]
-    voice = np.convolve((frames.harmonic > 0.28) & frames.voiced & loud, np.ones(5), "same") >= 3
-    near = np.convolve(voice, np.ones(41), "same")[: voice.size] > 0
-    inside = ~(np.convolve(~near, np.ones(21), "same")[: voice.size] > 0)
+    voice = smoothed((frames.harmonic > 0.28) & frames.voiced & loud, 5) > 0.5
+    inside = ~widened(~widened(voice, 20, 20), 10, 10)
     return np.asarray(inside | voice, dtype=bool)
 
 
 def _level_db(power: NDArray[np.float32]) -> Array:
     """Levels of 50 ms, in dB."""
-    level: Array = 10.0 * np.log10(np.convolve(power.astype(np.float64), np.ones(5) / 5, mode="same") + 1e-14)
+    level: Array = np.log10(np.convolve(power, _FIFTH, mode="same") + 1e-14)
+    level *= 10.0
     return level
 
 
@@ -194,7 +194,7 @@ def _since(active: Mask) -> Array:
 
 def _fit(x: Array, y: Array) -> tuple[float, float]:
     """Slope of the line through the points, and the share of the variance that it explains."""
-    x, y = x - x.mean(), y - y.mean()
+    x, y = x - np.add.reduce(x) / x.size, y - np.add.reduce(y) / y.size
     xx, yy, xy = float(x @ x), float(y @ y), float(x @ y)
     if xx <= 1e-12 or yy <= 1e-12:
         return 0.0, 0.0

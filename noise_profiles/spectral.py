@@ -110,7 +110,7 @@ def _edge_hz(spectrum: NDArray[np.float64], drop_db: float) -> float | None:
     step = 6  # bands: the fall must happen within 750 Hz
     highest_above = np.maximum.accumulate(level_db[::-1])[::-1]
     lowest = round(2500 / SPECTRUM_STEP_HZ)
-    bands = np.arange(lowest, spectrum.size - step - 4)
-    under = np.lib.stride_tricks.sliding_window_view(level_db, 4)[bands - 3].mean(axis=1)
-    falls = np.flatnonzero(under - highest_above[bands + step] > drop_db)
-    return float((bands[falls[0]] + step / 2) * SPECTRUM_STEP_HZ) if falls.size else None
+    first, last = lowest, spectrum.size - step - 4
+    under = sum(level_db[first - back : last - back] for back in range(4)) / 4.0
+    falls = np.flatnonzero(under - highest_above[first + step : last + step] > drop_db)
+    return float((first + falls[0] + step / 2) * SPECTRUM_STEP_HZ) if falls.size else None
