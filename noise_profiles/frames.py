@@ -193,11 +193,17 @@ class FrameStream:
         left = self._sound[c : self._filled]
         starts = range(0, left.size, block)
         if starts:
-            rows = np.empty((len(starts), c + block + c), np.float32)
-            for row, at in zip(rows, starts, strict=True):
+            # SciPy transforms four rows together in the time of two.
+            height = len(starts) if len(starts) % GROUP < 2 else -(-len(starts) // GROUP) * GROUP
+            rows = np.zeros((height, c + block + c), np.float32)
+            for row, at in zip(rows, starts, strict=False):
                 ahead = left[at : at + block + c]
                 # Mirrored, so that an offset or a rumble does not look like a step; of a length that is fast.
-                row[c:] = np.pad(ahead, (0, block + c - ahead.size), mode="symmetric")
+                row[c : c + ahead.size], room = ahead, row[c + ahead.size :]
+                if room.size <= ahead.size:
+                    room[:] = ahead[::-1][: room.size]
+                else:
+                    row[c:] = np.pad(ahead, (0, room.size), mode="symmetric")
                 row[:c] = self._sound[at : at + c] if at or self._begun else row[c : 2 * c][::-1]
             self._take(rows, [min(block, left.size - at) for at in starts])
         self._filled = c
@@ -328,7 +334,7 @@ def hollow(energy: Floats) -> NDArray[np.bool_]:
     # A column that is never empty parts the rows, so that all are searched at once.
     rows = np.zeros((empty.shape[0], bins + 1), dtype=bool)
     rows[:, :bins] = empty
-    starts, ends = _edges(rows.ravel())
+    starts, ends = edges(rows.ravel())
     row, first, last = starts // (bins + 1), starts % (bins + 1), ends % (bins + 1)
     inside = (last - first >= 6) & (first >= 3) & (last <= bins - 3)
     row, first, last = row[inside], first[inside], last[inside]
@@ -343,19 +349,19 @@ def runs(mask: NDArray[np.bool_], least: int = 1) -> list[tuple[int, int]]:
     """The (start, end) of each run of True of at least `least`."""
     if mask.size == 0:
         return []
-    starts, ends = _edges(mask)
+    starts, ends = edges(mask)
     if least > 1:
         long = ends - starts >= least
         starts, ends = starts[long], ends[long]
     return list(zip(starts.tolist(), ends.tolist(), strict=True))
 
 
-def _edges(mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Where runs of True start and end."""
-    edges = np.flatnonzero(mask[1:] != mask[:-1]) + 1
-    starts, ends = edges[int(mask[0]) :: 2], edges[1 - int(mask[0]) :: 2]
+def edges(mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Where runs of True start and end, in a mask that is not empty."""
+    changes = np.flatnonzero(mask[1:] != mask[:-1]) + 1
+    starts, ends = changes[int(mask[0]) :: 2], changes[1 - int(mask[0]) :: 2]
     if mask[0]:
-        starts = np.concatenate([[0], edges[1::2]])
+        starts = np.concatenate([[0], changes[1::2]])
     if mask[-1]:
         ends = np.concatenate([ends, [mask.size]])
     return starts, ends

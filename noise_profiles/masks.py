@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noise_profiles.excess import PIECE
-from noise_profiles.frames import runs
+from noise_profiles.frames import edges, runs
 
 Mask = NDArray[np.bool_]
 Array = NDArray[np.float64]
@@ -90,8 +91,20 @@ def opened(mask: Mask, shortest: int) -> Mask:
 
 def with_peak(mask: Mask, height: Array, least: float) -> Mask:
     """Only the runs of True in which `height` reaches `least` somewhere."""
+    starts, ends = edges(mask)
+    if not starts.size:
+        return mask
     out = mask.copy()
-    for start, end in runs(mask):
-        if float(height[start:end].max()) < least:
-            out[start:end] = False
+    low = by_run(np.maximum, height, starts, ends) < least
+    for start, end in zip(starts[low].tolist(), ends[low].tolist(), strict=True):
+        out[start:end] = False
     return out
+
+
+def by_run(what: np.ufunc, x: NDArray[Any], starts: NDArray[np.intp], ends: NDArray[np.intp]) -> Array:
+    """The sum, or the maximum, of each of some runs that do not touch."""
+    bounds = np.empty(2 * starts.size, np.intp)
+    bounds[::2], bounds[1::2] = starts, ends
+    # What lies between two runs is reduced as well; the last run may have nothing behind it.
+    found: Array = what.reduceat(x, bounds[:-1] if ends[-1] == x.size else bounds)[::2]
+    return found

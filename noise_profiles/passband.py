@@ -74,7 +74,8 @@ def band_passed(x: Samples, from_hz: int, to_hz: int) -> Passed:
         by_band += np.add.reduceat(np.square(windowed, out=windowed), starts)
     by_band *= np.float32(1.0 / (3.0 * length**2 / 4))
     kept = spectrum[:, : size // 2 + 1]
-    kept *= band_gain(kept.shape[1], from_hz / length) * np.float32(size / length)
+    parts = kept.view(np.float32)
+    parts *= _gain_of_parts(kept.shape[1], from_hz / length, size / length)
     y: Samples = scipy.fft.irfft(kept, size, axis=1)
     return Passed(y, low, middle, slow, by_band)
 
@@ -85,6 +86,12 @@ def _twice_mean(size: int, samples: int) -> Floats:
     half_turn = np.pi * np.arange(1, size // 2 + 1) / size
     gain = np.sin(samples * half_turn) / (samples * np.sin(half_turn))
     return np.concatenate([[1.0], np.square(gain)]).astype(np.float32)
+
+
+@cache
+def _gain_of_parts(bins: int, step_hz: float, scale: float) -> Floats:
+    """The same, scaled, for real and imaginary parts that lie side by side."""
+    return np.repeat(band_gain(bins, step_hz) * np.float32(scale), 2)
 
 
 @cache

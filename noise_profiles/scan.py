@@ -122,16 +122,16 @@ class SampleScan:
     def look(self, rows: Samples, start: int, sizes: list[int]) -> None:
         """Look at so many samples of each row from `start` on; what is before them is the row before."""
         first = self._at
-        for row, size in zip(rows, sizes, strict=True):
+        for row, size in zip(rows, sizes, strict=False):
             self._look_at_block(row, start, size)
-        cores = [row[start : start + size] for row, size in zip(rows, sizes, strict=True)]
+        cores = [row[start : start + size] for row, size in zip(rows, sizes, strict=False)]
         self._find_repeats(cores, first)
 
     def _look_at_block(self, sound: Samples, start: int, size: int) -> None:
         core = sound[start : start + size]
         high, low = float(core.max()), float(core.min())
         self._highest, self._lowest = max(self._highest, high), min(self._lowest, low)
-        self._sum += float(core.sum(dtype=np.float64))
+        self._sum += float(core.sum())
         sizes = np.abs(core[::8])
         self._step = min(self._step, float(sizes[sizes > 0.0].min(initial=math.inf)))
         self._find_tops(sound, start, size, high, low)

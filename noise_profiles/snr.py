@@ -28,8 +28,18 @@ import numpy as np
 
 from noise_profiles import levels, noise_level
 from noise_profiles.excess import TINY, SmoothBands
-from noise_profiles.frames import Frames, runs
-from noise_profiles.masks import Array, Mask, closed, opened, running_median, smoothed, widened, with_peak
+from noise_profiles.frames import Frames, edges
+from noise_profiles.masks import (
+    Array,
+    Mask,
+    by_run,
+    closed,
+    opened,
+    running_median,
+    smoothed,
+    widened,
+    with_peak,
+)
 from noise_profiles.order import quantiles
 from noise_profiles.tuning import Tuning
 
@@ -165,9 +175,10 @@ def _speech(frames: Frames, power: Array, lead: Mask, k: Tuning) -> tuple[Mask, 
         before = noise_at
         excess = bands.excess_db(bands.mean_db(noise_at), k.clip_db)
         excess = smoothed(running_median(excess, k.median), k.smooth)
-        usual = float(excess[noise_at].mean())
-        spread = max(float(excess[noise_at].std()), k.least_spread_db)
-        over = (excess - usual) / spread
+        heard = excess[noise_at]
+        usual = float(np.add.reduce(heard)) / heard.size
+        heard -= usual
+        over = (excess - usual) / max(math.sqrt(float(heard @ heard) / heard.size), k.least_spread_db)
         speech = ((over > k.sure) & voice_near) | ((over > k.likely) & voice_here)
         speech &= (excess > usual + k.least_excess_db) & ~lead
         speech = with_peak(opened(speech, k.shortest), over, k.peak)
@@ -205,13 +216,16 @@ def _without_events(frames: Frames, power: Array, speech: Mask, noise: float, k:
     clean = level > noise * 10.0 ** (k.event_snr_db / 10.0)
     (usual,) = quantiles(harmonic[speech], 0.9)
     joined = closed(speech, k.word_gap)
+    starts, ends = edges(joined)
+    spoken = by_run(np.add, speech.astype(np.float64), starts, ends).tolist()
+    strengths = (by_run(np.add, over, starts, ends) / (ends - starts) / level).tolist()
     events = []
-    for start, end in runs(joined):
+    for start, end, count, strength in zip(starts.tolist(), ends.tolist(), spoken, strengths, strict=True):
         known = (
             1.0,
-            math.log(max(1, int(speech[start:end].sum()))),
+            math.log(max(1.0, count)),
             quantiles(harmonic[start:end], 0.9)[0] - usual,
-            10.0 * math.log10(float(over[start:end].mean()) / level + 1e-4),
+            10.0 * math.log10(strength + 1e-4),
         )
         if sum(weight * value for weight, value in zip(k.word, known, strict=True)) < k.no_word:
             events.append((start, end))
