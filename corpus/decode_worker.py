@@ -223,8 +223,10 @@ class _Ear:
     def feed(self, block: np.ndarray) -> None:
         if self._meter is not None:
             try:
-                self._meter.feed(block)
-                self._mean.append(as_samples(block).mean(axis=1))
+                sound = as_samples(block)
+                self._meter.feed(sound)
+                # NumPy takes long over the means of rows of one.
+                self._mean.append(sound[:, 0].copy() if sound.shape[1] == 1 else sound.mean(axis=1))
             except measure.SignalError as error:
                 self._meter, self._signal = None, error.code
 

@@ -173,7 +173,7 @@ def _clearly_voiced(heard: Heard) -> Mask:
     if not len(frames):
         return np.zeros(0, dtype=bool)
     loud = frames.power > 0.06 * order.quantiles(frames.power, 0.9)[0]
-    voice = smoothed((frames.harmonic > 0.28) & frames.voiced & loud, 5) > 0.5
+    voice = smoothed(((frames.harmonic > 0.28) & frames.voiced & loud).astype(np.float64), 5) > 0.5
     inside = ~widened(~widened(voice, 20, 20), 10, 10)
     return np.asarray(inside | voice, dtype=bool)
 
