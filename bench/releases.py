@@ -187,6 +187,7 @@ def step_build(folder: Path, count: int) -> None:
         outline,
         lambda: manifest.read_own(folder / manifest.FILE_NAME),
         previous_lines=None,
+        rooms=(),
         excluded=[],
         tombstones=[],
         signer=None,

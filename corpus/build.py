@@ -17,7 +17,17 @@ import msgspec
 
 from corpus import card, croissant, header, manifest, plots
 from corpus.diff import changes
-from corpus.header import Audio, Excluded, FileEntry, Header, Previous, ReleaseInvalid, Speaker, Tombstone
+from corpus.header import (
+    Audio,
+    Excluded,
+    FileEntry,
+    Header,
+    Previous,
+    ReleaseInvalid,
+    Room,
+    Speaker,
+    Tombstone,
+)
 from corpus.keys import Signer
 from corpus.leaks import Proof
 from corpus.liketexts import fold
@@ -68,6 +78,7 @@ def build(
     lines: Callable[[], Iterable[Line]],
     *,
     previous_lines: Callable[[], Iterable[Line]] | None,
+    rooms: Iterable[Room],
     excluded: Sequence[Excluded],
     tombstones: Sequence[Tombstone],
     withdrawn: Iterable[tuple[str, str]] = (),
@@ -79,6 +90,8 @@ def build(
     ----------
     lines : callable
         Gives the lines in order, one at a time, so that none need be kept.
+    rooms : iterable of Room
+        Those of speakers and sessions that are not in the lines are left out.
     withdrawn : iterable of (id, sha256)
         Clips erased from the revision before, which the previous release may lack as well.
 
@@ -88,12 +101,14 @@ def build(
         If a speaker, session, recording or prompt stands in two splits.
     """
     stats, proof, digests = Statistics(), Proof(fold), []
+    sessions: set[tuple[str, str]] = set()
 
     def counted() -> Iterator[Line]:
         for line in lines():
             stats.feed(line)
             proof.feed(line)
             digests.append(bytes.fromhex(line.sha256))
+            sessions.add((line.session_id, line.speaker_id))
             yield line
 
     written = folder / manifest.FILE_NAME
@@ -102,6 +117,8 @@ def build(
         raise ReleaseLeak(file=manifest.FILE_NAME, problem=str(proof.leaks[0]))
     _write_parquet(folder / "manifest.parquet", written)
     _write_rows(folder / header.SPEAKERS_NAME, _speakers(manifest.read_own(written)))
+    known = [room for room in rooms if (room.session_id, room.speaker_id) in sessions]
+    _write_rows(folder / header.SESSIONS_NAME, sorted(known, key=_encode))
     left_out: list[Excluded] = sorted(excluded, key=lambda row: row.id)
     _write_rows(folder / header.EXCLUDED_NAME, left_out)
     _write_rows(folder / header.TOMBSTONES_NAME, tombstones)

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, func, select
 from corpus import compute, manifest, near, privacy, projects, selection, shelf, tables
 from corpus.columns import KEY_MARK, Clips, Fixed, Gatherer, prompt_name, stored_key, unit_key
 from corpus.disk import disk_errors
-from corpus.header import Excluded, Previous
+from corpus.header import Excluded, Previous, Room
 from corpus.manifest import SPLITS, Line, Split
 from corpus.placing import Placed, place
 from corpus.projects import Project
@@ -59,6 +59,7 @@ class Draft:
     speakers: dict[str, privacy.Told]
     devices: dict[str, set[str]]  # device class to the speakers who used it
     profiles: set[str]
+    rooms: set[Room]
     fixed: Fixed
     spill: Spill
 
@@ -157,6 +158,7 @@ def draft(db: Connection, wish: Wish, spill_path: Path, setting: str) -> Draft:
     speakers: dict[str, privacy.Told] = {}
     devices: dict[str, set[str]] = defaultdict(set)
     profiles: set[str] = set()
+    rooms: set[Room] = set()
     released = array("b")
     sounds: dict[str, list[tuple[bool, int, int]]] = defaultdict(list)
     newest_ms = 0 if known is None else known[1] + 1
@@ -185,6 +187,8 @@ def draft(db: Connection, wish: Wish, spill_path: Path, setting: str) -> Draft:
             if line.device_class is not None:
                 devices[line.device_class].add(line.speaker_id)
             profiles.add(candidate.profile)
+            if candidate.room is not None:
+                rooms.add(candidate.room)
             newest_ms = max(newest_ms, candidate.newest_ms)
             released.append(candidate.is_released)
             spill.add(line)
@@ -224,6 +228,7 @@ def draft(db: Connection, wish: Wish, spill_path: Path, setting: str) -> Draft:
         speakers=speakers,
         devices=devices,
         profiles=profiles,
+        rooms=rooms,
         fixed=fixed,
         spill=spill,
     )

@@ -23,12 +23,13 @@ SUMS_NAME = "SHA256SUMS"
 TOMBSTONES_NAME = "tombstones.jsonl"
 EXCLUDED_NAME = "excluded.jsonl"
 SPEAKERS_NAME = "speakers.jsonl"
+SESSIONS_NAME = "sessions.jsonl"
 LATEST_NAME = "latest.json"
 MAX_BYTES = 4 << 20
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _FILE = re.compile(
-    r"manifest\.(jsonl|parquet)|(speakers|tombstones|excluded)\.jsonl|README\.md|CHANGELOG\.md"
+    r"manifest\.(jsonl|parquet)|(speakers|sessions|tombstones|excluded)\.jsonl|README\.md|CHANGELOG\.md"
     r"|croissant\.json|SHA256SUMS|changes/(added|changed|withdrawn)\.jsonl|plots/[a-z][a-z0-9-]{0,40}\.(svg|png)"
 )
 _RESERVED = (".json", ".jsonl", ".note")
@@ -156,6 +157,22 @@ class Speaker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     region: str | None
     native_language: str | None
     dialect: str | None
+
+
+class Room(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The noise of a session's room, as the recorder heard it while nobody spoke.
+
+    `third_octaves_dbfs` are the levels of the third octaves from 50 Hz up (IEC 61260-1, base ten), in dB
+    relative to a full-scale sine. A session has as many rooms as times it was listened to.
+    """
+
+    session_id: str
+    speaker_id: str
+    noise_dbfs: float
+    noise_dba_fs: float
+    duration_s: float
+    third_octaves_dbfs: tuple[float, ...]
+    method: str
 
 
 def check_name(name: str) -> str:

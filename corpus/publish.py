@@ -17,7 +17,7 @@ from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 from corpus import build, card, header, ledger, manifest, privacy, projects, tables
 from corpus.database import begin, reading
 from corpus.disk import disk_errors
-from corpus.header import Excluded, Header, Tombstone
+from corpus.header import Excluded, Header, Room, Tombstone
 from corpus.manifest import Line
 from corpus.selection import manifest_id
 from corpus.shelf import (
@@ -154,6 +154,7 @@ def _rebuild(shelf: Shelf, name: str, gone: list[_Gone]) -> Erased:
             outline,
             lines,
             previous_lines=lines_of(shelf, old.previous),
+            rooms=_rooms(folder),
             excluded=excluded,
             tombstones=stones,
             withdrawn=[(one.manifest_id, one.sha256) for one in gone],
@@ -175,6 +176,13 @@ def _rebuild(shelf: Shelf, name: str, gone: list[_Gone]) -> Erased:
         )
     commit(shelf, name)
     return Erased(name, head.revision, len(gone))
+
+
+def _rooms(folder: Path) -> list[Room]:
+    """The rooms of a release; one that an earlier version cut has none."""
+    path = folder / header.SESSIONS_NAME
+    rows = path.read_bytes().splitlines() if path.exists() else []
+    return [msgspec.json.decode(row, type=Room) for row in rows]
 
 
 def _told_of_those_left(folder: Path, gone: set[str], k: int) -> dict[str, privacy.Told]:

@@ -127,6 +127,7 @@ def _try(on: Shelf, wish: Wish) -> Cut | None:
                 outline,
                 made.lines,
                 previous_lines=shelf.lines_of(on, made.previous),
+                rooms=made.rooms,
                 excluded=made.excluded,
                 tombstones=stones,
                 signer=signer,

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 from sqlalchemy.engine import RowMapping
 
 from corpus import digests, manifest, near, tables
-from corpus.header import Excluded
+from corpus.header import Excluded, Room
 from corpus.manifest import Event, Line
 from corpus.projects import Project
 from transcribe import lint, text
@@ -35,6 +35,7 @@ class Candidate:
     newest_ms: int
     profile: str
     is_released: bool
+    room: Room | None = None
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,26 @@ def _candidate(row: RowMapping, project: Project) -> Candidate | Excluded:
     profile = f"{row['profile_id']} {row['profile_version']}"
     household = (row["attributes"] or {}).get("household")
     is_released = row["first_release"] is not None
-    return Candidate(line, row["folded"], household, row["received_ms"], newest_ms, profile, is_released)
+    return Candidate(
+        line, row["folded"], household, row["received_ms"], newest_ms, profile, is_released, _room(row, line)
+    )
+
+
+def _room(row: RowMapping, line: Line) -> Room | None:
+    """The room of the clip's session, if its client measured third octaves."""
+    tone = (row["meta"] or {}).get("room_tone") or {}
+    bands = tone.get("third_octaves_dbfs")
+    if not bands:
+        return None
+    return Room(
+        session_id=line.session_id,
+        speaker_id=line.speaker_id,
+        noise_dbfs=round(float(tone["noise_dbfs"]), 3),
+        noise_dba_fs=round(float(tone["noise_dba_fs"]), 3),
+        duration_s=round(float(tone["duration_s"]), 3),
+        third_octaves_dbfs=tuple(float(level) for level in bands),
+        method=tone["method"],
+    )
 
 
 def _obstacle(row: RowMapping, project: Project) -> str | None:

@@ -171,15 +171,15 @@ def _pitch(frames: Frames, estimate: Estimate) -> Array:
     if at.size < 6:
         return unknown
     at = at[:: 1 + at.size // _PITCH_PLACES]
-    window, by_lag = _pitch_window()
+    window, to_lags = _pitch_window()
     pieces = frames.low[at[:, np.newaxis] + np.arange(-25, 35)]
     pieces = (pieces - pieces.mean(axis=1, keepdims=True)) * window
     spectrum = scipy.fft.rfft(pieces, 128, axis=1)
     energy = np.square(spectrum.real)
     energy += np.square(spectrum.imag)
     # Back with four times the length, which gives lags of a quarter of a sample.
-    periodic = product(energy, by_lag)
-    periodic = periodic[:, 1:] / np.maximum(periodic[:, :1], np.float32(1e-12))
+    by_lags = product(energy, to_lags)
+    periodic = np.divide(by_lags[:, 1:], np.maximum(by_lags[:, :1], np.float32(1e-12)))
     best = periodic.max(axis=1)
     middle = periodic[:, 1:-1]
     peaks = (middle >= periodic[:, :-2]) & (middle >= periodic[:, 2:])

@@ -7,30 +7,34 @@ References
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from noise_profiles import levels
 from noise_profiles.samples import SignalEmpty, checked_rate, mono
 
 _FFT_S = 0.5  # two hertz a bin: the band at 50 Hz is 11.5 Hz wide
+LEAST_S = 0.5
 
 
 def third_octaves(samples: object, sample_rate_hz: int) -> dict[float, float]:
     """Levels in dBFS by midband frequency, 50 Hz to 16 kHz as far as the rate reaches.
 
-    Spectra are librosa's; a bin counts for the band that holds its middle.
+    A bin counts for the band that holds its middle. A speaker waits for it, so the spectra are SciPy's, which
+    is loaded, and not librosa's; a test holds them to librosa's.
 
     Parameters
     ----------
     samples : array_like, shape (n,)
-        Room tone without speech, half a second at least.
+        Room tone without speech; of less than `LEAST_S` the lowest bands say little.
 
     Raises
     ------
     SignalError
         If `samples` is no single channel, not finite, or shorter than 10 ms.
     """
-    import librosa
+    import scipy.fft
 
     rate_hz = checked_rate(sample_rate_hz)
     x = mono(samples)
@@ -38,15 +42,24 @@ def third_octaves(samples: object, sample_rate_hz: int) -> dict[float, float]:
         raise SignalEmpty()
     size = min(round(_FFT_S * rate_hz), x.size) // 2 * 2
     window = np.hanning(size + 1)[:-1]
-    spectra = librosa.stft(x, n_fft=size, hop_length=size // 2, window=window, center=False)
-    power = np.square(np.abs(spectra)).mean(axis=1) * (2.0 / (size * float(np.square(window).sum())))
-    bins_hz = librosa.fft_frequencies(sr=rate_hz, n_fft=size)
-    found = {}
+    frames = np.lib.stride_tricks.sliding_window_view(x, size)[:: size // 2]
+    spectra = scipy.fft.rfft(frames * window, axis=1)
+    power = np.square(np.abs(spectra)).mean(axis=0) * (2.0 / (size * float(np.square(window).sum())))
+    return {
+        round(middle_hz, 1): round(levels.dbfs(float(power[first:end].sum())), 2)
+        for middle_hz, first, end in _bands(size, rate_hz)
+    }
+
+
+@lru_cache(maxsize=16)
+def _bands(size: int, rate_hz: int) -> tuple[tuple[float, int, int], ...]:
+    """The middle of each third octave, its first bin and the one after its last."""
+    bins_hz = np.arange(size // 2 + 1) * (rate_hz / size)
+    found = []
     for number in range(17, 43):
         middle_hz = 10.0 ** (number / 10.0)
-        low_hz, high_hz = middle_hz * 10.0**-0.05, middle_hz * 10.0**0.05
-        if high_hz > rate_hz / 2:
+        if middle_hz * 10.0**0.05 > rate_hz / 2:
             break
-        inside = (bins_hz >= low_hz) & (bins_hz < high_hz)
-        found[round(middle_hz, 1)] = round(levels.dbfs(float(power[inside].sum())), 2)
-    return found
+        first, end = np.searchsorted(bins_hz, (middle_hz * 10.0**-0.05, middle_hz * 10.0**0.05))
+        found.append((middle_hz, int(first), int(end)))
+    return tuple(found)

@@ -34,6 +34,7 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
+MOST_THIRD_OCTAVES = 26  # 50 Hz to 16 kHz
 _MAX_SAMPLE = 2**53 - 1  # what a JSON number holds exactly
 
 
@@ -62,13 +63,15 @@ class RoomTone:
     """The noise of the room as measured without speech, at the start of a session.
 
     `noise_dbfs` and `noise_dba_fs` are relative to a full-scale sine, the latter
-    A-weighted; `duration_s` says how much sound they rest on.
+    A-weighted; `duration_s` says how much sound they rest on. `third_octaves_dbfs` are the levels of the
+    bands of IEC 61260-1 from 50 Hz up, as many as lie below half the rate: of them others can make the room.
     """
 
     noise_dbfs: float
     noise_dba_fs: float
     duration_s: float
     method: str
+    third_octaves_dbfs: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -306,7 +309,18 @@ def _room_tone(data: object) -> RoomTone:
         noise_dba_fs=_real(row.get("noise_dba_fs"), "room_tone.noise_dba_fs", -200.0, 20.0),
         duration_s=_real(row.get("duration_s"), "room_tone.duration_s", 0.0, 3600.0),
         method=_name(row, "method"),
+        third_octaves_dbfs=_third_octaves(row.get("third_octaves_dbfs")),
     )
+
+
+def _third_octaves(value: object) -> tuple[float, ...] | None:
+    """Levels of the bands from 50 Hz up, or None where a client has not measured them."""
+    name = "room_tone.third_octaves_dbfs"
+    if value is None:
+        return None
+    if not isinstance(value, list | tuple) or not 1 <= len(value) <= MOST_THIRD_OCTAVES:
+        raise MetadataInvalid(field=name, problem=f"need 1 to {MOST_THIRD_OCTAVES} levels")
+    return tuple(_real(level, name, -200.0, 20.0) for level in value)
 
 
 def _rounded(value: float | None) -> float | None:

@@ -34,6 +34,20 @@ def test_bands_end_where_the_rate_does(rate_hz, highest):
     assert set(bands.values()) == {levels.FLOOR_DBFS}
 
 
+def test_spectra_are_those_of_librosa():
+    """So that a team finds the same levels with the tool it has."""
+    import librosa
+
+    noise = signals.pink_noise(2 * 16_000, 16_000, 3)
+    size = 8_000
+    power = np.square(np.abs(librosa.stft(noise, n_fft=size, hop_length=size // 2, center=False)))
+    power = power.mean(axis=1) * 2.0 / (size * 0.375 * size)  # a Hann window's mean square is 3/8
+    hz = librosa.fft_frequencies(sr=16_000, n_fft=size)
+    for middle, level in third_octaves(noise, 16_000).items():
+        inside = (hz >= middle * 10**-0.05) & (hz < middle * 10**0.05)
+        assert level == pytest.approx(levels.dbfs(float(power[inside].sum())), abs=0.02)
+
+
 def test_nothing_has_no_spectrum():
     with pytest.raises(SignalEmpty):
         third_octaves(np.zeros(10), 16_000)

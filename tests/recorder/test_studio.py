@@ -91,6 +91,7 @@ def test_each_take_carries_what_the_server_needs_to_measure_the_same(
         assert take.verdict["decision"] == "accept" and take.verdict["grade"] == "moderate"
         assert take.meta.lead_in_s >= 0.45
         assert isinstance(take.meta.room_tone, RoomTone)
+        assert take.meta.room_tone.third_octaves_dbfs, "with which others can make such a room"
 
 
 @pytest.mark.parametrize("noise", ["fan", "pink_noise"])

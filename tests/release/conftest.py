@@ -8,7 +8,7 @@ import itertools
 import shutil
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -157,6 +157,7 @@ class World:
         sound: bytes | None = None,
         status: str = "complete",
         recorded_at: str = "2026-10-01T08:00:00Z",
+        meta: Mapping[str, Any] | None = None,
     ) -> str:
         number = next(self.numbers)
         clip_id = str(uuid.UUID(int=0xABCDEF << 96 | number))
@@ -189,7 +190,7 @@ class World:
             samples=info.samples,
             sample_rate_hz=info.sample_rate_hz,
             channels=1,
-            meta={},
+            meta=meta or {},
             state=state,
             received_ms=now_ms,
         )

@@ -45,6 +45,7 @@ def test_a_release_has_every_promised_file_and_verifies(world):
         "manifest.jsonl",
         "manifest.parquet",
         "speakers.jsonl",
+        "sessions.jsonl",
         "README.md",
         "CHANGELOG.md",
         "croissant.json",
@@ -466,6 +467,33 @@ def test_after_a_withdrawal_no_fewer_than_k_speakers_share_what_is_told(world):
     )
     assert min(told.values()) >= 3 and sum(told.values()) == 8
     assert verify.verify(before.folder, setting="inline").findings == ()
+
+
+def test_the_room_of_each_session_can_be_made_again(world):
+    """For augmentation: once for all clips of a session, and gone with the voice that was recorded in it."""
+    world.project()
+    people = [world.speaker() for _ in range(3)]
+    tone = {"noise_dbfs": -61.23456, "noise_dba_fs": -66.0, "duration_s": 2.0, "method": "xiangyin-3"}
+    clips = []
+    for number, person in enumerate(people):
+        bands = [-70.5 - number - n for n in range(22)] if number < 2 else None
+        for turn in range(2):
+            words = "天地玄黃宇宙"[2 * number + turn] + "聲。"
+            clips.append(world.clip(person, words, meta={"room_tone": {**tone, "third_octaves_dbfs": bands}}))
+    done = world.cut()
+    told = rows(done.folder / "sessions.jsonl")
+    by_speaker = {line.speaker_id: line.session_id for line in lines(done)}
+    assert sorted(row["third_octaves_dbfs"][0] for row in told) == [-71.5, -70.5]
+    assert {row["speaker_id"]: row["session_id"] for row in told} == {
+        name: by_speaker[name] for name in (world.people[person] for person in people[:2])
+    }
+    assert {row["noise_dbfs"] for row in told} == {-61.235} and len(told) == 2
+    for clip in clips[:2]:
+        world.withdraw(clip)
+    publish.erase(world.shelf, now_ms=5)
+    left = rows(done.folder / "sessions.jsonl")
+    assert [row["speaker_id"] for row in left] == [world.people[people[1]]]
+    assert verify.verify(done.folder, setting="inline").findings == ()
 
 
 def test_a_text_that_nearly_repeats_a_tested_one_is_left_out_by_name(world):
