@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from noise_profiles import frames, measure, signals
+from noise_profiles import frames, levels, measure, signals
 from noise_profiles.samples import (
     SampleRateUnsupported,
     SignalEmpty,
