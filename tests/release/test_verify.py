@@ -120,7 +120,16 @@ def test_building_refuses_a_split_that_leaks(folder, tmp_path, a_line):
     )
     lines = [a_line(1, split="train"), a_line(2, split="test")]
     with pytest.raises(ReleaseLeak, match="speaker S00000001"):
-        build(tmp_path, outline, lambda: lines, previous_lines=None, excluded=[], tombstones=[], signer=None)
+        build(
+            tmp_path,
+            outline,
+            lambda: lines,
+            previous_lines=None,
+            rooms=(),
+            excluded=[],
+            tombstones=[],
+            signer=None,
+        )
 
 
 def test_a_false_count_in_the_header_is_found(folder):
