@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from string import Template
 
 import msgspec
 
+from corpus import header
 from corpus.header import Header
 from corpus.leaks import NAMED, Proof
 from corpus.manifest import SPLITS
@@ -75,12 +77,15 @@ def _values(head: Header, stats: Statistics, story: Story) -> dict[str, str]:
         "orthography": head.orthography,
         "rules_version": head.rules_version,
         "cer": cer,
+        "transcribers": _transcribers(stats.seen["transcribers"]),
         "characters": f"{stats.characters:,}",
         "rate": f"{stats.characters / (stats.ms / 1000):.2f}" if stats.ms else "0",
         "licenses": ", ".join(head.licenses),
         "consent_text": _quote(story.consent_text),
         "terms_text": _quote(story.terms_text),
         "left_out": _left_out(story),
+        "citation": _plain(header.citation(head)),
+        "bibtex": _bibtex(head),
         "changes": _history(head, story),
         "limits": _limits(stats),
     }
@@ -108,7 +113,8 @@ def _summary(head: Header, stats: Statistics) -> str:
         ("speech", span(stats.ms)),
         ("speakers", str(len(stats.ms_by_speaker))),
         ("language", ", ".join(f"`{name}`" for name in sorted(stats.seen["language"]))),
-        ("recorded", f"{days[0]} to {days[-1]}" if days else "nothing"),
+        ("recorded", " to ".join(dict.fromkeys((days[0], days[-1]))) if days else "nothing"),
+        ("sound", f"FLAC, lossless as recorded, {stats.bytes / 1e9:.3g} GB"),
         ("sample rates", _mixture(stats.seen["sample_rate_hz"], " Hz")),
         ("channels", _mixture(stats.seen["channels"], "")),
         ("licence", ", ".join(head.licenses)),
@@ -237,6 +243,31 @@ def _left_out(story: Story) -> str:
 def _why(code: str) -> str:
     sentence = catalogue()[code].sentences["en"]
     return sentence.replace(": {detail}", "").replace(", as {detail}", "")
+
+
+def _transcribers(counts: Counter[str]) -> str:
+    """``two people 98 %, one person 2 %``, the most common first."""
+    whole = sum(counts.values())
+    words = {"1": "one person", "2": "two people", "3": "three people"}
+    shares = (
+        (words.get(name, f"{name} people"), 100 * count / whole) for name, count in counts.most_common()
+    )
+    return ", ".join(f"{name} {share:.3g} %" for name, share in shares) or "nobody"
+
+
+def _bibtex(head: Header) -> str:
+    """An entry for BibTeX; a title's characters that would end it or its code block are left out."""
+    title = " ".join("".join(c for c in head.title if c not in '{}\\`"#%$&~^_').split())
+    key = re.sub(r"[^a-z0-9]+", "-", head.name.lower()).strip("-")
+    fields = {
+        "title": f"{{{title}}}",
+        "year": head.created_at[:4],
+        "version": f"{head.name}, revision {head.revision}",
+        "howpublished": "Speech corpus",
+        "note": f"Language: {head.language}. Licence: {', '.join(head.licenses)}",
+    }
+    rows = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items())
+    return f"@misc{{{key},\n{rows}}}"
 
 
 def _history(head: Header, story: Story) -> str:
