@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from protocol.errors import catalogue
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _MAX_SPEAKERS = 200
+_BIBTEX_SPECIAL = '{}\\`"#%$&~^_'
 
 
 @dataclass(frozen=True)
@@ -257,7 +259,7 @@ def _transcribers(counts: Counter[str]) -> str:
 
 def _bibtex(head: Header) -> str:
     """An entry for BibTeX; a title's characters that would end it or its code block are left out."""
-    title = " ".join("".join(c for c in head.title if c not in '{}\\`"#%$&~^_').split())
+    title = _visible("".join(c for c in head.title if c not in _BIBTEX_SPECIAL))
     key = re.sub(r"[^a-z0-9]+", "-", head.name.lower()).strip("-")
     fields = {
         "title": f"{{{title}}}",
@@ -315,9 +317,15 @@ def _mixture(counts: Counter[str], unit: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that a person gave, unable to be markup or to leave its table cell."""
-    flat = " ".join(text.split())
+    """Text that a person gave, unable to be markup, to leave its table cell or to turn the line around."""
+    flat = _visible(text)
     return "".join(f"\\{c}" if c in "\\`*_{}[]<>|#" else c for c in flat)
+
+
+def _visible(text: str) -> str:
+    """Words with single spaces, without what cannot be seen; joiners stay, since scripts need them."""
+    flat = " ".join(text.split())
+    return "".join(c for c in flat if c in "\u200c\u200d" or unicodedata.category(c) not in ("Cc", "Cf"))
 
 
 def _quote(text: str) -> str:

@@ -137,6 +137,14 @@ def test_any_title_leaves_the_citation_whole(title, world):
     assert "year = {2027}" in entry and "version = {r1, revision 1}" in entry
 
 
+def test_a_title_does_not_turn_its_line_around(world):
+    """After U+202E the rest of a line is shown backwards: a licence, a count, a digest."""
+    world.project(title="\u202eevil \u2067x\x00 क्\u200dष")
+    world.clip(world.speaker())
+    body = (world.cut().folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)[2]
+    assert not any(c in body for c in "\u202e\u2067\x00") and "# evil x क्\u200dष: r1" in body
+
+
 def test_the_card_says_how_many_people_transcribed(a_line):
     stats = statistics.gather(a_line(transcribers=count) for count in (2, 2, 2, 1))
     assert card._transcribers(stats.seen["transcribers"]) == "two people 75 %, one person 25 %"

@@ -24,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from corpus import exporters, formats
+from corpus import exporters, formats, manifest
 from corpus.exporters import shards, tars
 from corpus.exporters.job import Outputs, spaced
 from corpus.exporters.sorting import Sorted
