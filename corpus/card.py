@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from string import Template
 
 import msgspec
 
+from corpus import header
 from corpus.header import Header
 from corpus.leaks import NAMED, Proof
 from corpus.manifest import SPLITS
@@ -20,6 +23,7 @@ from protocol.errors import catalogue
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _MAX_SPEAKERS = 200
+_BIBTEX_SPECIAL = '{}\\`"#%$&~^_'
 
 
 @dataclass(frozen=True)
@@ -75,12 +79,15 @@ def _values(head: Header, stats: Statistics, story: Story) -> dict[str, str]:
         "orthography": head.orthography,
         "rules_version": head.rules_version,
         "cer": cer,
+        "transcribers": _transcribers(stats.seen["transcribers"]),
         "characters": f"{stats.characters:,}",
         "rate": f"{stats.characters / (stats.ms / 1000):.2f}" if stats.ms else "0",
         "licenses": ", ".join(head.licenses),
         "consent_text": _quote(story.consent_text),
         "terms_text": _quote(story.terms_text),
         "left_out": _left_out(story),
+        "citation": _plain(header.citation(head)),
+        "bibtex": _bibtex(head),
         "changes": _history(head, story),
         "limits": _limits(stats),
     }
@@ -108,7 +115,8 @@ def _summary(head: Header, stats: Statistics) -> str:
         ("speech", span(stats.ms)),
         ("speakers", str(len(stats.ms_by_speaker))),
         ("language", ", ".join(f"`{name}`" for name in sorted(stats.seen["language"]))),
-        ("recorded", f"{days[0]} to {days[-1]}" if days else "nothing"),
+        ("recorded", " to ".join(dict.fromkeys((days[0], days[-1]))) if days else "nothing"),
+        ("sound", f"FLAC, lossless as recorded, {stats.bytes / 1e9:.3g} GB"),
         ("sample rates", _mixture(stats.seen["sample_rate_hz"], " Hz")),
         ("channels", _mixture(stats.seen["channels"], "")),
         ("licence", ", ".join(head.licenses)),
@@ -239,6 +247,31 @@ def _why(code: str) -> str:
     return sentence.replace(": {detail}", "").replace(", as {detail}", "")
 
 
+def _transcribers(counts: Counter[str]) -> str:
+    """``two people 98 %, one person 2 %``, the most common first."""
+    whole = sum(counts.values())
+    words = {"1": "one person", "2": "two people", "3": "three people"}
+    shares = (
+        (words.get(name, f"{name} people"), 100 * count / whole) for name, count in counts.most_common()
+    )
+    return ", ".join(f"{name} {share:.3g} %" for name, share in shares) or "nobody"
+
+
+def _bibtex(head: Header) -> str:
+    """An entry for BibTeX; a title's characters that would end it or its code block are left out."""
+    title = _visible("".join(c for c in head.title if c not in _BIBTEX_SPECIAL))
+    key = re.sub(r"[^a-z0-9]+", "-", head.name.lower()).strip("-")
+    fields = {
+        "title": f"{{{title}}}",
+        "year": head.created_at[:4],
+        "version": f"{head.name}, revision {head.revision}",
+        "howpublished": "Speech corpus",
+        "note": f"Language: {head.language}. Licence: {', '.join(head.licenses)}",
+    }
+    rows = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items())
+    return f"@misc{{{key},\n{rows}}}"
+
+
 def _history(head: Header, story: Story) -> str:
     before = f"against {head.previous.name}" if head.previous else "the first release"
     counts = ", ".join(f"{count} {what}" for what, count in sorted(story.changes.items()))
@@ -284,9 +317,15 @@ def _mixture(counts: Counter[str], unit: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that a person gave, unable to be markup or to leave its table cell."""
-    flat = " ".join(text.split())
+    """Text that a person gave, unable to be markup, to leave its table cell or to turn the line around."""
+    flat = _visible(text)
     return "".join(f"\\{c}" if c in "\\`*_{}[]<>|#" else c for c in flat)
+
+
+def _visible(text: str) -> str:
+    """Words with single spaces, without what cannot be seen; joiners stay, since scripts need them."""
+    flat = " ".join(text.split())
+    return "".join(c for c in flat if c in "\u200c\u200d" or unicodedata.category(c) not in ("Cc", "Cf"))
 
 
 def _quote(text: str) -> str:

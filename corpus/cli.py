@@ -278,6 +278,7 @@ def withdraw(
     """Withdraw a clip, a session or a speaker: sound, texts and published copies are erased."""
     from corpus import clips, people, withdrawal
     from corpus.database import reading
+    from corpus.statistics import counted
 
     if sum(x is not None for x in (clip_id, session_id, speaker_id)) != 1:
         raise click.UsageError("Give one of --clip, --session, --speaker.")
@@ -297,7 +298,7 @@ def withdraw(
     if done.clips == 0:
         raise clips.ClipNotFound()
     console_note(site.engine, "withdraw", clip_id or session_id or speaker_id)
-    tell(form, done.as_json(), f"{done.clips} clips withdrawn, {len(done.receipts)} of them now")
+    tell(form, done.as_json(), f"{counted(done.clips, 'clip')} withdrawn, {len(done.receipts)} of them now")
 
 
 @click.command(context_settings=HELP, epilog="Example:  xiangyin audit --action listen --format json")

@@ -6,36 +6,22 @@ files by rename and answers with a few numbers, so that a lost worker costs a se
 
 from __future__ import annotations
 
-import importlib
 import multiprocessing
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any, ClassVar, ParamSpec, TypeVar
+from typing import ClassVar, ParamSpec, TypeVar
 
+from corpus import cluster
 from protocol.errors import CodedError
 
 P = ParamSpec("P")
 T = TypeVar("T")
 S = TypeVar("S")
-_TRIES = 3  # Dask's own number too
-_CONNECT_S = 20
-
-
-class ComputeMissing(CodedError):
-    """The library that the setting needs is not installed."""
-
-    code: ClassVar[str] = "LIBRARY_MISSING"
-
-
-class ComputeUnreachable(CodedError):
-    """No scheduler answers at the address."""
-
-    code: ClassVar[str] = "COMPUTE_UNREACHABLE"
+_TRIES = 3
 
 
 class ComputeFailed(CodedError):
@@ -60,33 +46,13 @@ class InlineExecutor(Executor):
 
 
 @contextmanager
-def executor(setting: str) -> Iterator[Executor]:
-    """An executor for ``inline``, ``local`` or ``dask://host:port``, closed at the end.
-
-    Raises
-    ------
-    ComputeMissing
-        If the setting names Dask and it is not installed.
-    ComputeUnreachable
-        If no scheduler answers.
-    """
+def executor(setting: str) -> Iterator[Executor | cluster.Cluster]:
+    """What runs work for ``inline``, ``local`` or ``dask://host:port``, closed at the end."""
     if setting == "inline":
         yield InlineExecutor()
     elif setting.startswith("dask://"):
-        try:
-            distributed = importlib.import_module("distributed")
-        except ModuleNotFoundError as error:
-            raise ComputeMissing(library="dask.distributed", command="pip install xiangyin[dask]") from error
-        address = setting.removeprefix("dask://")
-        try:
-            client = distributed.Client("tcp://" + address, timeout=_CONNECT_S)
-        except OSError as error:
-            raise ComputeUnreachable(address=address) from error
-        with client:
-            try:
-                yield client.get_executor(pure=False)
-            except distributed.KilledWorker as error:
-                raise ComputeFailed(tries=_TRIES) from error
+        with cluster.connect(setting.removeprefix("dask://")) as there:
+            yield there
     else:
         # A forked child would inherit the server's threads and locks; a spawned one starts clean.
         context = multiprocessing.get_context("spawn")
@@ -99,13 +65,15 @@ def executor(setting: str) -> Iterator[Executor]:
 def run(setting: str, function: Callable[[S], T], shards: Iterable[S]) -> Iterator[T]:
     """The answers of `function` for each shard, in the order of the shards, few in flight at a time.
 
-    A single shard runs here, since starting a process costs more. When a local worker is killed, the
-    shards in flight run again in a new pool.
+    A single shard runs here, since starting a process costs more. When a worker is killed, the shards in
+    flight run again: in a new pool here, by the scheduler on a cluster.
 
     Raises
     ------
     ComputeFailed
         If workers die three times in a row without an answer.
+    ComputeMissing, ComputeUnreachable, ComputeWorkerless
+        If the cluster of the setting cannot be used; see `corpus.cluster`.
     """
     source = iter(shards)
     head = list(islice(source, 2))
@@ -115,26 +83,29 @@ def run(setting: str, function: Callable[[S], T], shards: Iterable[S]) -> Iterat
     waiting: deque[S] = deque(head)
     failures = 0
     while waiting:
+        answered = False
         try:
             with executor(setting) as pool:
                 for answer in _ordered(pool, function, waiting, source):
                     failures = 0
+                    answered = True
                     yield answer
-        except BrokenProcessPool as error:
+        except BrokenExecutor as error:
             failures += 1
-            if failures == _TRIES:
+            # A cluster has tried the same work as often already; it may have blamed what only stood in line.
+            if failures == _TRIES or (setting.startswith("dask://") and not answered):
                 raise ComputeFailed(tries=_TRIES) from error
 
 
 def _ordered(
-    pool: Executor, function: Callable[[S], T], waiting: deque[S], source: Iterator[S]
+    pool: Executor | cluster.Cluster, function: Callable[[S], T], waiting: deque[S], source: Iterator[S]
 ) -> Iterator[T]:
     """Answers in order; `waiting` always holds the shards that have not been answered."""
     ahead = 4 * (os.cpu_count() or 1)
     waiting.extend(islice(source, max(0, ahead - len(waiting))))
-    futures: deque[Future[Any]] = deque(pool.submit(function, shard) for shard in waiting)
+    futures: deque[Future[T] | cluster.Answer[T]] = deque(pool.submit(function, shard) for shard in waiting)
     while futures:
-        answer: T = futures[0].result()
+        answer = futures[0].result()
         futures.popleft()
         waiting.popleft()
         yield answer  # before anything is asked of the pool, which may have broken meanwhile

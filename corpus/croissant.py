@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from corpus.header import FileEntry, Header
+from corpus.header import FileEntry, Header, citation
 from corpus.manifest import FILE_NAME, SPLITS, Line
 
 _PARQUET = "manifest.parquet"
@@ -57,7 +57,7 @@ def describe(head: Header, files: Mapping[str, FileEntry]) -> bytes:
         "version": f"{head.revision}.0.0",
         "datePublished": head.created_at,
         "creator": {"@type": "sc:Organization", "name": head.title},
-        "citeAs": f"{head.title}, release {head.name}, revision {head.revision}, {head.created_at[:10]}.",
+        "citeAs": citation(head),
         "inLanguage": head.language,
         "isLiveDataset": False,
         "distribution": [*(_file(name, files[name]) for name in _LISTED), _SOUNDS],

@@ -193,6 +193,11 @@ def is_release_file(path: str) -> bool:
     return _FILE.fullmatch(path) is not None
 
 
+def citation(head: Header) -> str:
+    """How a paper names the release."""
+    return f"{head.title}, release {head.name}, revision {head.revision}, {head.created_at[:10]}."
+
+
 def pretty(value: object) -> bytes:
     """JSON for people and programs, the same bytes for the same value."""
     return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"

@@ -39,6 +39,12 @@ class TargetTaken(CodedError):
     code: ClassVar[str] = "COPY_TARGET_TAKEN"
 
 
+class CopyLinked(CodedError):
+    """A symbolic link in the copy leads out of it."""
+
+    code: ClassVar[str] = "COPY_LINKED"
+
+
 @dataclass
 class Plan:
     """What the wanted lines of a release ask of a copy."""
@@ -63,6 +69,8 @@ def alone(to: Path, *, patient: bool = False) -> Iterator[None]:
     ------
     TargetTaken
         If the folder holds anything but a copy.
+    CopyLinked
+        If a link in it would lead what is written or deleted elsewhere.
     CopyBusy
         If another pull writes into it.
     """
@@ -74,6 +82,7 @@ def alone(to: Path, *, patient: bool = False) -> Iterator[None]:
             if others and not state.is_dir():  # asked again: another pull may just have begun
                 raise TargetTaken(folder=str(to))
             state.mkdir(exist_ok=True)
+        _check_links(to)
         descriptor = os.open(state / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if patient else fcntl.LOCK_NB))
@@ -82,6 +91,18 @@ def alone(to: Path, *, patient: bool = False) -> Iterator[None]:
         raise CopyBusy(folder=str(to)) from error
     finally:
         os.close(descriptor)
+
+
+def _check_links(to: Path) -> None:
+    """No folder that files are moved into, and nothing that is opened for writing, may be a link."""
+    places = [to / STATE_FOLDER, to / "changes", to / "plots"]
+    for name in ("audio", EXPORTS):
+        places += [to / name, *(to / name).glob("*")]
+    for folder, folders, files in os.walk(to / STATE_FOLDER):
+        places += [Path(folder, name) for name in (*folders, *files)]
+    for path in places:
+        if path.is_symlink():
+            raise CopyLinked(path=str(path))
 
 
 class Landing:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from corpus.drawing import Drawing, Line, Rect, Shape, Text, svg
 from corpus.manifest import SPLITS
 from corpus.raster import drawable, png
-from corpus.statistics import DURATION_BIN_S, SNR_BIN_DB, Statistics, histogram
+from corpus.statistics import DURATION_BIN_S, LONG_S, SNR_BIN_DB, Statistics, histogram
 from protocol.clip import GRADES
 
 _WIDTH, _HEIGHT = 640, 300
@@ -49,12 +49,13 @@ def _drawings(stats: Statistics) -> dict[str, Drawing]:
     }
     lengths = histogram(stats.durations, DURATION_BIN_S)
     return {
-        "snr": bars("Clips by SNR", "SNR, dB", [str(low) for low in bins], by_grade),
+        "snr": bars("Clips by SNR", "SNR, dB", [str(low) for low in bins], by_grade, edges=True),
         "duration": bars(
             "Clips by duration",
             "seconds",
-            [str(low) for low, _ in lengths],
+            [str(low) if low < LONG_S else f"{low}+" for low, _ in lengths],
             {"clips": [n for _, n in lengths]},
+            edges=True,
         ),
         "hours-by-grade": _hours(stats, "grade", list(GRADES)),
         "hours-by-dialect": _hours(
@@ -74,7 +75,14 @@ def _hours(stats: Statistics, name: str, values: Sequence[str]) -> Drawing:
     return bars(f"{unit} by {name} and split", name, list(values), series)
 
 
-def bars(title: str, axis: str, labels: Sequence[str], series: Mapping[str, Sequence[float]]) -> Drawing:
+def bars(
+    title: str,
+    axis: str,
+    labels: Sequence[str],
+    series: Mapping[str, Sequence[float]],
+    *,
+    edges: bool = False,
+) -> Drawing:
     """A stacked bar chart.
 
     Parameters
@@ -83,6 +91,8 @@ def bars(title: str, axis: str, labels: Sequence[str], series: Mapping[str, Sequ
         One a bar.
     series : mapping
         Name to one value a bar; stacked in this order.
+    edges : bool
+        Each label is where its bar begins, as of a histogram, and not what the whole bar is about.
     """
     totals = [sum(values[i] for values in series.values()) for i in range(len(labels))]
     top = _round_up(max(totals, default=0))
@@ -102,9 +112,10 @@ def bars(title: str, axis: str, labels: Sequence[str], series: Mapping[str, Sequ
             base -= height
             if height:
                 says = f"{name} {label}: {values[place]:g}"
-                out.append(Rect(x + step * 0.1, base, step * 0.8, height, colour, says))
+                inset = 0.02 if edges else 0.1
+                out.append(Rect(x + step * inset, base, step * (1 - 2 * inset), height, colour, says))
         if len(labels) <= 16 or place % 2 == 0:
-            out.append(Text(x + step / 2, _TOP + inner_h + 16, label[:room], "middle"))
+            out.append(Text(x if edges else x + step / 2, _TOP + inner_h + 16, label[:room], "middle"))
     out.append(Text(_LEFT + inner_w / 2, _HEIGHT - 12, axis, "middle"))
     for place, (colour, name) in enumerate(zip(_COLOURS, series, strict=False)):
         x = _LEFT + 100 * place

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 from corpus import build, card, header, ledger, manifest, privacy, projects, tables
 from corpus.database import begin, reading
 from corpus.disk import disk_errors
+from corpus.feeds import tombstones
 from corpus.header import Excluded, Header, Room, Tombstone
 from corpus.manifest import Line
 from corpus.selection import manifest_id
@@ -30,7 +31,6 @@ from corpus.shelf import (
     signing,
     stored,
     sync_tree,
-    tombstones,
     write_latest,
 )
 

@@ -97,16 +97,18 @@ def _write(formats: list[str], to: Path, form: str) -> int:
 
 def _told(done: Pulled, to: Path) -> str:
     from corpus import progress, statistics
+    from corpus.statistics import counted
 
     splits = ", ".join(f"{name} {count}" for name, count in done.splits.items())
     whole = (
-        f"{done.name} revision {done.revision}: {done.clips} clips,"
+        f"{done.name} revision {done.revision}: {counted(done.clips, 'clip')},"
         f" {statistics.span(done.hours * 3_600_000)} of speech ({splits or 'none'}) in {to}"
     )
     if done.up_to_date:
         return f"{whole}\n  it is up to date; nothing was fetched"
-    did = f"{progress.size(done.fetched_bytes)} fetched in {done.fetched} sounds and the release's own files"
-    gone = f", {done.deleted} sounds deleted" if done.deleted else ""
+    fetched = f"{progress.size(done.fetched_bytes)} fetched in {counted(done.fetched, 'sound')}"
+    did = f"{fetched} and the release's own files"
+    gone = f", {counted(done.deleted, 'sound')} deleted" if done.deleted else ""
     return f"{whole}\n  {did}, every byte verified{gone}; signature {done.signature}"
 
 

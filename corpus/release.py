@@ -15,7 +15,7 @@ from typing import ClassVar
 import msgspec
 from sqlalchemy import Connection, insert, select
 
-from corpus import build, compute, header, ledger, near, selection, shelf, tables
+from corpus import build, compute, feeds, header, ledger, near, selection, shelf, tables
 from corpus.database import begin, reading
 from corpus.disk import disk_errors
 from corpus.draft import Draft, Wish, draft
@@ -118,7 +118,7 @@ def _try(on: Shelf, wish: Wish) -> Cut | None:
             made.leave_out((one.id, "excluded.damaged", None) for one in bad)
             if not made.count:
                 raise ReleaseEmpty(project=wish.project_id, reasons=_reasons(made.excluded))
-            stones = shelf.tombstones(db, made.project.id)
+            stones = feeds.tombstones(db, made.project.id)
             outline = _outline(db, made, wish)
             signer = shelf.signing(on, db)
         with disk_errors():

@@ -108,7 +108,7 @@ def list_(data: Path | None, form: str) -> None:
 
     here = _shelf(data)
     with shelves.locked(here), reading(here.engine) as db:
-        entries = shelves.latest(db).releases
+        entries = shelves.latest(here, db).releases
     for one in entries:
         size = f"{one.clips:>7} clips  {_span(one.hours):>9}"
         text = f"{one.name:<20} {one.project:<16} rev {one.revision}  {size}  {one.status}  {one.created_at}"
@@ -234,6 +234,7 @@ def withdraw(name: str | None, undo: bool, data: Path | None, form: str) -> None
     import time
 
     from corpus import publish
+    from corpus.statistics import counted
 
     shelf = _shelf(data)
     if name is not None:
@@ -245,7 +246,7 @@ def withdraw(name: str | None, undo: bool, data: Path | None, form: str) -> None
     done = publish.erase(shelf, now_ms=time.time_ns() // 1_000_000)
     for one in done:
         row = {"name": one.name, "revision": one.revision, "erased": one.clips}
-        _say(form, row, f"{one.name} is now revision {one.revision}: {one.clips} clips erased")
+        _say(form, row, f"{one.name} is now revision {one.revision}: {counted(one.clips, 'clip')} erased")
     if not done and form == "text":
         click.echo("No withdrawn voice stands in a release.")
 

@@ -13,17 +13,18 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
 from sqlalchemy import Connection, Engine, func, select
 
-from corpus import header, keyring, ledger, manifest, tables
+from corpus import header, keyring, manifest, tables
 from corpus.database import reading
 from corpus.disk import disk_errors, sync_folder, write_durably
-from corpus.header import FileEntry, Header, Latest, LatestEntry, Previous, Tombstone
+from corpus.feeds import Feeds, tombstone_feed
+from corpus.header import Header, Latest, LatestEntry, Previous
 from corpus.keys import Signer
 from corpus.manifest import Line
 from corpus.store import BlobStore
@@ -55,6 +56,7 @@ class Shelf:
     folder: Path
     signer: Signer | None = None
     setting: str = "local"
+    feeds: Feeds = field(default_factory=Feeds, compare=False, repr=False)
 
     def path(self, name: str) -> Path:
         """The folder of one release."""
@@ -120,14 +122,14 @@ def write_latest(shelf: Shelf) -> None:
     """Write ``latest.json`` and the tombstone feed beside the releases, if they are not as they should be."""
     with reading(shelf.engine) as db:
         feed = tombstone_feed(db)
-        newest = header.pretty(latest(db))
+        newest = header.pretty(latest(shelf, db))
     for name, data in ((header.TOMBSTONES_NAME, feed), (header.LATEST_NAME, newest)):
         path = shelf.folder / name
         if not path.exists() or path.read_bytes() != data:
             write_durably(path, data)
 
 
-def latest(db: Connection, project_id: str | None = None) -> Latest:
+def latest(shelf: Shelf, db: Connection, project_id: str | None = None) -> Latest:
     """Which releases there are, of one project or of all, the newest first."""
     release = tables.release
     query = select(release).order_by(release.c.created_ms.desc(), release.c.name)
@@ -150,31 +152,13 @@ def latest(db: Connection, project_id: str | None = None) -> Latest:
             )
         )
     newest = next((entry for entry in entries if entry.status == "published"), None)
-    feed = tombstone_feed(db, project_id)
     return Latest(
         name=newest.name if newest else None,
         revision=newest.revision if newest else None,
         sha256=newest.sha256 if newest else None,
-        tombstones=FileEntry(header.sha256_of(feed), len(feed)),
+        tombstones=shelf.feeds.entry(db, project_id),
         releases=tuple(entries),
     )
-
-
-def tombstones(db: Connection, project_id: str | None = None) -> list[Tombstone]:
-    """Everything that was withdrawn after it had been released, in the order of its erasure."""
-    stone = tables.tombstone
-    query = select(stone).order_by(stone.c.seq)
-    if project_id is not None:
-        query = query.where(stone.c.project_id == project_id)
-    return [
-        Tombstone(row.seq, row.manifest_id, row.sha256, ledger.rfc3339(row.erased_ms))
-        for row in db.execute(query)
-    ]
-
-
-def tombstone_feed(db: Connection, project_id: str | None = None) -> bytes:
-    """``tombstones.jsonl``."""
-    return b"".join(msgspec.json.encode(stone) + b"\n" for stone in tombstones(db, project_id))
 
 
 def stored(db: Connection, name: str) -> Mapping[str, Any]:

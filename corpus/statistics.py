@@ -74,6 +74,7 @@ class Statistics:
             ("sample_rate_hz", str(line.sample_rate_hz)),
             ("channels", str(line.channels)),
             ("language", line.language),
+            ("transcribers", str(line.transcribers)),
         ):
             self.seen[name][text] += 1
         self.days.add(line.recorded_on)
@@ -106,6 +107,11 @@ def histogram(counts: Mapping[int, int], width: int) -> list[tuple[int, int]]:
     if not counts:
         return []
     return [(low, counts.get(low, 0)) for low in range(min(counts), max(counts) + width, width)]
+
+
+def counted(count: int, thing: str) -> str:
+    """``1 clip``, ``2 clips``, ``1,000 clips``."""
+    return f"{count:,} {thing}" + ("" if count == 1 else "s")
 
 
 def span(ms: int | float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -17,6 +18,8 @@ import click
 from protocol.errors import CodedError
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from demo.scribes import Done
     from demo.walk import Recorded, Released, Sending, Walk
 
@@ -53,6 +56,7 @@ def demo(data: Path, serve: bool, form: str) -> None:
     from demo.relay import CuttingRelay
     from recorder.upload import CHUNK_BYTES
 
+    signal.signal(signal.SIGTERM, _interrupt)  # else the server would outlive us
     began = time.monotonic()
     home = _folder(data.resolve())
     tell = _Teller(quiet=form == "json")
@@ -88,6 +92,10 @@ def demo(data: Path, serve: bool, form: str) -> None:
             _leave_up(walk, tell)
     finally:
         server.stop()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _folder(home: Path) -> Path:

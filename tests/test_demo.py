@@ -34,8 +34,12 @@ def told(xiangyin_command, tmp_path_factory):
         else:
             pytest.fail("".join(printed[-5:]) + (home.parent / "stderr").read_text("utf-8")[-3000:])
         yield "".join(printed), json.loads((home / "report.json").read_text("utf-8"))
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)  # as a shell's kill; it ends like Ctrl-C, and the site with it
         assert process.wait(60) == 0
+        address = re.search(r"^The site is up at (\S+?)\. ", "".join(printed), re.M)
+        assert address is not None
+        with pytest.raises(requests.ConnectionError):
+            requests.get(f"{address[1]}/healthz", timeout=5)
 
 
 def manifest(release):

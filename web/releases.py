@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 from flask import Blueprint, Response, make_response, request, send_file
 
-from corpus import header, offers, shelf
+from corpus import feeds, header, offers, shelf
 from corpus.database import begin, reading
 from corpus.store import BlobMissing
 from protocol.clip import MetadataInvalid, sha256
@@ -43,7 +43,7 @@ def every() -> Reply:
     """What may be pulled."""
     here, me = site(), member()
     with reading(here.engine) as db:
-        entries = shelf.latest(db, me.project_id).releases
+        entries = shelf.latest(here.shelf, db, me.project_id).releases
     return {
         "releases": [
             {**msgspec.to_builtins(entry), "url": f"/api/v1/releases/{entry.name}"} for entry in entries
@@ -60,7 +60,7 @@ def latest() -> Reply:
     """The one small request of an up-to-date copy."""
     here, me = site(), member()
     with reading(here.engine) as db:
-        raw = header.pretty(shelf.latest(db, me.project_id))
+        raw = header.pretty(shelf.latest(here.shelf, db, me.project_id))
     return _bytes(raw, header.LATEST_NAME)
 
 
@@ -73,7 +73,7 @@ def tombstones() -> Reply:
     """The feed that is read first."""
     here, me = site(), member()
     with reading(here.engine) as db:
-        raw = shelf.tombstone_feed(db, me.project_id)
+        raw = feeds.tombstone_feed(db, me.project_id)
     return _bytes(raw, header.TOMBSTONES_NAME)
 
 

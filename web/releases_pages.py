@@ -123,7 +123,7 @@ def play(name: str, clip_id: str) -> Reply:
 def _list(token: str | None) -> str:
     here, me = site(), member()
     with reading(here.engine) as db:
-        entries = shelf.latest(db, me.project_id).releases[:_CARDS]
+        entries = shelf.latest(here.shelf, db, me.project_id).releases[:_CARDS]
         offered = [
             offers.offered(db, here.shelf, entry.name, me.project_id) if entry.status == "published" else None
             for entry in entries

@@ -125,8 +125,8 @@ def wenet_shards(job: Job) -> Iterator[Feed]:
     with sharded(job, lambda one, _: f"{one.split}/shards_{one.number:06d}.tar", _wenet_shard) as plan:
         yield plan.feed
     for split in plan.splits:
-        root = job.root.rstrip("/") if job.root is not None else "."
-        names = [f"{root}/{split}/shards_{number:06d}.tar\n" for number in range(plan.total(split))]
+        folder = job.own_path(split) if job.root is None else f"{job.root.rstrip('/')}/{split}"
+        names = [f"{folder}/shards_{number:06d}.tar\n" for number in range(plan.total(split))]
         (job.to / split / "shards.list").write_text("".join(names), encoding="utf-8")
 
 

@@ -17,7 +17,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus import card, manifest, plots, raster
+from corpus import card, manifest, plots, raster, statistics
 from corpus.drawing import Drawing, Rect, Text, svg
 from corpus.statistics import Statistics
 
@@ -123,6 +123,31 @@ def test_any_title_leaves_the_head_valid(title, world):
     world.clip(world.speaker())
     text = (world.cut().folder / "README.md").read_text(encoding="utf-8")
     assert yaml.safe_load(text.split("---\n", 2)[1])["pretty_name"] == title
+
+
+@pytest.mark.parametrize("title", ["海口 {x}", "}} @misc{y,", "```", "a_b & c #1 $x %", "\\"])
+def test_any_title_leaves_the_citation_whole(title, world):
+    """Braces close an entry, backticks close the block that it stands in."""
+    world.project(title=title)
+    world.clip(world.speaker())
+    text = (world.cut().folder / "README.md").read_text(encoding="utf-8")
+    entry = text.split("```bibtex\n")[1].split("```")[0]
+    depth = [entry[:end].count("{") - entry[:end].count("}") for end in range(1, len(entry))]
+    assert entry.startswith("@misc{r1,\n") and depth[-1] == 0 and set(depth[5:-3]) <= {1, 2, 3}
+    assert "year = {2027}" in entry and "version = {r1, revision 1}" in entry
+
+
+def test_a_title_does_not_turn_its_line_around(world):
+    """After U+202E the rest of a line is shown backwards: a licence, a count, a digest."""
+    world.project(title="\u202eevil \u2067x\x00 क्\u200dष")
+    world.clip(world.speaker())
+    body = (world.cut().folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)[2]
+    assert not any(c in body for c in "\u202e\u2067\x00") and "# evil x क्\u200dष: r1" in body
+
+
+def test_the_card_says_how_many_people_transcribed(a_line):
+    stats = statistics.gather(a_line(transcribers=count) for count in (2, 2, 2, 1))
+    assert card._transcribers(stats.seen["transcribers"]) == "two people 75 %, one person 25 %"
 
 
 def test_digests_of_the_proof_can_be_had_with_a_shell(cut_world, readme):

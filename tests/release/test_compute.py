@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from corpus import compute
+from corpus import cluster, compute
 
 
 def double(value: int) -> int:
@@ -92,5 +92,5 @@ def test_a_cluster_that_is_not_installed_is_said(monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(compute.ComputeMissing, match="distributed"):
+    with pytest.raises(cluster.ComputeMissing, match="distributed"):
         list(compute.run("dask://127.0.0.1:1", double, range(4)))

@@ -24,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from corpus import exporters, formats
+from corpus import exporters, formats, manifest
 from corpus.exporters import shards, tars
 from corpus.exporters.job import Outputs, spaced
 from corpus.exporters.sorting import Sorted
@@ -119,10 +119,11 @@ def test_sound_on_another_machine_is_not_looked_for(made, tmp_path):
 
 
 def test_formats_written_together_are_those_written_alone(made, tmp_path):
-    exporters.export(made.copy, {name: tmp_path / "both" / name for name in exporters.EXPORTERS})
+    exporters.export(made.copy, {name: tmp_path / name for name in exporters.EXPORTERS})
     for name in exporters.EXPORTERS:
-        export(made.copy, name, tmp_path / name)
-        assert tree(tmp_path / name) == tree(tmp_path / "both" / name)
+        together = tree(tmp_path / name)
+        export(made.copy, name, tmp_path / name)  # in the same place, which some formats name
+        assert tree(tmp_path / name) == together
 
 
 def test_one_worker_and_many_write_the_same_bytes(made, tmp_path, monkeypatch):
@@ -223,6 +224,16 @@ def test_wenet_lists_have_no_pipe_no_space_and_whole_files(made, tmp_path):
         assert len(row.split()) == 2 and "|" not in row
     for row in map(json.loads, lines_of(tmp_path / "x/train/data.list")):
         assert set(row) == {"key", "wav", "txt"}
+
+
+def test_wenets_list_opens_its_shards_from_any_folder(made, tmp_path):
+    """A recipe runs in its own folder, and a shard that it cannot open is no more than a line of its log."""
+    export(made.copy, "wenet-shards", tmp_path / "x")
+    for split in manifest.SPLITS:
+        for name in (tmp_path / "x" / split / "shards.list").read_text().splitlines():
+            assert Path(name).is_absolute() and Path(name).is_file()
+    export(made.copy, "wenet-shards", tmp_path / "y", root="/gpu/data")
+    assert (tmp_path / "y/dev/shards.list").read_text().startswith("/gpu/data/dev/shards_000000.tar\n")
 
 
 def test_the_count_of_a_shard_can_be_compared(made, tmp_path):

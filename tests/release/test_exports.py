@@ -234,9 +234,10 @@ def test_an_audiofolder_has_metadata_beside_its_sounds(copy, tmp_path):
 
 @pytest.mark.parametrize("name", exporters.EXPORTERS)
 def test_the_same_release_gives_the_same_export(name, copy, tmp_path):
-    for folder in ("a", "b"):
-        export(copy, name, tmp_path / folder)
-    assert tree(tmp_path / "a") == tree(tmp_path / "b")
+    export(copy, name, tmp_path / "x")
+    first = tree(tmp_path / "x")
+    export(copy, name, tmp_path / "x")
+    assert tree(tmp_path / "x") == first
 
 
 @pytest.mark.parametrize("name", exporters.EXPORTERS)

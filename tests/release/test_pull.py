@@ -251,6 +251,12 @@ def test_another_project_looks_as_if_it_were_not_there(served):
     for path in ("/api/v1/releases/r1", "/api/v1/releases/r1/manifest.jsonl", "/api/v1/releases/none"):
         assert served.get(path, stranger).status_code == 404
     assert served.get(f"/api/v1/blobs/{digest}", stranger).status_code == 404
+    sound = f"audio/{digest[:2]}/{digest}.flac"
+    for path in (sound, "release.json", "release.note", "README.md", "plots/snr.svg", "tombstones.jsonl"):
+        assert served.get(f"/api/v1/releases/r1/{path}", stranger).status_code == 404, path
+    latest = served.get("/api/v1/releases/latest.json", stranger).json()
+    assert latest["releases"] == [] and latest["tombstones"]["bytes"] == 0
+    assert served.get("/api/v1/releases/tombstones.jsonl", stranger).content == b""
 
 
 def test_blobs_have_ranges_etags_and_immutable_caching(served):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
-from corpus import header, manifest, pull, sources
+from corpus import header, landing, manifest, pull, sources
 from corpus.dataset import CopyIncomplete, open_copy
 from tests.release.trees import tree
 
@@ -255,3 +256,53 @@ def test_after_the_first_error_nothing_more_is_asked(hostile, tmp_path):
     with pytest.raises(sources.PullFailed):
         pull.pull(server.source, tmp_path / "copy", jobs=1)
     assert sum(path.startswith("blobs/") for path, _ in server.asked) <= 3
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        ".xiangyin",
+        "audio",
+        "audio/00",
+        "plots",
+        "changes",
+        "export",
+        ".xiangyin/next",
+        ".xiangyin/next/plots",
+        ".xiangyin/parts",
+    ],
+)
+def test_a_link_in_the_folder_leads_nothing_outside(place, cut_world, tmp_path):
+    """Who may write beside the copy must not make a pull write or delete where the puller may."""
+    outside = tmp_path / "outside"
+    (outside / "ab").mkdir(parents=True)
+    (outside / "ab/mine.flac").write_text("mine")
+    (outside / "README.md").write_text("mine")
+    before = tree(outside)
+    copy = tmp_path / "copy"
+    (copy / ".xiangyin/next").mkdir(parents=True)
+    (copy / "audio").mkdir()
+    target = copy / place
+    if target.is_dir():
+        shutil.rmtree(target)
+    target.symlink_to(outside)
+    with pytest.raises(landing.CopyLinked, match=place):
+        pull.pull(sources.FolderSource(cut_world.shelf.path("r1")), copy)
+    assert tree(outside) == before
+
+
+@pytest.mark.parametrize(
+    "name", ["copy.json", "lock", "next/release.json", "parts/{}.part", "manifest.jsonl"]
+)
+def test_a_linked_file_is_not_written_through(name, cut_world, tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    digest = json.loads((cut_world.shelf.path("r1") / "manifest.jsonl").read_bytes().splitlines()[0])[
+        "sha256"
+    ]
+    link = tmp_path / "copy/.xiangyin" / name.format(digest)
+    link.parent.mkdir(parents=True)
+    link.symlink_to(victim)
+    with pytest.raises(landing.CopyLinked):
+        pull.pull(sources.FolderSource(cut_world.shelf.path("r1")), tmp_path / "copy")
+    assert victim.read_text() == "mine"
