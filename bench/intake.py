@@ -256,10 +256,10 @@ def processor_s(pid: int) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def memory_mb(pid: int) -> float:
-    """Memory of a server and its children, what they share counted once."""
+def memory_mb(pid: int, *, alone: bool = False) -> float:
+    """Memory of a server and, unless `alone`, its children; what they share is counted once."""
     total = 0
-    for one in family(pid):
+    for one in [pid] if alone else family(pid):
         with contextlib.suppress(OSError):
             text = Path(f"/proc/{one}/smaps_rollup").read_text()
             found = re.search(r"^Pss:\s+(\d+)", text, re.MULTILINE)
@@ -367,8 +367,14 @@ def main() -> None:
             share = max(1, args.flat // 20)
             print(f"before the first clip: {memory_mb(peer.pid):.0f} MB in {name}", flush=True)
             for sent in range(share, args.flat + 1, share):
-                measure(peer.port, peer.pid, peer.senders[:8], sound.clips(share))
-                print(f"after {sent} clips: {memory_mb(peer.pid):.0f} MB in {name}", flush=True)
+                done = measure(peer.port, peer.pid, peer.senders[:8], sound.clips(share))
+                print(
+                    f"after {sent} clips: {memory_mb(peer.pid):.0f} MB in {name},"
+                    f" {memory_mb(peer.pid, alone=True):.0f} MB of it the server;"
+                    f" {done.clips_per_s:.1f} clips/s, p50 {done.p50_ms:.0f} ms, p99 {done.p99_ms:.0f} ms,"
+                    f" {done.cpu_ms:.0f} ms of processor",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-START_S = 180
+START_S = 600  # its first start migrates an empty database, two minutes on a free machine
 _CONFIG = (
     '<View><Audio name="a" value="$audio"/><TextArea name="t" toName="a"/></View>'  # any that has a sound
 )

@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import dataclasses
+import gc
 import hashlib
 import json
 import os
@@ -48,6 +49,9 @@ def main(descriptor: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to handle; we end with its socket
     measure.warm(live=False)  # here once, instead of in each child
     fingerprint(np.zeros(4800, dtype=np.float32), 48_000)
+    # What is here now stays for ever: children need not look through it, and so never copy its pages.
+    gc.collect()
+    gc.freeze()
     control = socket.socket(fileno=descriptor)
     woken, wake = socket.socketpair()
     woken.setblocking(False)

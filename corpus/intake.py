@@ -146,17 +146,20 @@ class Intake:
         try:
             return self.together.run(lambda change: self._declared(change.db, new, meta))
         except IntegrityError:  # two creations of one clip at once, where writers do not exclude each other
-            return self.together.run(lambda change: uploads.add(change.db, new))
+            return self.together.run(
+                lambda change: uploads.add(change.db, new, uploads.by_clip(change.db, new.clip_id))
+            )
 
     def _declared(self, db: Connection, new: Upload, meta: ClipMeta) -> Upload:
-        if uploads.by_clip(db, new.clip_id) is None:
+        there = uploads.by_clip(db, new.clip_id)
+        if there is None:
             self._within_quotas(db, new)
             need_room(self.partials.folder, new.length_bytes, self.settings.disk_reserve_bytes)
             if people.consent_id(db, new.person_id, new.project_id, meta.consent_version) is None:
                 raise ConsentMissing(version=meta.consent_version)
             if meta.prompt_id is not None and not prompts.exists(db, new.project_id, meta.prompt_id):
                 raise PromptUnknown(prompt_id=meta.prompt_id)
-        return uploads.add(db, new)
+        return uploads.add(db, new, there)
 
     def _within_quotas(self, db: Connection, new: Upload) -> None:
         others = uploads.beside(db, new.person_id, new.created_ms - _HOUR_MS)

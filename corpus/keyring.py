@@ -16,6 +16,7 @@ from protocol.keyring import EVENT, Handover, Ring, named_keys, ring_of
 from protocol.tlog import VerifierKey
 
 _IS_KEY = ledger_entry.c.event == sa.literal_column(f"'{EVENT}'")  # as text, so that its index is used
+_NEWEST = sa.select(ledger_entry.c.leaf).where(_IS_KEY).order_by(ledger_entry.c.seq.desc()).limit(1)
 
 
 def current(db: Connection, signer: Signer) -> Signer:
@@ -26,8 +27,7 @@ def current(db: Connection, signer: Signer) -> Signer:
     KeyUnsafe
         If its file is missing or damaged.
     """
-    newest = sa.select(ledger_entry.c.leaf).where(_IS_KEY).order_by(ledger_entry.c.seq.desc()).limit(1)
-    leaf = db.execute(newest).scalar()
+    leaf = db.execute(_NEWEST).scalar()
     if leaf is None:
         if not (signer.folder / keys.FIRST).exists():
             raise KeyUnsafe(file=str(signer.folder / keys.FIRST), problem="the log's only key is missing")

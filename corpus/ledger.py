@@ -32,6 +32,7 @@ _ADD_NODE, _ADD_HEAD = sa.insert(ledger_node), sa.insert(ledger_head)
 _EDGE = sa.select(ledger_node).where(
     sa.tuple_(ledger_node.c.level, ledger_node.c.position).in_(sa.bindparam("places", expanding=True))
 )
+_SIZE = sa.select(sa.func.max(ledger_entry.c.seq))
 _APPEND_LOCK = 0x7869616E67796970  # any number that nothing else in the database locks
 
 
@@ -150,7 +151,7 @@ def append(db: Connection, entry: Entry, *, salt: bytes, now_ms: int) -> int:
 
 def size(db: Connection) -> int:
     """How many entries there are."""
-    last = db.execute(sa.select(sa.func.max(ledger_entry.c.seq))).scalar()
+    last = db.execute(_SIZE).scalar()
     return 0 if last is None else last + 1
 
 

@@ -51,17 +51,21 @@ class Upload:
     expires_ms: int
 
 
-def add(db: Connection, new: Upload) -> Upload:
+def add(db: Connection, new: Upload, there: Upload | None) -> Upload:
     """Store a new upload, or return the one that the same person made for the same clip and file.
 
     An upload that was ended or has expired makes room for the new one.
+
+    Parameters
+    ----------
+    there : Upload or None
+        What `by_clip` found in the same transaction.
 
     Raises
     ------
     UploadConflict
         If the clip id stands for another file, or is another person's.
     """
-    there = by_clip(db, new.clip_id)
     if there is not None:
         same = (there.person_id, there.project_id, there.sha256, there.length_bytes)
         if same != (new.person_id, new.project_id, new.sha256, new.length_bytes):

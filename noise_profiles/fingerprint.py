@@ -37,6 +37,7 @@ LONGEST_SHIFT_S = 6.0
 LEAST_OVERLAP_S = 1.5
 SAME = 0.92  # of the sure bits; see docs/acoustics.md
 _KEY_GAP = 4  # moments, so that the two words of a key share no sound
+_COMPARED_AT_ONCE = 1 << 17  # places, so that they stay in the cache
 _HEADER = b"XYFP"
 _MOMENTS = 32  # that are transformed at a time
 _PIECE, _PIECES = 1_024, 16  # samples at 8 kHz that are decimated at a time, and how many times so many
@@ -264,23 +265,29 @@ def similarity(a: Fingerprint, b: Fingerprint) -> float:
     longest = round(LONGEST_SHIFT_S / hop_s)
     if least < 8:
         return 0.0
-    best = 0.0
-    for shift in range(-longest, longest + 1):
-        best = max(best, _agreement(a, b, shift, least))
-    return best
+    # Zeros on both sides of `b` are no sure bits, so that all shifts are rows of one array.
+    padding = (longest, max(longest, len(a) - len(b) + longest))
+    words, sure = (
+        np.lib.stride_tricks.sliding_window_view(np.pad(x, padding), len(a))[: 2 * longest + 1]
+        for x in (b.words, b.sure)
+    )
+    first = max(0, longest - len(a) + least)  # row `longest - shift` is compared at `shift`
+    last = min(2 * longest, longest + len(b) - least)
+    rows = max(1, _COMPARED_AT_ONCE // len(a))
+    return max(
+        _agreement(a, words[at : min(at + rows, last + 1)], sure[at : min(at + rows, last + 1)], least)
+        for at in range(first, last + 1, rows)
+    )
 
 
-def _agreement(a: Fingerprint, b: Fingerprint, shift: int, least: int) -> float:
-    """At one shift. Few sure bits lie further from the half by chance, so they are believed less."""
-    start, end = max(0, shift), min(len(a), len(b) + shift)
-    if end - start < least:
-        return 0.0
-    sure = a.sure[start:end] & b.sure[start - shift : end - shift]
-    differs = (a.words[start:end] ^ b.words[start - shift : end - shift]) & sure
-    bits = int(np.bitwise_count(sure).sum())
-    if bits < 4 * least:
-        return 0.0
-    return 1.0 - int(np.bitwise_count(differs).sum()) / bits - 0.5 / math.sqrt(bits)
+def _agreement(a: Fingerprint, words: Words, sure: Words, least: int) -> float:
+    """The best of some shifts. Few sure bits lie further from the half by chance, and are believed less."""
+    both = sure & a.sure
+    bits = np.bitwise_count(both).sum(axis=1, dtype=np.int64)
+    differs = np.bitwise_count((words ^ a.words) & both).sum(axis=1, dtype=np.int64)
+    told = bits >= 4 * least
+    scores = 1.0 - differs[told] / bits[told] - 0.5 / np.sqrt(bits[told])
+    return max(0.0, float(scores.max(initial=0.0)))
 
 
 class Index:

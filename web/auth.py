@@ -9,10 +9,11 @@ without our consent, or a form's ``csrf`` field.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar, cast
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from flask import Flask, Response, current_app, g, request
+from werkzeug.http import parse_cookie
 
 from corpus import people
 from corpus.database import Connection, reading
@@ -21,8 +22,12 @@ from protocol.clip import ROLES, Role
 from protocol.errors import CodedError
 from web.context import site
 
+if TYPE_CHECKING:
+    from web.context import Site
+
 COOKIE = "xiangyin_session"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+_BELIEVED_MS, _BELIEVED = 60_000, 10_000
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -172,6 +177,38 @@ def install(app: Flask) -> None:
     """Guard every view of `app`."""
     app.before_request(enforce)
     app.jinja_env.globals["csrf_token"] = csrf_token
+
+
+def at_the_door(here: Site) -> Callable[[Mapping[str, str]], bool]:
+    """Whether headers name somebody, for a server that must know before it takes a body in.
+
+    It is asked in the thread that all connections share, so a good token is believed for a minute: an
+    upload of many pieces costs one question. The view asks anew, of the database alone.
+    """
+    believed: dict[str, int] = {}  # until when, by the token's hash
+
+    def known(headers: Mapping[str, str]) -> bool:
+        scheme, _, secret = headers.get("AUTHORIZATION", "").partition(" ")
+        kind: people.TokenKind = "bearer"
+        if not scheme:
+            secret, kind = parse_cookie(headers.get("COOKIE", "")).get(COOKIE, ""), "session"
+        elif scheme.lower() != "bearer":
+            return False
+        now_ms, name = here.clock_ms(), people.hashed(secret.strip())
+        if believed.get(name, 0) > now_ms:
+            return True
+        try:
+            with reading(here.engine) as db:
+                found = people.by_token(db, secret.strip(), now_ms=now_ms, kind=kind) is not None
+        except CodedError:
+            return False  # the view says what is wrong with the database
+        if found:
+            if len(believed) >= _BELIEVED:
+                believed.clear()
+            believed[name] = now_ms + _BELIEVED_MS
+        return found
+
+    return known
 
 
 def _recognise() -> None:

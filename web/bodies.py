@@ -25,18 +25,19 @@ UPLOADS = "/api/v1/uploads"
 _MAX_DIGITS = 15
 
 
-def most_bytes(max_upload_bytes: int) -> Callable[[str, str, Mapping[str, str]], int]:
+def most_bytes(
+    max_upload_bytes: int, known: Callable[[Mapping[str, str]], bool]
+) -> Callable[[str, str, Mapping[str, str]], int]:
     """How long a body each route may have, for a server that takes it in before the route is asked.
 
-    Of an upload by nobody hardly anything is taken; whether a token is good is for the route to say.
+    Of an upload by nobody hardly anything is taken: `known` says whether headers name somebody.
     """
 
     def most(method: str, path: str, headers: Mapping[str, str]) -> int:
         if method not in ("POST", "PUT", "PATCH"):
             return SMALL_BODY_BYTES
         if path.startswith(UPLOADS):
-            named = headers.get("AUTHORIZATION", "").startswith("Bearer ") or "COOKIE" in headers
-            return max_upload_bytes + 1 if named else SMALL_BODY_BYTES
+            return max_upload_bytes + 1 if known(headers) else SMALL_BODY_BYTES
         return MAX_BODY_BYTES if path.startswith("/api/") else MAX_FORM_BYTES
 
     return most

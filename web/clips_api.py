@@ -48,8 +48,15 @@ CLIP_ID = "<string(length=36):clip_id>"
 )
 def show_clip(clip_id: str) -> Reply:
     """What became of a clip; its receipt is for its owner and for staff."""
+    try:
+        return _shown(clip_id)
+    except ClipNotFound:  # its bytes may all be there, and the close was cut off
+        site().intake.settle_clip(clip_id, member().person_id)
+        return _shown(clip_id)
+
+
+def _shown(clip_id: str) -> Reply:
     here, me = site(), member()
-    here.intake.settle_clip(clip_id, me.person_id)
     with reading(here.engine) as db:
         found = clips.visible_to(db, clip_id, person_id=me.person_id, role=me.role, project_id=me.project_id)
         newest = clips.newest_measurement(db, clip_id)
