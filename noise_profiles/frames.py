@@ -221,7 +221,7 @@ class FrameStream:
         around = y[first : first + max(0, frames - 1) * hop + window]
         bands, energy = band_powers(around, hop, window, self._out_hz)
         a_weighted = np.einsum("ij,j->i", energy, _a_weights(self._out_hz))
-        harmonic = _harmonicity(energy)
+        harmonic = harmonicity(energy)
         voiced = self._voices.frames(core, power)
         low, middle, *slow = (
             x[number, (at := round(self._context * rate_hz / self._rate_hz)) : at + frames * rate_hz // 100]
@@ -257,7 +257,7 @@ def frames_of(y: NDArray[Number], hop: int, window: int) -> NDArray[Number]:
     return np.ndarray((count, window), y.dtype, y, strides=(hop * y.itemsize, y.itemsize))
 
 
-def _harmonicity(energy: Floats) -> Floats:
+def harmonicity(energy: Floats) -> Floats:
     """How periodic each frame is at the pitch of a voice, from its powers by bin."""
     import scipy.fft
 
