@@ -57,7 +57,9 @@ class LiveTuning:
     over_voice: float = 0.03  # and this far over what the room tone reaches itself
     most_voice: float = 0.45
     half_voice: float = 0.2  # enough where it is louder than the room tone ever was
+    most_half_voice: float = 0.27
     louder_db: float = 2.0  # than the upper quantile of the room tone
+    least_loud_db: float = 6.0
     sudden_db: float = 4.0  # a whisper has no pitch: it must be this much louder,
     rise_db: float = 5.0  # and come as suddenly within `rise`, which lorries and gusts do not
     rise: int = 30
@@ -144,6 +146,8 @@ class _Floor:
         self.bands_db = np.zeros(frames.BANDS)
         self.usual_db = 0.0
         self.spread_db = k.least_spread_db
+        self._learned_loud_db = 0.0
+        self._learned_bands_db: Floats | None = None
         self.loud_db = 0.0  # over what is usual: what the room tone hardly ever passes
 
     @property
@@ -169,7 +173,8 @@ class _Floor:
             self._follow()
             height = self.height_db(10.0 * np.log10(bands))[_LAG : len(bands) - _LAG]
             at = int(self._k.upper * (height.size - 1))
-            self.loud_db = float(np.partition(height, at)[at])
+            self._learned_loud_db = self.loud_db = float(np.partition(height, at)[at])
+            self._learned_bands_db = self.bands_db
 
     def hear(self, bands: Floats, *, speaking: bool) -> None:
         """Take the next frames, whether or not somebody speaks in them.
@@ -200,6 +205,11 @@ class _Floor:
         spread_db = max(spread_db, self._k.learned_share * self._learned_spread_db, self._k.least_spread_db)
         self.spread_db = min(float(spread_db), self._k.most_spread_db)
         self.usual_db = float(middle) + 0.524 * self.spread_db
+        if self._learned_bands_db is not None:
+            # Ticks of a clock do not rise with the floor that speech has lifted.
+            lifted_db = max(0.0, float((self.bands_db - self._learned_bands_db).mean()))
+            least_db = min(self._learned_loud_db, self._k.least_loud_db)
+            self.loud_db = max(self._learned_loud_db - lifted_db, least_db)
 
     def excess_db(self, bands_db: Floats) -> Floats:
         """How far frames stand out, as the mean over bands, freed of clicks and smoothed."""
@@ -274,7 +284,7 @@ class SpeechDetector:
         self._bands_db = np.empty((0, frames.BANDS))  # of the last frames, the undecided at the end
         self._voiced = np.empty(0)
         self._harmonic = np.empty(0)
-        self._voice = self._k.voice
+        self._voice, self._half_voice = self._k.voice, self._k.half_voice
         self._recent: list[bool] = []
         self._samples = 0
         self._frame = 0  # decided so far
@@ -309,7 +319,9 @@ class SpeechDetector:
         k = self._k
         self._floor.learn(bands)
         usual = np.sort(masks.smoothed(harmonic, k.smooth))
-        self._voice = max(k.voice, min(k.most_voice, float(usual[int(k.upper * (usual.size - 1))]) + k.over_voice))
+        own = float(usual[int(k.upper * (usual.size - 1))])
+        self._voice = min(k.most_voice, max(k.voice, own + k.over_voice))
+        self._half_voice = min(k.most_half_voice, max(k.half_voice, own + k.over_voice))
 
     def feed(self, block: object) -> bool:
         """Take a block; return whether somebody is speaking now."""
@@ -366,7 +378,7 @@ class SpeechDetector:
         padded = np.concatenate([np.full(k.rise, height_db[0]), height_db])
         risen_db = height_db - frames.frames_of(padded, 1, k.rise + 1).min(axis=1)
         signs: NDArray[np.bool_] = harmonic > self._voice
-        signs |= (harmonic > k.half_voice) & (louder_db > k.louder_db)
+        signs |= (harmonic > self._half_voice) & (louder_db > k.louder_db)
         signs |= (louder_db > k.sudden_db) & (risen_db > k.rise_db)
         return signs
 
