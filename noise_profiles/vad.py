@@ -26,7 +26,7 @@ from noise_profiles.samples import Samples, SignalEmpty, checked_rate, mono
 from noise_profiles.voices import FrameVad, analysis_rate_hz
 
 Floats = NDArray[np.float64]
-Described = tuple[Floats, NDArray[np.bool_], Floats]
+Described = tuple[Floats, NDArray[np.bool_], Floats]  # powers by band, voiced, harmonicity
 
 _ROW = 5  # frames of 10 ms in a row of the floor's memory
 _LAG = 8  # frames that a centred mean needs ahead
@@ -55,17 +55,16 @@ class LiveTuning:
     voice_here: float = 0.6  # share of 150 ms
     voice: float = 0.3  # harmonicity that only a voice near the microphone reaches, or music
     over_voice: float = 0.03  # and this far over what the room tone reaches itself
-    most_voice: float = 0.45
+    most_voice: float = 0.45  # whatever the room tone reaches: it may be music
     half_voice: float = 0.2  # enough where it is louder than the room tone ever was
     most_half_voice: float = 0.27
-    louder_db: float = 2.0  # than the upper quantile of the room tone
-    least_loud_db: float = 6.0
+    louder_db: float = 1.5  # than the room tone in its loudest moment
+    least_loud_db: float = 5.0  # below this, that moment is not forgotten when the floor rises
     sudden_db: float = 4.0  # a whisper has no pitch: it must be this much louder,
     rise_db: float = 5.0  # and come as suddenly within `rise`, which lorries and gusts do not
     rise: int = 30
-    upper: float = 0.98  # the quantile of the room tone that speech must stand out of
     sign: int = 30  # a segment opens on such a sign of a voice among its last frames
-    holds: int = 100  # and stays open for so long on each
+    holds: int = 70  # and stays open for so long on each
     opens: int = 6  # of the last 8 frames
     begins: float = 1.5  # spreads: a word that opened a segment began where it rose over this
     before: int = 4  # speech begins softly
@@ -172,8 +171,7 @@ class _Floor:
             self._steady = self._learned_spread_db <= self._k.steady_spread_db
             self._follow()
             height = self.height_db(10.0 * np.log10(bands))[_LAG : len(bands) - _LAG]
-            at = int(self._k.upper * (height.size - 1))
-            self._learned_loud_db = self.loud_db = float(np.partition(height, at)[at])
+            self._learned_loud_db = self.loud_db = float(height.max())
             self._learned_bands_db = self.bands_db
 
     def hear(self, bands: Floats, *, speaking: bool) -> None:
@@ -313,13 +311,14 @@ class SpeechDetector:
         describer = _Describer(self._rate_hz)
         heard = describer.feed(mono(room))
         if heard:
-            self._learn(np.concatenate([bands for bands, _, _ in heard]), np.concatenate([h for *_, h in heard]))
+            self._learn(
+                np.concatenate([bands for bands, _, _ in heard]), np.concatenate([h for *_, h in heard])
+            )
 
     def _learn(self, bands: Floats, harmonic: Floats) -> None:
         k = self._k
         self._floor.learn(bands)
-        usual = np.sort(masks.smoothed(harmonic, k.smooth))
-        own = float(usual[int(k.upper * (usual.size - 1))])
+        own = float(masks.smoothed(harmonic, k.smooth).max())
         self._voice = min(k.most_voice, max(k.voice, own + k.over_voice))
         self._half_voice = min(k.most_half_voice, max(k.half_voice, own + k.over_voice))
 
