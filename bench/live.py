@@ -50,7 +50,8 @@ class Answer:
 def at_level(x: Floats, dbfs: float) -> Floats:
     """The noise with that mean power."""
     rms = float(np.sqrt(np.mean(np.square(x, dtype=np.float64))))
-    return (x * (10.0 ** (dbfs / 20.0) / max(rms, 1e-9) / np.sqrt(2.0))).astype(np.float32)
+    louder: Floats = (x * (10.0 ** (dbfs / 20.0) / max(rms, 1e-9) / np.sqrt(2.0))).astype(np.float32)
+    return louder
 
 
 def alone(noise: Mapping[str, Floats], cuts: int) -> Iterator[Scene]:
@@ -117,7 +118,8 @@ def table(scenes: list[Scene], answers: list[Answer]) -> None:
         pauses = sum(int((~s.active).sum()) for s, _ in chosen)
         opened = sum(int((a.inside & ~s.active).sum()) for s, a in chosen)
         said = sum(int((a.open_at & ~s.active).sum()) for s, a in chosen)
-        row = f"  {name:<26} open {100 * opened / max(1, pauses):5.1f} % live {100 * said / max(1, pauses):5.1f} %"
+        shares = [100 * frames / max(1, pauses) for frames in (opened, said)]
+        row = f"  {name:<26} open {shares[0]:5.1f} % live {shares[1]:5.1f} %"
         if active:
             missed = sum(int((~a.inside & s.active).sum()) for s, a in chosen)
             cut, late, delays, ends = 0, 0, [], []
@@ -134,10 +136,15 @@ def table(scenes: list[Scene], answers: list[Answer]) -> None:
             count = sum(len(onsets(s.active)) for s, _ in chosen)
             row += (
                 f"   missed {100 * missed / active:5.1f} %   onsets cut {cut:3d}, never {late:3d} of {count}"
-                f"   said after {10 * np.median(delays or [0]):4.0f} / {10 * np.percentile(delays or [0], 90):4.0f} ms"
-                f"   closed after {10 * np.median(ends):4.0f} / {10 * np.percentile(ends, 90):4.0f} ms"
+                f"   said after {both_ms(delays)}   closed after {both_ms(ends)}"
             )
         print(row)
+
+
+def both_ms(frames: list[int]) -> str:
+    """Median and 90th percentile of delays."""
+    middle, high = np.percentile(frames or [0], [50, 90])
+    return f"{10 * middle:4.0f} / {10 * high:4.0f} ms"
 
 
 def main() -> None:

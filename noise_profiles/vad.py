@@ -3,7 +3,10 @@
 `measure` looks at the whole clip and knows more; this one has a quarter of a second of hindsight. It never
 learns from its own answers, so it cannot lock up: the floor of each band is a low quantile of the last
 seconds, whoever spoke in them, as in minimum statistics [1]_ but blind to a short hole. A room tone that is
-known to hold no speech gives the floor at once.
+known to hold no speech gives the floor at once, and how loud and how periodic the room itself becomes.
+
+What stands out opens a segment only with a sign of a voice: a pitch, or a loudness that the room tone never
+had and that came at once. Lorries and gusts have neither; music and babble must pass their own room tone.
 
 References
 ----------
@@ -53,15 +56,15 @@ class LiveTuning:
     least_excess_db: float = 1.0
     voice_near: float = 0.15  # share of a third of a second
     voice_here: float = 0.6  # share of 150 ms
-    voice: float = 0.3  # harmonicity that only a voice near the microphone reaches, or music
-    over_voice: float = 0.03  # and this far over what the room tone reaches itself
+    voice: float = 0.24  # harmonicity that only a voice near the microphone reaches, or music
+    over_voice: float = 0.06  # and this far over what the room tone reaches itself
     most_voice: float = 0.45  # whatever the room tone reaches: it may be music
     half_voice: float = 0.2  # enough where it is louder than the room tone ever was
     most_half_voice: float = 0.27
     louder_db: float = 1.5  # than the room tone in its loudest moment
     least_loud_db: float = 5.0  # below this, that moment is not forgotten when the floor rises
-    sudden_db: float = 4.0  # a whisper has no pitch: it must be this much louder,
-    rise_db: float = 5.0  # and come as suddenly within `rise`, which lorries and gusts do not
+    sudden_db: float = 3.0  # a whisper has no pitch: it must be this much louder,
+    rise_db: float = 4.0  # and come as suddenly within `rise`, which lorries and gusts do not
     rise: int = 30
     sign: int = 30  # a segment opens on such a sign of a voice among its last frames
     holds: int = 70  # and stays open for so long on each
@@ -252,9 +255,9 @@ def _around(size: int, width: int) -> Floats:
 class SpeechDetector:
     """Finds speech segments in a live stream of one channel.
 
-    A segment opens when most of the last 80 ms stands out of the room and a voice is near, begins where that
-    word rose, and closes after `hangover_s` without. Any cutting of the stream into blocks gives the same
-    segments.
+    A segment opens when most of the last 80 ms stands out of the room, a voice is near and a sign of one was
+    heard; it begins where that word rose, and closes after `hangover_s` without.
+    Any cutting of the stream into blocks gives the same segments.
 
     Parameters
     ----------
