@@ -258,7 +258,7 @@ class FrameStream:
             np.einsum("ij,ij->i", by_frame, by_frame, out=of_frames[:, column])
         of_frames /= np.float32(LOW_HZ // 100)
         described = (
-            power, bands[:, :BANDS], bands[:, BANDS], voiced, _harmonicity(energy), low, middle, of_frames,
+            power, bands[:, :BANDS], bands[:, BANDS], voiced, harmonicity(energy), low, middle, of_frames,
             hollow(energy),
         )  # fmt: skip
         for kind, rows in zip(self._kinds, described, strict=True):
@@ -293,7 +293,7 @@ def frames_of(y: NDArray[Number], hop: int, window: int) -> NDArray[Number]:
     return np.ndarray((count, window), y.dtype, y, strides=(hop * y.itemsize, y.itemsize))
 
 
-def _harmonicity(energy: Floats) -> Floats:
+def harmonicity(energy: Floats) -> Floats:
     """How periodic each frame is at the pitch of a voice, from its powers by bin."""
     # Magnitudes rather than powers, so that one strong formant is not all there is.
     periodic = product(np.sqrt(energy[:, _VOICE_BINS]), _by_lag())

@@ -3,7 +3,10 @@
 `measure` looks at the whole clip and knows more; this one has a quarter of a second of hindsight. It never
 learns from its own answers, so it cannot lock up: the floor of each band is a low quantile of the last
 seconds, whoever spoke in them, as in minimum statistics [1]_ but blind to a short hole. A room tone that is
-known to hold no speech gives the floor at once.
+known to hold no speech gives the floor at once, and how loud and how periodic the room itself becomes.
+
+What stands out opens a segment only with a sign of a voice: a pitch, or a loudness that the room tone never
+had and that came at once. Lorries and gusts have neither; music and babble must pass their own room tone.
 
 References
 ----------
@@ -26,6 +29,7 @@ from noise_profiles.samples import Samples, SignalEmpty, checked_rate, mono
 from noise_profiles.voices import FrameVad, analysis_rate_hz
 
 Floats = NDArray[np.float64]
+Described = tuple[Floats, NDArray[np.bool_], Floats]  # powers by band, voiced, harmonicity
 
 _ROW = 5  # frames of 10 ms in a row of the floor's memory
 _LAG = 8  # frames that a centred mean needs ahead
@@ -52,6 +56,18 @@ class LiveTuning:
     least_excess_db: float = 1.0
     voice_near: float = 0.15  # share of a third of a second
     voice_here: float = 0.6  # share of 150 ms
+    voice: float = 0.24  # harmonicity that only a voice near the microphone reaches, or music
+    over_voice: float = 0.06  # and this far over what the room tone reaches itself
+    most_voice: float = 0.45  # whatever the room tone reaches: it may be music
+    half_voice: float = 0.2  # enough where it is louder than the room tone ever was
+    most_half_voice: float = 0.27
+    louder_db: float = 1.5  # than the room tone in its loudest moment
+    least_loud_db: float = 5.0  # below this, that moment is not forgotten when the floor rises
+    sudden_db: float = 3.0  # a whisper has no pitch: it must be this much louder,
+    rise_db: float = 4.0  # and come as suddenly within `rise`, which lorries and gusts do not
+    rise: int = 30
+    sign: int = 30  # a segment opens on such a sign of a voice among its last frames
+    holds: int = 70  # and stays open for so long on each
     opens: int = 6  # of the last 8 frames
     begins: float = 1.5  # spreads: a word that opened a segment began where it rose over this
     before: int = 4  # speech begins softly
@@ -76,8 +92,8 @@ class _Describer:
         self._tail = np.zeros(self._lead, dtype=np.float32)
         self._voices = FrameVad(self.out_hz)
 
-    def feed(self, x: Samples) -> list[tuple[Floats, NDArray[np.bool_]]]:
-        """Band powers, shape (n, BANDS), and voiced, for the frames that are now complete."""
+    def feed(self, x: Samples) -> list[Described]:
+        """Band powers, shape (n, BANDS), voiced and harmonicity, for the frames that are now complete."""
         sound = np.concatenate([self._sound, x])
         whole = self._context + self._block + self._context
         at, out = 0, []
@@ -88,24 +104,25 @@ class _Describer:
         self._sound = sound[at:].copy()
         return out
 
-    def finish(self) -> list[tuple[Floats, NDArray[np.bool_]]]:
+    def finish(self) -> list[Described]:
         """The same for what is left."""
         y = resampled(self._sound, self.rate_hz, self.out_hz)[self._context_out :]
         self._sound = np.zeros(self._context, dtype=np.float32)
         return [self._describe(np.concatenate([y, np.zeros(self._window, dtype=np.float32)]))]
 
-    def _describe(self, y: Samples) -> tuple[Floats, NDArray[np.bool_]]:
+    def _describe(self, y: Samples) -> Described:
         y = np.concatenate([self._tail, y])
         count = max(0, (y.size - self._window) // self._hop + 1)
         self._tail = y[count * self._hop :].copy()
         if count == 0:
-            return np.empty((0, frames.BANDS)), np.empty(0, dtype=bool)
+            return np.empty((0, frames.BANDS)), np.empty(0, dtype=bool), np.empty(0)
         around = y[: (count - 1) * self._hop + self._window]
-        bands, _ = frames.band_powers(around, self._hop, self._window, self.out_hz)
+        bands, energy = frames.band_powers(around, self._hop, self._window, self.out_hz)
         core = y[self._lead : self._lead + count * self._hop].reshape(count, self._hop)
         core = core - (np.einsum("ij->i", core) / np.float32(self._hop))[:, np.newaxis]
         voiced = self._voices.frames(core, np.einsum("ij,ij->i", core, core) / np.float32(self._hop))
-        return bands[:, : frames.BANDS].astype(np.float64) + TINY, voiced
+        harmonic = frames.harmonicity(energy).astype(np.float64)
+        return bands[:, : frames.BANDS].astype(np.float64) + TINY, voiced, harmonic
 
 
 def resampled(x: Samples, from_hz: int, to_hz: int) -> Samples:
@@ -131,6 +148,9 @@ class _Floor:
         self.bands_db = np.zeros(frames.BANDS)
         self.usual_db = 0.0
         self.spread_db = k.least_spread_db
+        self._learned_loud_db = 0.0
+        self._learned_bands_db: Floats | None = None
+        self.loud_db = 0.0  # over what is usual: what the room tone hardly ever passes
 
     @property
     def known(self) -> bool:
@@ -153,6 +173,9 @@ class _Floor:
             self._learned_spread_db = float(excess.std())
             self._steady = self._learned_spread_db <= self._k.steady_spread_db
             self._follow()
+            height = self.height_db(10.0 * np.log10(bands))[_LAG : len(bands) - _LAG]
+            self._learned_loud_db = self.loud_db = float(height.max())
+            self._learned_bands_db = self.bands_db
 
     def hear(self, bands: Floats, *, speaking: bool) -> None:
         """Take the next frames, whether or not somebody speaks in them.
@@ -183,11 +206,23 @@ class _Floor:
         spread_db = max(spread_db, self._k.learned_share * self._learned_spread_db, self._k.least_spread_db)
         self.spread_db = min(float(spread_db), self._k.most_spread_db)
         self.usual_db = float(middle) + 0.524 * self.spread_db
+        if self._learned_bands_db is not None:
+            # Ticks of a clock do not rise with the floor that speech has lifted.
+            lifted_db = max(0.0, float((self.bands_db - self._learned_bands_db).mean()))
+            least_db = min(self._learned_loud_db, self._k.least_loud_db)
+            self.loud_db = max(self._learned_loud_db - lifted_db, least_db)
 
     def excess_db(self, bands_db: Floats) -> Floats:
         """How far frames stand out, as the mean over bands, freed of clicks and smoothed."""
         k = self._k
         return masks.smoothed(masks.running_median(self._over(bands_db), k.median), k.smooth)
+
+    def height_db(self, bands_db: Floats) -> Floats:
+        """The same, and one band alone may decide: how loud it is and not how much like a voice."""
+        k = self._k
+        over = np.maximum(bands_db - self.bands_db, 0.0)
+        mean = np.add.reduce(over, axis=1) / frames.BANDS
+        return masks.smoothed(masks.running_median(mean, k.median), k.smooth)
 
     def _over(self, bands_db: Floats) -> Floats:
         """By row, the mean over bands of what lies over the floor."""
@@ -212,9 +247,9 @@ def _ones(width: int) -> Floats:
 class SpeechDetector:
     """Finds speech segments in a live stream of one channel.
 
-    A segment opens when most of the last 80 ms stands out of the room and a voice is near, begins where that
-    word rose, and closes after `hangover_s` without. Any cutting of the stream into blocks gives the same
-    segments.
+    A segment opens when most of the last 80 ms stands out of the room, a voice is near and a sign of one was
+    heard; it begins where that word rose, and closes after `hangover_s` without.
+    Any cutting of the stream into blocks gives the same segments.
 
     Parameters
     ----------
@@ -241,10 +276,13 @@ class SpeechDetector:
         self._hangover = max(1, round(hangover_s * 100))
         self._bands_db = np.empty((0, frames.BANDS))  # of the last frames, the undecided at the end
         self._voiced = np.empty(0)
+        self._harmonic = np.empty(0)
+        self._voice, self._half_voice = self._k.voice, self._k.half_voice
         self._recent: list[bool] = []
         self._samples = 0
         self._frame = 0  # decided so far
         self._quiet = 0
+        self._since_sign = self._k.holds
         self._start: int | None = None
         self._segments: list[tuple[int, int]] = []
         if room is not None:
@@ -266,32 +304,43 @@ class SpeechDetector:
         It need not be part of the stream; what was found so far stays.
         """
         describer = _Describer(self._rate_hz)
-        heard = [bands for bands, _ in describer.feed(mono(room))]
+        heard = describer.feed(mono(room))
         if heard:
-            self._floor.learn(np.concatenate(heard))
+            self._learn(
+                np.concatenate([bands for bands, _, _ in heard]), np.concatenate([h for *_, h in heard])
+            )
+
+    def _learn(self, bands: Floats, harmonic: Floats) -> None:
+        k = self._k
+        self._floor.learn(bands)
+        own = float(masks.smoothed(harmonic, k.smooth).max())
+        self._voice = min(k.most_voice, max(k.voice, own + k.over_voice))
+        self._half_voice = min(k.most_half_voice, max(k.half_voice, own + k.over_voice))
 
     def feed(self, block: object) -> bool:
         """Take a block; return whether somebody is speaking now."""
         x = mono(block)
         self._samples += x.size
-        for bands, voiced in self._describer.feed(x):
-            self._look(bands, voiced, ahead=_LAG)
+        for described in self._describer.feed(x):
+            self._look(described, ahead=_LAG)
         return self.speaking
 
     def finish(self) -> list[tuple[int, int]]:
         """End the stream and give all segments."""
-        for bands, voiced in self._describer.finish():
-            self._look(bands, voiced, ahead=0)
+        for described in self._describer.finish():
+            self._look(described, ahead=0)
         if self._start is not None:
             self._close(self._frame)
         return self.segments
 
-    def _look(self, bands: Floats, voiced: NDArray[np.bool_], *, ahead: int) -> None:
+    def _look(self, described: Described, *, ahead: int) -> None:
         """Describe what came, decide on all but the last `ahead` frames."""
+        bands, voiced, harmonic = described
         open_s = 0.0 if self._start is None else (self._frame - self._start) / 100
         self._floor.hear(bands, speaking=0.0 < open_s <= self._k.believed_s)
         self._bands_db = np.concatenate([self._bands_db, 10.0 * np.log10(bands)])
         self._voiced = np.concatenate([self._voiced, voiced])
+        self._harmonic = np.concatenate([self._harmonic, harmonic])
         total = len(self._bands_db)
         oldest = self._frame - min(self._frame, _BEHIND)  # the frame that row 0 is
         first, last = self._frame - oldest, total - ahead
@@ -304,21 +353,38 @@ class SpeechDetector:
         near = _share(self._voiced, 31) > k.voice_near
         speech = ((over > k.sure) & near) | ((over > k.likely) & here)
         speech &= excess > self._floor.usual_db + k.least_excess_db
+        sign = speech & self._signs(self._floor.height_db(self._bands_db))
         for row in range(first, last):
-            self._decide(bool(speech[row]), over[: row + 1])
+            self._decide(bool(speech[row]), bool(sign[row]), over[: row + 1])
         kept = min(self._frame, _BEHIND) + ahead
-        self._bands_db, self._voiced = self._bands_db[-kept:], self._voiced[-kept:]
-        if kept == 0:
-            self._bands_db, self._voiced = self._bands_db[:0], self._voiced[:0]
+        old = total - kept
+        self._bands_db, self._voiced = self._bands_db[old:], self._voiced[old:]
+        self._harmonic = self._harmonic[old:]
 
-    def _decide(self, stands_out: bool, over: Floats) -> None:
+    def _signs(self, height_db: Floats) -> NDArray[np.bool_]:
+        """Where what stands out is a voice and no louder moment of the room.
+
+        It has a pitch, or is louder than the room tone ever was and came suddenly.
+        """
+        k = self._k
+        harmonic = masks.smoothed(self._harmonic, k.smooth)
+        louder_db = height_db - self._floor.loud_db
+        padded = np.concatenate([np.full(k.rise, height_db[0]), height_db])
+        risen_db = height_db - frames.frames_of(padded, 1, k.rise + 1).min(axis=1)
+        signs: NDArray[np.bool_] = harmonic > self._voice
+        signs |= (harmonic > self._half_voice) & (louder_db > k.louder_db)
+        signs |= (louder_db > k.sudden_db) & (risen_db > k.rise_db)
+        return signs
+
+    def _decide(self, stands_out: bool, sign: bool, over: Floats) -> None:
         """One frame: open or close."""
         k = self._k
+        self._since_sign = 0 if sign else self._since_sign + 1
         self._recent = [*self._recent[-7:], stands_out]
         self._frame += 1
-        self._quiet = 0 if stands_out else self._quiet + 1
+        self._quiet = 0 if stands_out and self._since_sign < k.holds else self._quiet + 1
         if self._start is None:
-            if sum(self._recent) >= k.opens:
+            if sum(self._recent) >= k.opens and self._since_sign < k.sign:
                 below = np.flatnonzero(over[: -k.opens] < k.begins)
                 rows = len(over) - (int(below[-1]) + 1 if below.size else 0)
                 self._start = max(0, self._frame - rows - k.before)

@@ -166,3 +166,61 @@ def test_in_a_known_room_a_long_breath_of_speech_stays_one_segment():
     detector.feed(sound[2 * rate_hz :])
     (segment,) = detector.finish()
     assert segment[0] <= 0.1 * rate_hz and segment[1] >= 19.5 * rate_hz
+
+
+@pytest.mark.parametrize(
+    ("noise", "most"), [("traffic", 0.05), ("babble", 0.15), ("fan", 0.05), ("speech-shaped", 0.05)]
+)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_noise_like_the_room_tone_does_not_open_it(noise, most, seed):
+    """The servo stands still while it is open, and what it opens for becomes a clip."""
+    room, alone = np.split(signals.NOISES[noise](20 * RATE_HZ, RATE_HZ, seed), [2 * RATE_HZ])
+    found, _ = streamed(alone, room=room)
+    assert sum(b - a for a, b in found) <= most * alone.size
+
+
+def test_a_noise_that_swells_over_the_room_tone_is_no_voice_and_a_voice_in_it_is_heard():
+    """A lorry has no pitch and comes slowly, however loud it becomes: 10 m away, at 45 km/h."""
+    size = 12 * RATE_HZ
+    at_s = np.arange(size) / RATE_HZ
+    swell = (0.3 / np.sqrt(1.0 + ((at_s - 6.0) / 0.8) ** 2)).astype(np.float32)
+    lorry = swell * signals.speech_shaped_noise(size, RATE_HZ, 4)
+    assert streamed(lorry, room=lorry[: 2 * RATE_HZ])[0] == []
+    speech, places = spoken(pause_s=0.9)
+    lorry = np.resize(lorry, speech.size)
+    found, _ = streamed(speech + lorry, room=lorry[: 2 * RATE_HZ])
+    assert all(any(a <= start + 0.15 * RATE_HZ and b > start for a, b in found) for start, _ in places)
+
+
+@pytest.mark.parametrize("snr_db", [15.0, 25.0])
+def test_a_whisper_is_heard_though_it_has_no_pitch(snr_db):
+    """Hiss in the rhythm and colour of a voice, after a quiet room."""
+    rng = np.random.default_rng(5)
+    speech, places = spoken(pause_s=0.9)
+    envelope = np.sqrt(np.convolve(np.square(speech), np.ones(480) / 480, mode="same"))
+    whisper = (envelope * signals.speech_shaped_noise(speech.size, RATE_HZ, 8) * 20).astype(np.float32)
+    hiss = rng.standard_normal(speech.size).astype(np.float32)
+    sound = signals.mix(whisper, hiss, snr_db, RATE_HZ).samples
+    found, _ = streamed(sound, room=sound[: 2 * RATE_HZ])
+    assert all(any(a <= start + 0.15 * RATE_HZ and b > start for a, b in found) for start, _ in places)
+
+
+def test_a_knock_in_the_room_tone_does_not_make_it_deaf():
+    speech, places = spoken(pause_s=0.9)
+    sound = signals.mix(speech, signals.pink_noise(speech.size, RATE_HZ, 3), 15.0, RATE_HZ).samples
+    room = sound[: 2 * RATE_HZ].copy()
+    room[RATE_HZ : RATE_HZ + 4000] += 0.5 * signals.white_noise(4000, RATE_HZ, 9)
+    found, _ = streamed(sound, room=room)
+    assert all(any(a <= start + 0.15 * RATE_HZ and b > start for a, b in found) for start, _ in places)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.integers(2 * RATE_HZ, SPEECH.size), max_size=6))
+def test_no_cutting_moves_a_segment_in_a_known_room_that_swings(cuts):
+    noise = signals.babble(SPEECH.size + 2 * RATE_HZ, RATE_HZ, 3)
+    sound = SPEECH + 0.3 * noise[2 * RATE_HZ :]
+    whole, cut = (vad.SpeechDetector(RATE_HZ, room=0.3 * noise[: 2 * RATE_HZ]) for _ in range(2))
+    whole.feed(sound)
+    for block in np.split(sound, sorted(cuts)):
+        cut.feed(block)
+    assert whole.finish() == cut.finish()
