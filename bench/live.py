@@ -157,7 +157,7 @@ def main() -> None:
     speech = acoustics.folder(arguments.speech) if arguments.speech else acoustics.synthesised()
     noise = acoustics.folder(arguments.noise) if arguments.noise else {}
     noise |= acoustics.made_noises()
-    scenes = list(alone(noise, 3))
+    scenes = list(alone(noise, 4))
     for title, known_room in (("room tone known", True), ("room tone not known", False)):
         print(f"\nnoise alone, {title}")
         table(scenes, [answer(s, known_room=known_room) for s in scenes])
