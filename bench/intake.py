@@ -195,10 +195,9 @@ def measure(port: int, pid: int, sends: list[Send], clips: list[bytes]) -> Round
 
 @contextlib.contextmanager
 def process(*words: str, pattern: str, environ: dict[str, str] | None = None) -> Iterator[tuple[int, int]]:
-    """A server in a process of its own: its port and its pid."""
-    started = subprocess.Popen(
-        words, stdout=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, **(environ or {})}
-    )
+    """A server in a process of its own, without a line for each request: its port and its pid."""
+    env = {**os.environ, "XIANGYIN_ACCESS_LOG": "0", **(environ or {})}
+    started = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=env)
     assert started.stdout is not None
     try:
         for line in started.stdout:
