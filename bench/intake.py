@@ -38,6 +38,7 @@ import numpy as np
 import soundfile
 
 from bench import label_studio
+from bench.ending import end
 from noise_profiles import signals
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -206,11 +207,7 @@ def process(*words: str, pattern: str, environ: dict[str, str] | None = None) ->
                 return
         raise SystemExit(f"{words[0]} did not start")
     finally:
-        started.terminate()
-        try:
-            started.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            started.kill()
+        end(started)
 
 
 def command(data: Path, *words: str) -> dict[str, str]:

@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.ending import end
+
 START_S = 600  # its first start migrates an empty database, two minutes on a free machine
 _CONFIG = (
     '<View><Audio name="a" value="$audio"/><TextArea name="t" toName="a"/></View>'  # any that has a sound
@@ -75,11 +77,7 @@ def serving(program: str, folder: Path) -> Iterator[Running]:
 
         yield Running(port, started.pid, send)
     finally:
-        started.terminate()
-        try:
-            started.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            started.kill()
+        end(started)
 
 
 def _project(port: int, token: str, started: subprocess.Popen[bytes]) -> int:

@@ -135,9 +135,9 @@ class Decoder:
             }
             os.lseek(file.fileno(), 0, os.SEEK_SET)  # file.seek may stay within its own buffer
             child, answer = self._ask(job, (file.fileno(), figures, flac))
-            if "ended" in answer:
-                self._ended(_name_of(int(str(answer["ended"]))))
             try:
+                if "ended" in answer:
+                    self._ended(_name_of(int(str(answer["ended"]))))
                 sound = _sound(answer, said, figures, flac)
             except BaseException:
                 child.link.close()  # which ends it

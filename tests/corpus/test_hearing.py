@@ -14,20 +14,9 @@ from corpus.container import Unreadable
 from corpus.decode import Decoder
 from corpus.frame_end import FrameEnd
 from noise_profiles import measure
-from protocol.clip import ClipMeta
+from tests.claims import META
 
 RATE_HZ = 16_000
-META = ClipMeta.from_json(
-    {
-        "session_id": "s1",
-        "recording_id": "r1",
-        "style": "monologue",
-        "grade": "quiet",
-        "consent_version": "consent-1",
-        "recorded_at": "2026-01-31T08:00:00Z",
-        "lead_in_s": 0.5,
-    }
-)
 NOISE = np.random.default_rng(3).normal(0, 900, (30_001, 2)).astype(np.int16)
 
 

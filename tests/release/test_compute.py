@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import signal
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 
 import pytest
 
 from corpus import cluster, compute
+from tests.release.dying import die, die_once
 
 
 def double(value: int) -> int:
@@ -20,21 +19,6 @@ def double(value: int) -> int:
 
 def fail(value: int) -> int:
     raise ZeroDivisionError(value)
-
-
-def die_once(job: tuple[int, str]) -> int:
-    """Kills its own process the first time that it sees shard 5."""
-    number, scratch = job
-    mark = Path(scratch) / "died"
-    if number == 5 and not mark.exists():
-        mark.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return number
-
-
-def die(value: int) -> int:
-    os.kill(os.getpid(), signal.SIGKILL)
-    return value
 
 
 @pytest.mark.parametrize("setting", ["inline", "local"])

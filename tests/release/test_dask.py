@@ -16,28 +16,12 @@ import pytest
 
 from corpus import cluster as clusters
 from corpus import compute, soundplaces, verify
+from tests.release import dying
+from tests.release.dying import die, die_once
+from tests.release.trees import tree
 
 distributed = pytest.importorskip("distributed", reason="Dask is the extra `dask`")
 cloudpickle = pytest.importorskip("cloudpickle")
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
-def die_once(job: tuple[int, str]) -> int:
-    """Kills its worker the first time that it sees shard 5."""
-    number, scratch = job
-    mark = Path(scratch) / "died"
-    if number == 5 and not mark.exists():
-        mark.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return number
-
-
-def die(number: int) -> int:
-    os.kill(os.getpid(), signal.SIGKILL)
-    return number
 
 
 def time_out(number: int) -> int:
@@ -47,7 +31,8 @@ def time_out(number: int) -> int:
 @pytest.fixture(scope="module")
 def cluster(root):
     """A scheduler and two workers on this machine, which import the tree under test."""
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    for module in (sys.modules[__name__], dying):
+        cloudpickle.register_pickle_by_value(module)
     path = os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = path  # a worker is a fresh process

@@ -21,8 +21,8 @@ import soundfile
 
 from corpus import closing
 from corpus.decode import Decoder
-from protocol.clip import ClipMeta
 from protocol.errors import catalogue
+from tests.claims import META
 
 RATE_HZ = 16_000
 NOISE = np.random.default_rng(3).integers(-999, 999, 2 * RATE_HZ, dtype=np.int16)
@@ -224,17 +224,6 @@ def family() -> dict[str, bytes]:
 
 
 FAMILY = family()
-META = ClipMeta.from_json(
-    {
-        "session_id": "s1",
-        "recording_id": "r1",
-        "style": "monologue",
-        "grade": "quiet",
-        "consent_version": "consent-1",
-        "recorded_at": "2026-01-31T08:00:00Z",
-        "lead_in_s": 0.5,
-    }
-)
 
 
 @pytest.fixture(scope="module")
@@ -272,7 +261,6 @@ MEASURE = """
 import json, pathlib, resource, sys
 from corpus import closing
 from corpus.decode import Decoder
-from protocol.clip import ClipMeta
 
 decoder, meta = Decoder(), ClipMeta.from_json(json.loads(sys.argv[2]))
 for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):
