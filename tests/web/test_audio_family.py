@@ -261,6 +261,7 @@ MEASURE = """
 import json, pathlib, resource, sys
 from corpus import closing
 from corpus.decode import Decoder
+from protocol.clip import ClipMeta
 
 decoder, meta = Decoder(), ClipMeta.from_json(json.loads(sys.argv[2]))
 for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):
