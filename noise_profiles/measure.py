@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from noise_profiles import channels, defects, levels, scan, snr, spectrum, vad
+from noise_profiles import channels, defects, levels, scan, snr, vad
 from noise_profiles.frames import FrameStream, runs
 from noise_profiles.samples import (
     SampleRateUnsupported,
@@ -289,7 +289,7 @@ def measure(
 def room_tone(samples: object, sample_rate_hz: int) -> RoomTone:
     """The noise of the room, from sound in which nobody speaks; of several channels the loudest.
 
-    Half a second and more of it has third octaves as well.
+    Its third octaves are `spectrum.third_octaves`, which a speaker need not wait for.
 
     Raises
     ------
@@ -307,20 +307,15 @@ def room_tone(samples: object, sample_rate_hz: int) -> RoomTone:
         frames = stream.finish()
         power = float(frames.power.mean(dtype=np.float64)) if len(frames) else 0.0
         a_weighted = float(frames.a_weighted.mean(dtype=np.float64)) if len(frames) else 0.0
-        figures.append((levels.dbfs(power), levels.dbfs(a_weighted), channel))
-    noise_dbfs, noise_dba_fs, loudest = max(figures)
-    duration_s = x.shape[0] / rate_hz
-    bands = None
-    if duration_s >= spectrum.LEAST_S:
-        bands = tuple(spectrum.third_octaves(x[:, loudest], rate_hz).values())
-    return RoomTone(noise_dbfs, noise_dba_fs, duration_s, METHOD, bands)
+        figures.append((levels.dbfs(power), levels.dbfs(a_weighted)))
+    return RoomTone(*max(figures), x.shape[0] / rate_hz, METHOD)
 
 
 def warm(*, live: bool = True) -> None:
     """Load and run everything that judges a clip once, so that nobody waits for it later.
 
     `live` adds the meter that a microphone needs and a server does not; its filters take a second to load.
-    Safe to call from a thread. It leaves librosa alone, which takes seconds.
+    Safe to call from a thread. It leaves librosa alone, which takes seconds: that is `spectrum.warm`.
     """
     hiss = np.random.default_rng(0).standard_normal(48_000).astype(np.float32) * np.float32(0.01)
     for rate_hz in (16_000, 44_100):

@@ -21,8 +21,8 @@ LEAST_S = 0.5
 def third_octaves(samples: object, sample_rate_hz: int) -> dict[float, float]:
     """Levels in dBFS by midband frequency, 50 Hz to 16 kHz as far as the rate reaches.
 
-    A bin counts for the band that holds its middle. A speaker waits for it, so the spectra are SciPy's, which
-    is loaded, and not librosa's; a test holds them to librosa's.
+    A bin counts for the band that holds its middle. The spectra are librosa's, which takes seconds to load:
+    a recorder has this done beside it, and nobody waits.
 
     Parameters
     ----------
@@ -34,17 +34,16 @@ def third_octaves(samples: object, sample_rate_hz: int) -> dict[float, float]:
     SignalError
         If `samples` is no single channel, not finite, or shorter than 10 ms.
     """
-    import scipy.fft
+    import librosa
 
     rate_hz = checked_rate(sample_rate_hz)
     x = mono(samples)
     if x.size < rate_hz // 100:
         raise SignalEmpty()
     size = min(round(_FFT_S * rate_hz), x.size) // 2 * 2
-    window = np.hanning(size + 1)[:-1]
-    frames = np.lib.stride_tricks.sliding_window_view(x, size)[:: size // 2]
-    spectra = scipy.fft.rfft(frames * window, axis=1)
-    power = np.square(np.abs(spectra)).mean(axis=0) * (2.0 / (size * float(np.square(window).sum())))
+    spectra = librosa.stft(x, n_fft=size, hop_length=size // 2, window="hann", center=False)
+    hann_square = 3.0 / 8.0 * size
+    power = np.square(np.abs(spectra), dtype=np.float64).mean(axis=1) * (2.0 / (size * hann_square))
     return {
         round(middle_hz, 1): round(levels.dbfs(float(power[first:end].sum())), 2)
         for middle_hz, first, end in _bands(size, rate_hz)
@@ -63,3 +62,8 @@ def _bands(size: int, rate_hz: int) -> tuple[tuple[float, int, int], ...]:
         first, end = np.searchsorted(bins_hz, (middle_hz * 10.0**-0.05, middle_hz * 10.0**0.05))
         found.append((middle_hz, int(first), int(end)))
     return tuple(found)
+
+
+def warm() -> None:
+    """Load what `third_octaves` needs, and compile what librosa compiles at its first use."""
+    third_octaves(np.zeros(1_600, np.float32), 16_000)

@@ -6,7 +6,6 @@ import os
 import queue
 import signal
 import sys
-import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -325,12 +324,12 @@ def _record_device(
     source: Source, work: Work, meta: ClipMeta, noise: RoomNoise | None, seconds: float | None
 ) -> int:
     """Free speech without a screen, until Ctrl-C or for so many seconds."""
-    from noise_profiles import measure
+    from recorder import room_spectrum
     from recorder.session import Key
     from recorder.studio import Studio
     from recorder.told import Levels
 
-    threading.Thread(target=measure.warm, daemon=True, name="warm").start()
+    room_spectrum.warm()
     keys: queue.SimpleQueue[Key] = queue.SimpleQueue()
     tell_line = _printer(work, source.name)
 
@@ -356,12 +355,12 @@ def _record_device(
 
 
 def _record_on_screen(source: Source, work: Work, meta: ClipMeta, noise: RoomNoise | None) -> int:
-    from noise_profiles import measure
+    from recorder import room_spectrum
     from recorder.screen import RecorderScreen, first_state
     from recorder.studio import Studio
     from recorder.told import Prompt
 
-    threading.Thread(target=measure.warm, daemon=True, name="warm").start()
+    room_spectrum.warm()
     rows = work.membership.project_json.get("prompts") or []
     prompts: list[Prompt] = (
         [Prompt(str(row["id"]), str(row["text"])) for row in rows] if work.style == "read" else []

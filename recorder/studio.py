@@ -23,6 +23,7 @@ from recorder.capture import Block, Source
 from recorder.cutter import DETECTOR_DELAY_S, CutRules, Cutter, Piece
 from recorder.judge import Judgement, commit, judge, lead_in_s
 from recorder.playback import RoomNoise
+from recorder.room_spectrum import RoomSpectrum
 from recorder.session import Do, Key, Phase
 from recorder.spool import Gap, OpenTake, Spool, Take
 from recorder.told import Judged, Levels, Notice, Prompt, Told
@@ -93,7 +94,7 @@ class Studio:
         self._ended = False
         self._lost_samples = 0
         self._room: list[Block] = []
-        self._room_tone: RoomTone | None = None
+        self._room_found: RoomSpectrum | None = None
         self._noise_dbfs: float | None = None
         self._take: OpenTake | None = None
         self._piece: Piece | None = None
@@ -254,7 +255,7 @@ class Studio:
             case Do.TELL_ROOM_NOT_QUIET:
                 self._tell(Notice("room.not_quiet"))
             case Do.GO_WITHOUT_ROOM_TONE:
-                self._room_tone, self._room = None, []
+                self._room_found, self._room = None, []
                 self._tell(Notice("room.none"))
             case Do.OPEN_TAKE:
                 self._take = self._spool.open_take(self._meta_here(), self._rate_hz, self._membership)
@@ -276,6 +277,10 @@ class Studio:
             case Do.FINISH:
                 self._source.stop()
 
+    @property
+    def _room_tone(self) -> RoomTone | None:
+        return self._room_found.tone if self._room_found else None
+
     def _meta_here(self) -> ClipMeta:
         prompt = self._prompts[self._state.prompt] if self._state.prompt < len(self._prompts) else None
         return replace(
@@ -291,10 +296,11 @@ class Studio:
         until = room.size - round(_ONSET_S * self._rate_hz)
         samples = room[max(0, until - round(ROOM_TONE_S * self._rate_hz)) : until]
         self._room = []
-        self._room_tone = measure.room_tone(samples, self._rate_hz)
-        self._noise_dbfs = self._room_tone.noise_dbfs
+        tone = measure.room_tone(samples, self._rate_hz)
+        self._room_found = RoomSpectrum(tone, samples, self._rate_hz, live=self._source.live)
+        self._noise_dbfs = tone.noise_dbfs
         self._detector.learn(samples)
-        figures = {"duration_s": self._room_tone.duration_s, "noise_dbfs": self._room_tone.noise_dbfs}
+        figures = {"duration_s": tone.duration_s, "noise_dbfs": tone.noise_dbfs}
         self._tell(Notice("room.measured", figures))
 
     def _measure_take(self) -> None:

@@ -65,7 +65,7 @@ def main() -> int:
         return 2
     if run(*pip, "--no-deps", "--no-build-isolation", "-e", "."):
         return 2
-    return run(python, "-c", "from noise_profiles.measure import warm; warm()")
+    return run(python, "-c", "from noise_profiles import measure, spectrum; measure.warm(); spectrum.warm()")
 
 
 if __name__ == "__main__":
