@@ -197,6 +197,15 @@ def wada_db(x: Floats, _lead_in_s: float) -> float:
     return float(np.interp(value, np.maximum.accumulate(_wada_table()), np.arange(-20, 101)))
 
 
+def limit_db(mixture: signals.Mixture) -> float:
+    """With the true mask and the true noise: all that lead-in and pauses can tell of the noise in the words."""
+    frames = min(mixture.active.size, mixture.noise.size // 160)
+    noise = np.square(levels.band_limited(mixture.noise, RATE_HZ))[: frames * 160].reshape(-1, 160)
+    silent = ~mixture.active[:frames]
+    heard = float(noise.mean(axis=1)[silent if silent.any() else slice(None)].mean())
+    return mixture.speech_dbfs - levels.dbfs(heard)
+
+
 def webrtcvad_db(x: Floats, lead_in_s: float) -> float:
     """Mean power of voiced against other 10 ms frames; a lead-in counts as noise."""
     import webrtcvad
@@ -310,6 +319,9 @@ def accuracy(made: list[Trial], worst: int, kept: Path | None) -> None:
         )
     print("\nbeside others, all clips, lead-in used where there is one")
     print(line("  ours", error))
+    limit = np.array([limit_db(t.mixture) - t.truth_db for t in made])
+    print(line("  limit: true mask and noise, lead-in", limit[lead]))
+    print(line("  limit: the same, less or none", limit[~lead]))
     methods = dict(BASELINES)
     if (with_silero := silero()) is not None:
         methods["silero-vad energy"] = with_silero
