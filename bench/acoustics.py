@@ -198,7 +198,7 @@ def wada_db(x: Floats, _lead_in_s: float) -> float:
 
 
 def limit_db(mixture: signals.Mixture) -> float:
-    """With the true mask and the true noise: all that lead-in and pauses can tell of the noise in the words."""
+    """With the true mask and the true noise: all that lead-in and pauses can tell of that in the words."""
     frames = min(mixture.active.size, mixture.noise.size // 160)
     noise = np.square(levels.band_limited(mixture.noise, RATE_HZ))[: frames * 160].reshape(-1, 160)
     silent = ~mixture.active[:frames]
