@@ -25,6 +25,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from noise_profiles import (
+    bands,
     defects,
     fingerprint,
     frames,
@@ -102,7 +103,7 @@ def components(x: Floats, rate_hz: int) -> dict[str, Callable[[], object]]:
         "all": lambda: measure.measure(x, rate_hz),
         "described, frame by frame": described,
         "  four blocks filtered and resampled (8 s)": lambda: passband.band_passed(rows, rate_hz, out_hz),
-        "  one block in bands (2 s)": lambda: frames.band_powers(y, out_hz // 100, out_hz // 40, out_hz),
+        "  one block in bands (2 s)": lambda: bands.band_powers([y], out_hz // 100, out_hz // 40, out_hz),
         "  one block by webrtcvad (2 s)": lambda: voice.frames(core, power),
         "described, samples looked at": scanned,
         "SNR": lambda: snr.estimate(found),

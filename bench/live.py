@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from bench import acoustics
 from noise_profiles import levels, signals, vad
-from noise_profiles.frames import runs
 from noise_profiles.masks import closed
+from noise_profiles.stretches import runs
 
 RATE_HZ = acoustics.RATE_HZ
 ROOM_S, PAUSE_S, ALONE_S, BLOCK_S = 2.0, 0.9, 18.0, 0.02

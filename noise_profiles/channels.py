@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from noise_profiles import levels
 from noise_profiles.evidence import Heard, Limit, limits
-from noise_profiles.frames import runs
 from noise_profiles.scan import LSB
+from noise_profiles.stretches import runs
 from protocol.clip import AudioFinding
 
 Array = NDArray[np.float64]

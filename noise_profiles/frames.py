@@ -12,38 +12,21 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import TypeVar
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
-from noise_profiles import levels, voices
+from noise_profiles import voices
+from noise_profiles.bands import BANDS, Floats, band_powers, harmonicity, hollow, mean_squares
 from noise_profiles.growing import Growing
-from noise_profiles.passband import (
-    LOW_HZ,
-    MIDDLE_HZ,
-    SLOW_SAMPLES,
-    SPECTRUM_STEP_HZ,
-    Passed,
-    band_gain,
-    band_passed,
-)
+from noise_profiles.passband import LOW_HZ, MIDDLE_HZ, SLOW_SAMPLES, SPECTRUM_STEP_HZ, band_passed
 from noise_profiles.samples import Samples, checked_rate
 
 FRAMES_PER_S = 100
 BLOCK_S = 2
 CONTEXT_S = 0.08  # 2.16 s have lengths of small factors at every usual rate
-BANDS = 18
-GROUP = 4  # blocks are transformed by fours: together they cost little more than one
-HOLE_STEP = 4
-HOLE_POWER = 10.0**-10.8  # in 40 Hz; the rounding to 16 bits leaves 10 to 13 dB less
-HOLE_SIDE_POWER = 10.0**-9.6
-_VOICE_BINS = slice(3, 51)  # 120 Hz to 2 kHz, so that lags are of 0.25 ms
-_PITCH_LAGS = range(10, 50)
-_ALONE = 1 << 18  # multiplications; OpenBLAS makes threads for more
-
-Floats = NDArray[np.float32]
-Number = TypeVar("Number", np.float32, np.float64)
+GROUP = 8  # so many blocks are taken together: they cost little more than one
 
 
 @dataclass(frozen=True)
@@ -87,49 +70,6 @@ class Frames:
 
     def __len__(self) -> int:
         return int(self.power.size)
-
-
-@cache
-def _band_starts(rate_hz: int) -> NDArray[np.intp]:
-    """The first bin of each band, and the end of the last."""
-    step_hz = 40.0
-    low, high = 2595.0 * np.log10(1.0 + np.array([80.0, 0.49 * rate_hz]) / 700.0)
-    edges_hz = 700.0 * (10.0 ** (np.linspace(low, high, BANDS + 1) / 2595.0) - 1.0)
-    return np.unique(np.ceil(edges_hz / step_hz - 1e-9).astype(np.intp))
-
-
-def band_edges_hz(rate_hz: int) -> NDArray[np.float64]:
-    """Where the bands of `Frames.bands` begin and end, for sound analysed at `rate_hz`."""
-    return _band_starts(rate_hz)[: BANDS + 1].astype(np.float64) * 40.0
-
-
-@cache
-def _a_weights(rate_hz: int) -> Floats:
-    """What each bin counts in the A-weighted power.
-
-    A Hann window shows two thirds of a tone's power in its own bin and a sixth in each neighbour, and the
-    high-pass has taken some: both are undone, or the weighting would be lax where it is steepest.
-    """
-    bins_hz = np.arange(rate_hz // 80 + 1) * 40.0
-    wanted = 10.0 ** (levels.a_weighting_db(bins_hz) / 10.0)
-    wanted /= np.maximum(np.square(band_gain(bins_hz.size, 40.0)), 0.5)
-    seen = np.diag(np.full(bins_hz.size, 2 / 3))
-    seen += np.diag(np.full(bins_hz.size - 1, 1 / 6), 1) + np.diag(np.full(bins_hz.size - 1, 1 / 6), -1)
-    weights: Floats = np.maximum(np.linalg.solve(seen, wanted), 0.0).astype(np.float32)
-    return weights
-
-
-@cache
-def _band_sums(rate_hz: int) -> Floats:
-    """What each bin counts in each band, and in the last column in the A-weighted power."""
-    bins = rate_hz // 80 + 1
-    starts = _band_starts(rate_hz)
-    ends = np.append(starts[1:], bins)
-    sums = np.zeros((bins, BANDS + 1), np.float32)
-    for band in range(BANDS):
-        sums[starts[band] : ends[band], band] = 1.0
-    sums[:, BANDS] = _a_weights(rate_hz)
-    return sums
 
 
 @cache
@@ -194,7 +134,7 @@ class FrameStream:
         starts = range(0, left.size, block)
         if starts:
             # SciPy transforms four rows together in the time of two.
-            height = len(starts) if len(starts) % GROUP < 2 else -(-len(starts) // GROUP) * GROUP
+            height = len(starts) if len(starts) % 4 < 2 else -(-len(starts) // 4) * 4
             rows = np.zeros((height, c + block + c), np.float32)
             for row, at in zip(rows, starts, strict=False):
                 ahead = left[at : at + block + c]
@@ -230,138 +170,35 @@ class FrameStream:
             self._look(rows, self._context, sizes)
         passed = band_passed(rows, self._rate_hz, self._out_hz)
         self._spectrum += passed.spectrum[: self._spectrum.size]
-        for number, size in enumerate(sizes):
-            self._describe(passed, number, size)
-
-    def _describe(self, passed: Passed, number: int, size: int) -> None:
-        y = passed.sound[number]
+        self._blocks += len(sizes)
         hop, window = self._out_hz // FRAMES_PER_S, self._out_hz // 40
-        frames = round(size * self._out_hz / self._rate_hz) // hop
-        if not frames:
-            self._blocks += 1
+        counts = [round(size * self._out_hz / self._rate_hz) // hop for size in sizes]
+        if not counts[0]:
             return
-        start = self._context_out
-        core = y[start : start + frames * hop].reshape(frames, hop)
-        power = np.einsum("ij,ij->i", core, core, dtype=np.float32) / np.float32(hop)
-        first = start - (window - hop) // 2
-        bands, energy = band_powers(y[first : first + (frames - 1) * hop + window], hop, window, self._out_hz)
-        voiced = self._voices.frames(core, power)
-        low, middle, *slow = (
-            x[number, (at := round(self._context * rate_hz / self._rate_hz)) : at + frames * rate_hz // 100]
-            for x, rate_hz in (
-                (passed.low, LOW_HZ), (passed.middle, MIDDLE_HZ), *((x, LOW_HZ) for x in passed.slow)
-            )
-        )  # fmt: skip
-        of_frames = np.empty((frames, len(slow)), np.float32)
-        for column, x in enumerate(slow):
-            by_frame = x.reshape(frames, LOW_HZ // 100)
-            np.einsum("ij,ij->i", by_frame, by_frame, out=of_frames[:, column])
-        of_frames /= np.float32(LOW_HZ // 100)
+
+        def core(x: Samples, rate_hz: int) -> Samples:
+            """What is to be described of each row, one after another; a row for each frame."""
+            start, per_frame = round(self._context * rate_hz / self._rate_hz), rate_hz // FRAMES_PER_S
+            parts = [row[start : start + n * per_frame] for row, n in zip(x, counts, strict=False)]
+            return np.concatenate(parts).reshape(-1, per_frame)
+
+        sound = core(passed.sound, self._out_hz)
+        power = mean_squares(sound)
+        first = self._context_out - (window - hop) // 2
+        around = [
+            y[first : first + (n - 1) * hop + window] for y, n in zip(passed.sound, counts, strict=False) if n
+        ]
+        bands, energy = band_powers(around, hop, window, self._out_hz)
+        slow = [mean_squares(core(x, LOW_HZ)) for x in passed.slow]
         described = (
-            power, bands[:, :BANDS], bands[:, BANDS], voiced, harmonicity(energy), low, middle, of_frames,
+            power, bands[:, :BANDS], bands[:, BANDS], self._voiced(sound, power, counts), harmonicity(energy),
+            core(passed.low, LOW_HZ).ravel(), core(passed.middle, MIDDLE_HZ).ravel(), np.stack(slow, axis=1),
             hollow(energy),
         )  # fmt: skip
-        for kind, rows in zip(self._kinds, described, strict=True):
-            kind.add(rows)
-        self._blocks += 1
+        for kind, found in zip(self._kinds, described, strict=True):
+            kind.add(found)
 
-
-def band_powers(y: Floats, hop: int, window: int, rate_hz: int) -> tuple[Floats, Floats]:
-    """Powers by band and, in a last column, A-weighted, shape (n, BANDS + 1); and by bin."""
-    import scipy.fft
-
-    spectrum = scipy.fft.rfft(frames_of(y, hop, window) * _window(window), axis=1)
-    energy = np.square(spectrum.real)
-    energy += np.square(spectrum.imag)
-    return product(energy, _band_sums(rate_hz)), energy
-
-
-def product(rows: Floats, matrix: Floats) -> Floats:
-    """The matrix product, some rows at a time, as OpenBLAS shares out larger ones and threads cost more."""
-    found = np.empty((len(rows), matrix.shape[1]), np.float32)
-    step = max(1, _ALONE // matrix.size)
-    for at in range(0, len(rows), step):
-        np.matmul(rows[at : at + step], matrix, out=found[at : at + step])
-    return found
-
-
-def frames_of(y: NDArray[Number], hop: int, window: int) -> NDArray[Number]:
-    """Overlapping rows of a flat array: no copy, and none of the checks that a live meter has no time for."""
-    if y.ndim != 1 or not y.flags.c_contiguous:
-        raise ValueError("only an array without gaps can be seen as overlapping rows")
-    count = max(0, (y.size - window) // hop + 1)
-    return np.ndarray((count, window), y.dtype, y, strides=(hop * y.itemsize, y.itemsize))
-
-
-def harmonicity(energy: Floats) -> Floats:
-    """How periodic each frame is at the pitch of a voice, from its powers by bin."""
-    # Magnitudes rather than powers, so that one strong formant is not all there is.
-    periodic = product(np.sqrt(energy[:, _VOICE_BINS]), _by_lag())
-    harmonic: Floats = periodic[:, 1:].max(axis=1) / np.maximum(periodic[:, 0], np.float32(1e-12))
-    return harmonic
-
-
-@cache
-def _by_lag() -> Floats:
-    """The inverse Fourier transform from `_VOICE_BINS` to lag 0 and those of a voice's pitch."""
-    bins = np.arange(_VOICE_BINS.start, _VOICE_BINS.stop)
-    waves = np.cos(2.0 * np.pi * np.outer(bins, np.append(0, _PITCH_LAGS)) / 100.0)
-    waves[-1] /= 2.0  # at half the rate there is no negative frequency to count besides
-    return waves.astype(np.float32)
-
-
-@cache
-def _window(size: int) -> Floats:
-    """A Hann window scaled so that one-sided power sums give mean squares."""
-    hann = np.hanning(size + 1)[:-1]
-    scale = math.sqrt(2.0 / (size * float(np.square(hann).sum())))
-    return np.asarray(hann * scale, dtype=np.float32)
-
-
-def hollow(energy: Floats) -> NDArray[np.bool_]:
-    """Whether the spectrum of a frame has a hole: 240 Hz and more of nothing between steep sides.
-
-    One frame in `HOLE_STEP` is looked at. Nothing is what 16 bits cannot hold; a voice's own valleys slope.
-    """
-    # From 480 Hz to a little below the top: at both ends there may be nothing for other reasons.
-    looked = energy[::HOLE_STEP, 9:-10]
-    out = np.zeros(len(energy), dtype=bool)
-    empty = looked < HOLE_POWER
-    # Six bins in a row hold two that are multiples of three.
-    if not (empty[:, 3::3] & empty[:, :-3:3]).any():
-        return out
-    bins = empty.shape[1]
-    # A column that is never empty parts the rows, so that all are searched at once.
-    rows = np.zeros((empty.shape[0], bins + 1), dtype=bool)
-    rows[:, :bins] = empty
-    starts, ends = edges(rows.ravel())
-    row, first, last = starts // (bins + 1), starts % (bins + 1), ends % (bins + 1)
-    inside = (last - first >= 6) & (first >= 3) & (last <= bins - 3)
-    row, first, last = row[inside], first[inside], last[inside]
-    full = looked > HOLE_SIDE_POWER
-    below = full[row, first - 1] | full[row, first - 2] | full[row, first - 3]
-    above = full[row, last] | full[row, last + 1] | full[row, last + 2]
-    out[HOLE_STEP * row[below & above]] = True
-    return out
-
-
-def runs(mask: NDArray[np.bool_], least: int = 1) -> list[tuple[int, int]]:
-    """The (start, end) of each run of True of at least `least`."""
-    if mask.size == 0:
-        return []
-    starts, ends = edges(mask)
-    if least > 1:
-        long = ends - starts >= least
-        starts, ends = starts[long], ends[long]
-    return list(zip(starts.tolist(), ends.tolist(), strict=True))
-
-
-def edges(mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Where runs of True start and end, in a mask that is not empty."""
-    changes = np.flatnonzero(mask[1:] != mask[:-1]) + 1
-    starts, ends = changes[int(mask[0]) :: 2], changes[1 - int(mask[0]) :: 2]
-    if mask[0]:
-        starts = np.concatenate([[0], changes[1::2]])
-    if mask[-1]:
-        ends = np.concatenate([ends, [mask.size]])
-    return starts, ends
+    def _voiced(self, sound: Samples, power: Floats, counts: list[int]) -> NDArray[np.bool_]:
+        """The opinion of webrtcvad, block by block: its gain changes from one to the next."""
+        spans = [slice(end - n, end) for end, n in zip(accumulate(counts), counts, strict=True)]
+        return np.concatenate([self._voices.frames(sound[span], power[span]) for span in spans])

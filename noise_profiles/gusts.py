@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from noise_profiles import levels, order
 from noise_profiles.evidence import Heard, Limit
-from noise_profiles.frames import runs
+from noise_profiles.stretches import runs
 from protocol.clip import AudioFinding
 
 

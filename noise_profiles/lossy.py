@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noise_profiles import order
+from noise_profiles.bands import HOLE_STEP
 from noise_profiles.evidence import Heard, Limit
-from noise_profiles.frames import HOLE_STEP, runs
 from noise_profiles.passband import SPECTRUM_STEP_HZ
+from noise_profiles.stretches import runs
 from protocol.clip import AudioFinding
 
 # Half of the rates in use. A resampler's edge lies at or a little below one of them.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noise_profiles.excess import PIECE
-from noise_profiles.frames import edges, runs
+from noise_profiles.stretches import edges, runs
 
 Mask = NDArray[np.bool_]
 Array = NDArray[np.float64]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from noise_profiles import channels, defects, levels, scan, snr, vad
-from noise_profiles.frames import FrameStream, runs
+from noise_profiles.frames import FrameStream
 from noise_profiles.samples import (
     SampleRateUnsupported,
     Samples,
@@ -22,6 +22,7 @@ from noise_profiles.samples import (
     as_samples,
     checked_rate,
 )
+from noise_profiles.stretches import runs
 from protocol.clip import AudioFinding, RoomTone
 
 __all__ = [

@@ -55,23 +55,20 @@ def band_passed(x: Samples, from_hz: int, to_hz: int) -> Passed:
     spectrum = scipy.fft.rfft(x, axis=1)
     spectrum[:, 0] = 0.0
     below = spectrum[:, : size_low // 2 + 1] * np.float32(size_low / length)
-    low: Samples = scipy.fft.irfft(below, size_low, axis=1)
-    slow = [scipy.fft.irfft(below * _twice_mean(size_low, n), size_low, axis=1) for n in SLOW_SAMPLES]
+    low, *slow = scipy.fft.irfft(_twice_means(size_low)[:, np.newaxis] * below, size_low, axis=2)
     size_middle = round(length * MIDDLE_HZ / from_hz)
     first = round(length * 1000 / from_hz)
     middle: Samples = scipy.fft.irfft(spectrum[:, first : first + size_middle // 2 + 1], size_middle, axis=1)
     middle *= np.float32(size_middle / length)
     starts = np.arange(0, from_hz // 2, SPECTRUM_STEP_HZ) * length // from_hz
     starts = 2 * np.minimum(starts, spectrum.shape[1] - 3)
-    by_band = np.zeros(starts.size, np.float32)
-    for row in spectrum:
-        # Convolving with (-1/4, 1/2, -1/4) is the Hann window of the time domain. Real and imaginary parts
-        # lie side by side.
-        parts = row.view(np.float32)
-        windowed = parts[:-4] + parts[4:]
-        windowed *= np.float32(-0.5)
-        windowed += parts[2:-2]
-        by_band += np.add.reduceat(np.square(windowed, out=windowed), starts)
+    # Convolving with (-1/4, 1/2, -1/4) is the Hann window of the time domain. Real and imaginary parts
+    # lie side by side.
+    parts = spectrum.view(np.float32)
+    windowed = parts[:, :-4] + parts[:, 4:]
+    windowed *= np.float32(-0.5)
+    windowed += parts[:, 2:-2]
+    by_band = np.add.reduceat(np.square(windowed, out=windowed), starts, axis=1).sum(axis=0)
     by_band *= np.float32(1.0 / (3.0 * length**2 / 4))
     kept = spectrum[:, : size // 2 + 1]
     parts = kept.view(np.float32)
@@ -81,11 +78,13 @@ def band_passed(x: Samples, from_hz: int, to_hz: int) -> Passed:
 
 
 @cache
-def _twice_mean(size: int, samples: int) -> Floats:
-    """What two running means over so many samples leave of each frequency."""
+def _twice_means(size: int) -> Floats:
+    """By bin, what is left of each frequency: all, and what two running means over `SLOW_SAMPLES` leave."""
     half_turn = np.pi * np.arange(1, size // 2 + 1) / size
-    gain = np.sin(samples * half_turn) / (samples * np.sin(half_turn))
-    return np.concatenate([[1.0], np.square(gain)]).astype(np.float32)
+    gains = np.ones((1 + len(SLOW_SAMPLES), size // 2 + 1), np.float32)
+    for gain, samples in zip(gains[1:], SLOW_SAMPLES, strict=True):
+        gain[1:] = np.square(np.sin(samples * half_turn) / (samples * np.sin(half_turn)))
+    return gains
 
 
 @cache

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noise_profiles import levels
-from noise_profiles.frames import runs
 from noise_profiles.samples import Samples
+from noise_profiles.stretches import runs
 
 LSB = 2.0**-15
 _REPEAT_STEP = 32

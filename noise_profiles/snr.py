@@ -28,7 +28,7 @@ import numpy as np
 
 from noise_profiles import levels, noise_level
 from noise_profiles.excess import TINY, SmoothBands
-from noise_profiles.frames import Frames, edges
+from noise_profiles.frames import Frames
 from noise_profiles.masks import (
     Array,
     Mask,
@@ -41,6 +41,7 @@ from noise_profiles.masks import (
     with_peak,
 )
 from noise_profiles.order import quantiles
+from noise_profiles.stretches import edges
 from noise_profiles.tuning import Tuning
 
 LOWEST_SNR_DB = -10.0

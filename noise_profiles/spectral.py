@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from noise_profiles import levels
 from noise_profiles.evidence import Heard, Limit
-from noise_profiles.frames import runs
 from noise_profiles.passband import LOW_HZ, SPECTRUM_STEP_HZ
+from noise_profiles.stretches import runs
 from protocol.clip import AudioFinding
 
 _SEEN = 1.5  # the Hann window spreads a tone over so many of its own bins, of which there are four here

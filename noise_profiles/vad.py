@@ -23,7 +23,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from noise_profiles import frames, masks
+from noise_profiles import masks
+from noise_profiles.bands import BANDS, band_powers, frames_of, harmonicity
 from noise_profiles.excess import TINY
 from noise_profiles.samples import Samples, SignalEmpty, checked_rate, mono
 from noise_profiles.voices import FrameVad, analysis_rate_hz
@@ -115,14 +116,14 @@ class _Describer:
         count = max(0, (y.size - self._window) // self._hop + 1)
         self._tail = y[count * self._hop :].copy()
         if count == 0:
-            return np.empty((0, frames.BANDS)), np.empty(0, dtype=bool), np.empty(0)
+            return np.empty((0, BANDS)), np.empty(0, dtype=bool), np.empty(0)
         around = y[: (count - 1) * self._hop + self._window]
-        bands, energy = frames.band_powers(around, self._hop, self._window, self.out_hz)
+        bands, energy = band_powers([around], self._hop, self._window, self.out_hz)
         core = y[self._lead : self._lead + count * self._hop].reshape(count, self._hop)
         core = core - (np.einsum("ij->i", core) / np.float32(self._hop))[:, np.newaxis]
         voiced = self._voices.frames(core, np.einsum("ij,ij->i", core, core) / np.float32(self._hop))
-        harmonic = frames.harmonicity(energy).astype(np.float64)
-        return bands[:, : frames.BANDS].astype(np.float64) + TINY, voiced, harmonic
+        harmonic = harmonicity(energy).astype(np.float64)
+        return bands[:, :BANDS].astype(np.float64) + TINY, voiced, harmonic
 
 
 def resampled(x: Samples, from_hz: int, to_hz: int) -> Samples:
@@ -140,12 +141,12 @@ class _Floor:
 
     def __init__(self, k: LiveTuning) -> None:
         self._k = k
-        self._rows = np.empty((round(100 * k.memory_s) // _ROW, frames.BANDS))
+        self._rows = np.empty((round(100 * k.memory_s) // _ROW, BANDS))
         self._count = 0
-        self._part = np.empty((0, frames.BANDS))
+        self._part = np.empty((0, BANDS))
         self._learned_spread_db = 0.0
         self._steady = False
-        self.bands_db = np.zeros(frames.BANDS)
+        self.bands_db = np.zeros(BANDS)
         self.usual_db = 0.0
         self.spread_db = k.least_spread_db
         self._learned_loud_db = 0.0
@@ -159,9 +160,7 @@ class _Floor:
 
     def learn(self, bands: Floats) -> None:
         """Take frames without speech for everything that was heard."""
-        rows = 10.0 * np.log10(
-            bands[: len(bands) // _ROW * _ROW].reshape(-1, _ROW, frames.BANDS).mean(axis=1)
-        )
+        rows = 10.0 * np.log10(bands[: len(bands) // _ROW * _ROW].reshape(-1, _ROW, BANDS).mean(axis=1))
         if len(rows) == 0:
             return
         self._rows[:] = np.resize(rows, self._rows.shape)
@@ -190,7 +189,7 @@ class _Floor:
         self._part = part[full:].copy()
         if not full:
             return
-        for row in 10.0 * np.log10(np.add.reduce(part[:full].reshape(-1, _ROW, frames.BANDS), axis=1) / _ROW):
+        for row in 10.0 * np.log10(np.add.reduce(part[:full].reshape(-1, _ROW, BANDS), axis=1) / _ROW):
             self._rows[self._count % len(self._rows)] = row
             self._count += 1
         self._follow()
@@ -221,14 +220,14 @@ class _Floor:
         """The same, and one band alone may decide: how loud it is and not how much like a voice."""
         k = self._k
         over = np.maximum(bands_db - self.bands_db, 0.0)
-        mean = np.add.reduce(over, axis=1) / frames.BANDS
+        mean = np.add.reduce(over, axis=1) / BANDS
         return masks.smoothed(masks.running_median(mean, k.median), k.smooth)
 
     def _over(self, bands_db: Floats) -> Floats:
         """By row, the mean over bands of what lies over the floor."""
         over = bands_db - self.bands_db
         np.minimum(np.maximum(over, 0.0, out=over), self._k.clip_db, out=over)
-        mean: Floats = np.add.reduce(over, axis=1) / frames.BANDS
+        mean: Floats = np.add.reduce(over, axis=1) / BANDS
         return mean
 
 
@@ -274,7 +273,7 @@ class SpeechDetector:
         self._describer = _Describer(self._rate_hz)
         self._floor = _Floor(self._k)
         self._hangover = max(1, round(hangover_s * 100))
-        self._bands_db = np.empty((0, frames.BANDS))  # of the last frames, the undecided at the end
+        self._bands_db = np.empty((0, BANDS))  # of the last frames, the undecided at the end
         self._voiced = np.empty(0)
         self._harmonic = np.empty(0)
         self._voice, self._half_voice = self._k.voice, self._k.half_voice
@@ -370,7 +369,7 @@ class SpeechDetector:
         harmonic = masks.smoothed(self._harmonic, k.smooth)
         louder_db = height_db - self._floor.loud_db
         padded = np.concatenate([np.full(k.rise, height_db[0]), height_db])
-        risen_db = height_db - frames.frames_of(padded, 1, k.rise + 1).min(axis=1)
+        risen_db = height_db - frames_of(padded, 1, k.rise + 1).min(axis=1)
         signs: NDArray[np.bool_] = harmonic > self._voice
         signs |= (harmonic > self._half_voice) & (louder_db > k.louder_db)
         signs |= (louder_db > k.sudden_db) & (risen_db > k.rise_db)

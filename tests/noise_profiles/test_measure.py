@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from noise_profiles import frames, measure, signals
+from noise_profiles import measure, signals, stretches
 from noise_profiles.samples import (
     SampleRateUnsupported,
     SignalEmpty,
@@ -252,7 +252,7 @@ def test_runs_are_those_that_a_plain_loop_finds(values, least):
             if at - start >= least:
                 expected.append((start, at))
             start = None
-    assert frames.runs(np.array(values, dtype=bool), least) == expected
+    assert stretches.runs(np.array(values, dtype=bool), least) == expected
 
 
 def test_nobody_waits_for_librosa_to_have_a_clip_measured():
