@@ -128,7 +128,7 @@ class Meter:
     """Measures a stream; `measure` is one feed of it. No cutting into blocks changes a figure.
 
     Memory grows by about 180 bytes for each 10 ms and channel, and `finish` takes half as much again for a
-    moment: three hours of one channel stay under 300 MB, whatever their rate.
+    moment: three hours of one channel stay under 350 MB, whatever their rate.
 
     Parameters
     ----------
