@@ -134,7 +134,11 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 def _begin_sqlite(db: Connection) -> None:
     reads = db.get_execution_options().get("xiangyin_reads", False)
-    db.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+    statement = "BEGIN" if reads else "BEGIN IMMEDIATE"
+    try:
+        db.connection.cursor().execute(statement)
+    except sqlite3.Error as error:
+        raise DBAPIError.instance(statement, None, error, sqlite3.Error, dialect=db.dialect) from error
 
 
 def _explain(error: DBAPIError) -> NoReturn:
