@@ -9,12 +9,12 @@ complete brings the close about, so nothing waits for a sweep.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from io import FileIO
 from typing import BinaryIO, ClassVar
 
@@ -143,11 +143,13 @@ class Intake:
             created_ms=now_ms,
             expires_ms=now_ms + 1000 * self.settings.upload_expires_s,
         )
+        # Unsynced, as its bytes will be until the receipt: after a power cut its client declares it again.
         try:
-            return self.together.run(lambda change: self._declared(change.db, new, meta))
+            return self.together.run(lambda change: self._declared(change.db, new, meta), synced=False)
         except IntegrityError:  # two creations of one clip at once, where writers do not exclude each other
             return self.together.run(
-                lambda change: uploads.add(change.db, new, uploads.by_clip(change.db, new.clip_id))
+                lambda change: uploads.add(change.db, new, uploads.by_clip(change.db, new.clip_id)),
+                synced=False,
             )
 
     def _declared(self, db: Connection, new: Upload, meta: ClipMeta) -> Upload:
@@ -287,16 +289,26 @@ class Intake:
 
     def _close(self, upload: Upload, file: FileIO) -> None:
         """All that happens at the last byte. The caller holds the upload's lock."""
-        file.seek(0)
-        if hashlib.file_digest(file, "sha256").hexdigest() != upload.sha256:
-            os.ftruncate(file.fileno(), 0)
-            raise DigestMismatch()
+
+        @cache
+        def verify() -> None:
+            if self.partials.sha256(file) != upload.sha256:
+                os.ftruncate(file.fileno(), 0)
+                raise DigestMismatch()
+            if self.store.path(upload.sha256) is not None:
+                self.partials.sync(
+                    file
+                )  # most files are kept as they are; the store's own sync is short then
+
         with reading(self.engine) as db:
             project = projects.by_id(db, upload.project_id)
         meta = ClipMeta.from_json(upload.metadata["meta"])
+        file.seek(0)
         heard = closing.hear(
-            file, upload.length_bytes, self.decoder, project.profile_id, meta, self.settings.max_clip_s
-        )
+            file, upload.length_bytes, self.decoder, project.profile_id, meta, self.settings.max_clip_s,
+            meanwhile=verify,
+        )  # fmt: skip
+        verify()  # of a file that was not even decoded
         blob = closing.keep(self.store, self.partials.path(upload.id), upload.sha256, heard)
         taken = closing.Taken(upload, meta, heard, blob, self.store.size(blob))
         salt, item_id, now_ms = bytes.fromhex(self.random_hex(16)), self.random_hex(16), self.clock_ms()

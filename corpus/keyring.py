@@ -17,9 +17,7 @@ from protocol.keyring import EVENT, Handover, Ring, named_keys, ring_of
 from protocol.tlog import VerifierKey
 
 _IS_KEY = ledger_entry.c.event == sa.literal_column(f"'{EVENT}'")  # as text, so that its index is used
-_NEWEST = Prepared(
-    sa.select(ledger_entry.c.leaf).where(_IS_KEY).order_by(ledger_entry.c.seq.desc()).limit(1)
-)
+_NEWEST = Prepared(sa.select(ledger_entry.c.leaf).where(_IS_KEY).order_by(ledger_entry.c.seq.desc()).limit(1))
 
 
 def current(db: Connection, signer: Signer) -> Signer:

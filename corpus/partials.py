@@ -8,6 +8,7 @@ ends with its holder, and never wait for it.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -121,6 +122,29 @@ class Partials:
                 os.ftruncate(file.fileno(), stored)
                 raise
         return written
+
+    def sha256(self, file: FileIO) -> str:
+        """The digest of what is stored. The file's position, which other processes may share, stays."""
+        digest, at = hashlib.sha256(), 0
+        while data := os.pread(file.fileno(), _PIECE_BYTES, at):
+            digest.update(data)
+            at += len(data)
+        return digest.hexdigest()
+
+    def sync(self, file: FileIO) -> None:
+        """Make what is stored durable.
+
+        Raises
+        ------
+        StoreSuspect
+            If the disk does not keep it; what is stored is not to be trusted any more, and is dropped.
+        """
+        with disk_errors():
+            try:
+                os.fsync(file.fileno())
+            except OSError:
+                os.ftruncate(file.fileno(), 0)  # a second sync of the same file may succeed and be wrong
+                raise
 
     def discard(self, upload_id: str) -> None:
         """Remove the bytes; the caller holds the lock."""
