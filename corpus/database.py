@@ -96,8 +96,8 @@ def begin(engine: Engine, *, synced: bool = True) -> Iterator[Connection]:
     Parameters
     ----------
     synced : bool
-        False for what need not survive a power cut, as long as it survives the end of any process: SQLite then
-        leaves it to the next synced transaction to bring it to the disk.
+        False for what need not survive a power cut, as long as it survives the end of any process: SQLite
+        then leaves it to the next synced transaction to bring it to the disk.
     """
     lock = _WRITE_LOCKS.get(engine)
     if lock is not None and not lock.acquire(timeout=BUSY_S):
@@ -142,11 +142,10 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 def _begin_sqlite(db: Connection) -> None:
     options = db.get_execution_options()
     cursor, statement = db.connection.cursor(), "BEGIN"
+    level = "FULL" if options.get("xiangyin_synced", True) else "NORMAL"
     try:
         if not options.get("xiangyin_reads", False):
-            cursor.execute(
-                f"PRAGMA synchronous={'FULL' if options.get('xiangyin_synced', True) else 'NORMAL'}"
-            )
+            cursor.execute(f"PRAGMA synchronous={level}")
             statement = "BEGIN IMMEDIATE"
         cursor.execute(statement)
     except sqlite3.Error as error:

@@ -122,8 +122,8 @@ class Decoder:
         Parameters
         ----------
         meanwhile : callable
-            Done once while the child is at work; it must leave the file's position alone, which is the child's
-            too. What it raises, this raises.
+            Done once while the child is at work; it must leave the file's position alone, which the child
+            shares. What it raises, this raises.
 
         Raises
         ------

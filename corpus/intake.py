@@ -12,11 +12,11 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from io import FileIO
-from typing import BinaryIO, ClassVar
+from typing import ClassVar
 
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError
@@ -36,6 +36,7 @@ from protocol.clip import ClipId, ClipMeta, Sha256
 from protocol.errors import CodedError
 
 _HOUR_MS = 3_600_000
+_WAIT_S = 60  # until unfinished uploads of others may have ended
 _log = logging.getLogger("xiangyin.intake")
 
 
@@ -55,6 +56,12 @@ class UploadBytesTooMany(CodedError):
     """A person's unfinished uploads would hold too much together."""
 
     code: ClassVar[str] = "UPLOAD_BYTES_TOO_MANY"
+
+
+class UploadsOfAllTooMany(CodedError):
+    """Everybody's unfinished uploads would hold too much together."""
+
+    code: ClassVar[str] = "UPLOADS_OF_ALL_TOO_MANY"
 
 
 class UploadsTooFast(CodedError):
@@ -120,7 +127,7 @@ class Intake:
 
         Raises
         ------
-        UploadTooLarge, UploadsTooMany, UploadBytesTooMany, UploadsTooFast, DiskFull
+        UploadTooLarge, UploadsTooMany, UploadBytesTooMany, UploadsOfAllTooMany, UploadsTooFast, DiskFull
             Before a byte was taken.
         UploadConflict
             If the clip id stands for another file.
@@ -169,6 +176,8 @@ class Intake:
             raise UploadsTooMany(limit=self.settings.max_open_uploads)
         if others.bytes + new.length_bytes > self.settings.max_open_bytes:
             raise UploadBytesTooMany(open_bytes=others.bytes, limit_bytes=self.settings.max_open_bytes)
+        if others.bytes_of_all + new.length_bytes > self.settings.max_open_bytes_of_all:
+            raise UploadsOfAllTooMany(wait_s=_WAIT_S)
         if others.begun >= self.settings.max_creations_per_hour:
             raise UploadsTooFast(limit=self.settings.max_creations_per_hour)
 
@@ -187,7 +196,9 @@ class Intake:
         """How many bytes of it are stored: all of them once it is finished."""
         return upload.length_bytes if upload.state == "done" else self.partials.offset(upload.id)
 
-    def append(self, upload: Upload, offset_bytes: int, piece: BinaryIO, size_bytes: int) -> int:
+    def append(
+        self, upload: Upload, offset_bytes: int, pieces: Iterable[bytes | bytearray], size_bytes: int
+    ) -> int:
         """Add a piece that has arrived whole; the last one closes the upload. Returns the new offset.
 
         Raises
@@ -202,7 +213,7 @@ class Intake:
             upload = self._still(upload)
             if upload.state == "done":
                 return upload.length_bytes
-            stored = self.partials.append(file, offset_bytes, upload.length_bytes, piece, size_bytes)
+            stored = self.partials.append(file, offset_bytes, upload.length_bytes, pieces, size_bytes)
             if stored == upload.length_bytes:
                 self._close(upload, file)
             return stored
@@ -296,9 +307,7 @@ class Intake:
                 os.ftruncate(file.fileno(), 0)
                 raise DigestMismatch()
             if self.store.path(upload.sha256) is not None:
-                self.partials.sync(
-                    file
-                )  # most files are kept as they are; the store's own sync is short then
+                self.partials.sync(file)  # most files are kept as they are: the store's sync is short
 
         with reading(self.engine) as db:
             project = projects.by_id(db, upload.project_id)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
@@ -85,7 +85,12 @@ class Partials:
             yield file
 
     def append(
-        self, file: BinaryIO, offset_bytes: int, length_bytes: int, piece: BinaryIO, size_bytes: int
+        self,
+        file: BinaryIO,
+        offset_bytes: int,
+        length_bytes: int,
+        pieces: Iterable[bytes | bytearray],
+        size_bytes: int,
     ) -> int:
         """Write a piece that has arrived whole. Returns the new offset.
 
@@ -95,7 +100,7 @@ class Partials:
             From `locked`.
         length_bytes : int
             The declared length of the whole.
-        piece, size_bytes : BinaryIO, int
+        pieces, size_bytes : iterable of bytes, int
             The bytes to add, and how many they are.
 
         Raises
@@ -113,7 +118,7 @@ class Partials:
         with disk_errors():
             try:
                 written = stored
-                while data := piece.read(_PIECE_BYTES):
+                for data in pieces:
                     view = memoryview(data)
                     while view:
                         done = os.pwrite(file.fileno(), view, written)

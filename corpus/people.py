@@ -328,10 +328,7 @@ _BY_TOKEN, _BY_TOKEN_OF_KIND = Prepared(_TOKEN), Prepared(_TOKEN.where(token.c.k
 def by_token(db: Connection, secret: str, *, now_ms: int, kind: TokenKind | None = None) -> Member | None:
     """Who holds this token, or None if it is unknown, expired, revoked, or its membership has ended."""
     asked = {"hash": hashed(secret), "now_ms": now_ms}
-    if kind is None:
-        row = _BY_TOKEN.first(db, asked)
-    else:
-        row = _BY_TOKEN_OF_KIND.first(db, {**asked, "kind": kind})
+    row = _BY_TOKEN_OF_KIND.first(db, {**asked, "kind": kind}) if kind else _BY_TOKEN.first(db, asked)
     return None if row is None else _member(row)
 
 

@@ -131,7 +131,7 @@ def _compile(statement: Statement, columns: Sequence[str], dialect: sa.Dialect) 
         change = column.type.dialect_impl(dialect).result_processor(dialect, None)
         if change is not None:
             results.append((place, change))
-    row = namedtuple("Row", [str(column.key) for column in shown])  # type: ignore[misc]  # noqa: PYI024
+    row = namedtuple("Row", [str(column.key) for column in shown])  # type: ignore[misc]
     order = tuple(done.positiontup) if done.positiontup is not None else None
     fixed = {name: one.effective_value for name, one in done.binds.items() if not one.required}
     return _Compiled(str(done), order, fixed, binds, row._make, tuple(results))

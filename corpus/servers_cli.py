@@ -63,7 +63,7 @@ def waitress(site: Site, listener: socket.socket, ready: Callable[[], object]) -
     class KeepingChannel(waitress.channel.HTTPChannel):  # type: ignore[misc]
         task_class = KeepingTask
         parser_class = capped.parser_class(
-            bodies.most_bytes(site.settings.max_upload_bytes, auth.at_the_door(site))
+            bodies.kept(site.settings.max_upload_bytes, auth.at_the_door(site)), site.room
         )
 
     settings = site.settings

@@ -81,7 +81,7 @@ class Together:
         self._committing = False
 
     def run(self, work: Work[T], *, synced: bool = True) -> T:
-        """Do `work` in a transaction, perhaps with others' beside it; durable on return if it is to be `synced`.
+        """Do `work` in a transaction, perhaps with others' beside it; durable on return if `synced`.
 
         It may be done twice, the first time rolled back: it must change nothing but the database.
 

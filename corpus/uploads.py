@@ -100,6 +100,10 @@ _BESIDE = Prepared(
         .where(upload.c.person_id == sa.bindparam("person"), upload.c.state == sa.literal_column("'open'"))
         .scalar_subquery()
         .label("bytes"),
+        sa.select(sa.func.coalesce(sa.func.sum(upload.c.length_bytes), 0))
+        .where(upload.c.state == sa.literal_column("'open'"))
+        .scalar_subquery()
+        .label("bytes_of_all"),
         sa.select(sa.func.count())
         .where(upload.c.person_id == sa.bindparam("person"), upload.c.created_ms > sa.bindparam("since_ms"))
         .scalar_subquery()
@@ -110,10 +114,14 @@ _BESIDE = Prepared(
 
 @dataclass(frozen=True)
 class Beside:
-    """A person's other uploads: unfinished ones, their declared bytes, and those begun of late."""
+    """A person's other uploads: unfinished ones, their declared bytes, and those begun of late.
+
+    `bytes_of_all` are declared by everybody.
+    """
 
     count: int
     bytes: int
+    bytes_of_all: int
     begun: int
 
 
@@ -140,7 +148,7 @@ def set_state(db: Connection, upload_id: str, state: State, result: Mapping[str,
 def beside(db: Connection, person_id: str, since_ms: int) -> Beside:
     """What a new upload of this person's is held against; `begun` counts those since `since_ms`."""
     (row,) = _BESIDE.rows(db, {"person": person_id, "since_ms": since_ms})
-    return Beside(int(row.open), int(row.bytes), int(row.begun))
+    return Beside(int(row.open), int(row.bytes), int(row.bytes_of_all), int(row.begun))
 
 
 def still_open(

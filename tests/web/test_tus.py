@@ -286,6 +286,27 @@ def test_one_person_cannot_take_the_room_or_the_time_of_all(site, join, make, li
     assert other.create(made[2]).status_code == 201
 
 
+def test_everybody_together_cannot_declare_without_end(site, join, make):
+    """503, not 429: it is not this person's doing, and passes."""
+    from dataclasses import replace
+
+    import server
+
+    narrow = replace(site.settings, max_open_bytes_of_all=25)
+    app = server.create_app(
+        narrow, replace(site, settings=narrow, intake=replace(site.intake, settings=narrow))
+    )
+    first, second = join("speaker"), join("speaker")
+    first.client = second.client = app.test_client()
+    begun = [who.create(make.clip(bytes([75 + n]) * 10)) for n, who in enumerate((first, second))]
+    assert [answer.status_code for answer in begun] == [201, 201]
+    third = second.create(make.clip(b"z" * 10))
+    assert third.status_code == 503 and third.get_json()["code"] == "UPLOADS_OF_ALL_TOO_MANY"
+    assert int(third.headers["Retry-After"]) > 0
+    assert first.client.delete(begun[0].headers["Location"], headers=first.tus).status_code == 204
+    assert second.create(make.clip(b"z" * 10)).status_code == 201
+
+
 def test_no_room_is_said_and_nothing_is_taken(site, join, good):
     """507 before anything is written; the reserve is for database and ledger."""
     from dataclasses import replace
