@@ -77,6 +77,7 @@ def open_engine(url: str, *, pool_size: int = 20) -> Engine:
             connect_args={"timeout": BUSY_S},
             pool_size=pool_size,
             max_overflow=pool_size,
+            pool_use_lifo=True,  # each connection has a cache of pages: few that are warm, not all in turn
             hide_parameters=True,  # an error must not quote what people said
         )
         event.listen(engine, "connect", _prepare_sqlite)

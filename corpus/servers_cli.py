@@ -223,16 +223,25 @@ def _when_answering(host: str, port: int, server_pid: int, ready: Callable[[], o
 
 
 def _sweep(site: Site, ended: threading.Event) -> None:
-    """Every minute: close complete uploads, drop expired ones, accept appeals that nobody decided in time."""
-    from corpus import review
+    """Every minute: what nobody asks for.
+
+    Complete uploads are closed and expired ones dropped, what withdrawals left is erased, and appeals that
+    nobody decided in time are accepted.
+    """
+    from corpus import review, withdrawal
+
+    def settle() -> object:
+        return review.settle_silent(
+            site.engine, site.signer, random_hex=site.random_hex, now_ms=site.clock_ms()
+        )
 
     while True:
-        try:
-            site.intake.sweep()
-            review.settle_silent(site.engine, site.signer, random_hex=site.random_hex, now_ms=site.clock_ms())
-        except CodedError as error:
-            _log.warning("sweep: %s", error.code)
-        except Exception:  # noqa: BLE001  # a fault of ours: the next sweep must come all the same
-            _log.exception("sweep")
+        for work in (site.intake.sweep, functools.partial(withdrawal.sweep, site.custody), settle):
+            try:
+                work()
+            except CodedError as error:
+                _log.warning("sweep: %s", error.code)
+            except Exception:  # noqa: BLE001  # a fault of ours: the next sweep must come all the same
+                _log.exception("sweep")
         if ended.wait(SWEEP_S):
             return
