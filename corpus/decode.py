@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import signal
@@ -174,6 +175,8 @@ class Decoder:
                 try:
                     meanwhile()
                 except BaseException:
+                    with contextlib.suppress(DecoderBusy):  # until it is done it has its place, and the file
+                        _reached(child, lambda link: link.recv(MESSAGE_BYTES))
                     child.link.close()  # which ends it
                     raise
             answer = _reached(child, lambda link: link.recv(MESSAGE_BYTES)) if sent else None

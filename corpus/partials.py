@@ -82,7 +82,10 @@ class Partials:
                 raise UploadBusy(stored_bytes=os.fstat(descriptor).st_size) from error
             if os.fstat(descriptor).st_nlink == 0:  # ended or finished while we opened it
                 raise UploadBusy(stored_bytes=0)
-            yield file
+            try:
+                yield file
+            finally:
+                fcntl.flock(descriptor, fcntl.LOCK_UN)  # a process that was handed the file has the lock too
 
     def append(
         self,

@@ -176,6 +176,17 @@ def test_the_whole_must_have_the_declared_digest(speaker, good):
     assert speaker.patch(location, 0, good.data).status_code == 204
 
 
+def test_a_whole_that_is_wrong_can_be_sent_again_at_once_however_long_it_is(speaker, make):
+    """Who decodes it has the file in hand when its digest turns out wrong, and must let go of it."""
+    clip = make.clip(make.file(make.samples(9, seconds=60.0)))
+    location = speaker.create(clip).headers["Location"]
+    for byte in (5000, 9000):
+        flipped = bytearray(clip.data)
+        flipped[byte] ^= 1
+        assert speaker.patch(location, 0, bytes(flipped)).status_code == 422
+    assert speaker.patch(location, 0, clip.data).status_code == 204
+
+
 def test_a_file_beyond_the_limit_is_refused_before_a_byte_is_sent(speaker, good, settings):
     answer = speaker.create(good, **{"Upload-Length": str(settings.max_upload_bytes + 1)})
     assert (answer.status_code, answer.get_json()["code"]) == (413, "UPLOAD_TOO_LARGE")
@@ -303,7 +314,8 @@ def test_everybody_together_cannot_declare_without_end(site, join, make):
     third = second.create(make.clip(b"z" * 10))
     assert third.status_code == 503 and third.get_json()["code"] == "UPLOADS_OF_ALL_TOO_MANY"
     assert int(third.headers["Retry-After"]) > 0
-    assert first.client.delete(begun[0].headers["Location"], headers=first.tus).status_code == 204
+    ended = first.ask("DELETE", begun[0].headers["Location"], {"Tus-Resumable": "1.0.0"})
+    assert ended.status_code == 204
     assert second.create(make.clip(b"z" * 10)).status_code == 201
 
 
