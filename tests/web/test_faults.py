@@ -438,7 +438,7 @@ def test_a_write_or_sync_that_fails_is_never_acknowledged(alone, make, call, err
 
 @pytest.mark.strace
 def test_bytes_that_the_disk_did_not_keep_are_asked_for_again(alone, make):
-    """A second sync of the same file may succeed although its pages are lost: what failed is never trusted."""
+    """A second sync of the same file may succeed although its pages are lost, so what failed is dropped."""
     speaker, clip = alone.join(), make.clip(make.file(make.samples(52, seconds=2.5)))
     location = begin(speaker, clip)
     with traced(alone, "-e", "trace=fsync", "-e", "inject=fsync:error=EIO:when=1") as log:
