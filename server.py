@@ -14,6 +14,7 @@ from corpus import keys, migrate
 from corpus.database import open_engine
 from corpus.decode import Decoder
 from corpus.disk import disk_errors
+from corpus.holding import Room
 from corpus.intake import Intake
 from corpus.meters import Meters
 from corpus.partials import Partials
@@ -95,6 +96,7 @@ def open_site(settings: Settings) -> Site:
         shelf=shelf,
         meters=meters,
         custody=Custody(shelf, signer, clock_ms, secrets.token_hex),
+        room=Room(settings.max_buffered_bytes, settings.max_upload_bytes, settings.partials),
     )
 
 
@@ -112,6 +114,7 @@ def create_app(settings: Settings, site: Site | None = None) -> Flask:
         XIANGYIN_VERSION=metadata.version("xiangyin"),
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    bodies.install(app)
     auth.install(app)
     limiting.install(app)
     audit.install(app)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from corpus import digests, keyring, ledger, ledger_check
+from corpus import digests, erasure, keyring, ledger, ledger_check
 from corpus.database import is_sqlite, reading
 from corpus.keys import verify_ed25519
 from corpus.partials import Partials
@@ -40,7 +40,10 @@ ADVICE: Mapping[str, tuple[str, str]] = {
     "LEDGER_HASHES_WRONG": ("ledger", "--repair makes the hashes again, if the entries are those signed."),
     "RECEIPT_DAMAGED": ("receipt", "--repair makes it again from the log, and keeps the damaged one."),
     "BLOB_UNNAMED": ("blob", "--repair moves it to quarantine."),
-    "BLOB_OF_WITHDRAWN": ("blob", "Run the withdrawal again; it erases the sound."),
+    "BLOB_OF_WITHDRAWN": (
+        "blob",
+        "A running server erases it when the store lets it; or run the withdrawal again.",
+    ),
     "BLOB_DAMAGED": ("blob", "--repair brings it back from a release, or with --from from a backup."),
     "BLOB_SIZE": ("clip", "Compare with a backup."),
     "BLOB_MISSING": ("blob", "--repair brings it back from a release, or with --from from a backup."),
@@ -229,12 +232,13 @@ def blobs(db: Connection, store: BlobStore) -> Iterator[Problem]:
     for row in db.execute(sa.select(columns.id, columns.sha256, columns.bytes, columns.state)):
         named.setdefault(row.sha256, []).append((row.id, row.bytes, row.state == "withdrawn"))
     stored = set()
+    pending = {one.sha256: one for one in erasure.waiting(db)}
     for digest in store:
         stored.add(digest)
         wanted = [one for one in named.get(digest, []) if not one[2]]
         if not wanted:
             code = "BLOB_OF_WITHDRAWN" if digest in named else "BLOB_UNNAMED"
-            yield Problem(code, digest, "no clip that stands names it")
+            yield Problem(code, digest, _unnamed(pending.get(digest)))
         try:
             with store.open(digest) as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
@@ -250,6 +254,14 @@ def blobs(db: Connection, store: BlobStore) -> Iterator[Problem]:
         if Sha256(name) not in stored and any(not withdrawn for _, _, withdrawn in clips):
             names = ", ".join(clip_id for clip_id, _, withdrawn in clips if not withdrawn)
             yield Problem("BLOB_MISSING", name, f"missing; it is the sound of {names}")
+
+
+def _unnamed(waiting: erasure.Waiting | None) -> str:
+    says = "no clip that stands names it"
+    if waiting is None:
+        return says
+    last = "" if waiting.problem is None else f", the last of which ended with {waiting.problem}"
+    return f"{says}; to be erased since {ledger.rfc3339(waiting.asked_ms)}, {waiting.tries} tries{last}"
 
 
 def strays(db: Connection, store: BlobStore, partials: Partials | None) -> Iterator[Problem]:

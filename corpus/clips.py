@@ -15,22 +15,26 @@ from sqlalchemy.engine import Connection
 
 from corpus import lifecycle, terms
 from corpus.lifecycle import Stage, State, Step, StepImpossible
+from corpus.prepared import Prepared
 from corpus.tables import assignment, clip, decision, measurement, receipt
 from protocol.clip import AudioFinding, ClipId, Sha256
 from protocol.errors import CodedError, Language, catalogue
 
 STAFF = ("reviewer", "operator")
-_ADD, _ADD_MEASUREMENT = sa.insert(clip), sa.insert(measurement)
-_ADD_DECISION, _ADD_RECEIPT = sa.insert(decision), sa.insert(receipt)
-_FIND = sa.select(clip).where(clip.c.id == sa.bindparam("clip"))
-_NEWEST_MEASUREMENT = (
+_ADD, _ADD_RECEIPT = Prepared(sa.insert(clip)), Prepared(sa.insert(receipt))
+_ADD_MEASUREMENT = Prepared(sa.insert(measurement), [c.name for c in measurement.c if c.name != "id"])
+_ADD_DECISION = Prepared(sa.insert(decision), [c.name for c in decision.c if c.name != "id"])
+_FIND = Prepared(sa.select(clip).where(clip.c.id == sa.bindparam("clip")))
+_NEWEST_MEASUREMENT = Prepared(
     sa.select(measurement)
     .where(measurement.c.clip_id == sa.bindparam("clip"))
     .order_by(measurement.c.id.desc())
     .limit(1)
 )
-_HISTORY = sa.select(decision).where(decision.c.clip_id == sa.bindparam("clip")).order_by(decision.c.id)
-_RECEIPT = sa.select(receipt.c.body).where(receipt.c.clip_id == sa.bindparam("clip"))
+_HISTORY = Prepared(
+    sa.select(decision).where(decision.c.clip_id == sa.bindparam("clip")).order_by(decision.c.id)
+)
+_RECEIPT = Prepared(sa.select(receipt.c.body).where(receipt.c.clip_id == sa.bindparam("clip")))
 
 
 class ClipNotFound(CodedError):
@@ -102,13 +106,13 @@ def reasons() -> dict[str, Mapping[Language, str]]:
 
 def add(db: Connection, new: Clip) -> None:
     """Store a new clip."""
-    db.execute(_ADD, {**new.__dict__, "meta": dict(new.meta)})
+    _ADD.run(db, {**new.__dict__, "meta": dict(new.meta)})
 
 
 def find(db: Connection, clip_id: str) -> Clip | None:
     """The clip, or None."""
-    row = db.execute(_FIND, {"clip": clip_id}).one_or_none()
-    return None if row is None else Clip(**row._mapping)
+    row = _FIND.first(db, {"clip": clip_id})
+    return None if row is None else Clip(**row._asdict())
 
 
 def visible_to(db: Connection, clip_id: str, *, person_id: str, role: str, project_id: str | None) -> Clip:
@@ -171,12 +175,12 @@ def add_measurement(
         "profile_version": profile_version,
         "measured_ms": now_ms,
     }
-    db.execute(_ADD_MEASUREMENT, row)
+    _ADD_MEASUREMENT.run(db, row)
 
 
 def newest_measurement(db: Connection, clip_id: str) -> Any | None:
     """The row of the newest measurement: method, figures, decision, findings, profile."""
-    return db.execute(_NEWEST_MEASUREMENT, {"clip": clip_id}).one_or_none()
+    return _NEWEST_MEASUREMENT.first(db, {"clip": clip_id})
 
 
 def decide(
@@ -262,22 +266,22 @@ def add_decision(
         "note": note,
         "decided_ms": now_ms,
     }
-    db.execute(_ADD_DECISION, row)
+    _ADD_DECISION.run(db, row)
 
 
 def add_receipt(db: Connection, clip_id: str, seq: int, body: Mapping[str, Any]) -> None:
     """Keep the receipt, so that it can be given again."""
-    db.execute(_ADD_RECEIPT, {"clip_id": clip_id, "seq": seq, "body": dict(body)})
+    _ADD_RECEIPT.run(db, {"clip_id": clip_id, "seq": seq, "body": dict(body)})
 
 
 def stored_receipt(db: Connection, clip_id: str) -> dict[str, Any] | None:
     """The clip's receipt as JSON, or None."""
-    return db.execute(_RECEIPT, {"clip": clip_id}).scalar()
+    return _RECEIPT.scalar(db, {"clip": clip_id})
 
 
 def history(db: Connection, clip_id: str) -> list[Any]:
     """Every decision on a clip, oldest first: who, outcome, reasons, note, when."""
-    return list(db.execute(_HISTORY, {"clip": clip_id}))
+    return _HISTORY.rows(db, {"clip": clip_id})
 
 
 def finding_json(finding: AudioFinding) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
@@ -77,16 +77,26 @@ class Taken:
 
 
 def hear(
-    file: BinaryIO, size_bytes: int, decoder: Decoder, profile_id: str, meta: ClipMeta, max_clip_s: int
+    file: BinaryIO,
+    size_bytes: int,
+    decoder: Decoder,
+    profile_id: str,
+    meta: ClipMeta,
+    max_clip_s: int,
+    *,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Heard:
-    """Inspect, decode, measure and judge a file, with the functions that the recorder has too."""
+    """Inspect, decode, measure and judge a file, with the functions that the recorder has too.
+
+    `meanwhile` is done while another process decodes, and perhaps not at all.
+    """
     from noise_profiles import profile
 
     judge = profile.load()[profile_id]
     said: Container | None = None
     try:
         said = container.inspect(file, size_bytes, max_clip_s=max_clip_s)
-        sound = decoder.hear(file, said, meta)
+        sound = decoder.hear(file, said, meta, meanwhile=meanwhile)
     except Unreadable as error:
         return Heard(Verdict("refuse", None, (error.finding,), judge.id, judge.version), said)
     if sound.measured is None:

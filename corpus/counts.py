@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from corpus import ledger
-from corpus.tables import clip, decision, upload
+from corpus.tables import clip, decision, erasure, upload
 
 
 def clips_by_state(db: Connection, project_id: str | None = None) -> dict[str, int]:
@@ -39,6 +39,7 @@ def waiting_since(db: Connection) -> dict[str, int | None]:
         "upload": db.execute(
             sa.select(sa.func.min(upload.c.created_ms)).where(upload.c.state == "open")
         ).scalar(),
+        "erasure": db.execute(sa.select(sa.func.min(erasure.c.asked_ms))).scalar(),
         "appeal": db.execute(sa.select(sa.func.min(appealed.c.since))).scalar(),
     }
     stages = ("first", "second", "review")
@@ -49,6 +50,11 @@ def waiting_since(db: Connection) -> dict[str, int | None]:
     )
     waiting = {stage: int(since) for stage, since in db.execute(query)}
     return found | {f"text_{stage}": waiting.get(stage) for stage in stages}
+
+
+def erasures_waiting(db: Connection) -> int:
+    """Blobs of withdrawn clips that are not known to be gone."""
+    return int(db.execute(sa.select(sa.func.count()).select_from(erasure)).scalar_one())
 
 
 def ledger_entries(db: Connection) -> int:

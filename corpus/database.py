@@ -77,6 +77,7 @@ def open_engine(url: str, *, pool_size: int = 20) -> Engine:
             connect_args={"timeout": BUSY_S},
             pool_size=pool_size,
             max_overflow=pool_size,
+            pool_use_lifo=True,  # each connection has a cache of pages: few that are warm, not all in turn
             hide_parameters=True,  # an error must not quote what people said
         )
         event.listen(engine, "connect", _prepare_sqlite)
@@ -90,13 +91,20 @@ def open_engine(url: str, *, pool_size: int = 20) -> Engine:
 
 
 @contextmanager
-def begin(engine: Engine) -> Iterator[Connection]:
-    """A transaction that writes; committed at the end, rolled back on any exception."""
+def begin(engine: Engine, *, synced: bool = True) -> Iterator[Connection]:
+    """A transaction that writes; committed at the end, rolled back on any exception.
+
+    Parameters
+    ----------
+    synced : bool
+        False for what need not survive a power cut, as long as it survives the end of any process: SQLite
+        then leaves it to the next synced transaction to bring it to the disk.
+    """
     lock = _WRITE_LOCKS.get(engine)
     if lock is not None and not lock.acquire(timeout=BUSY_S):
         raise DatabaseBusy()
     try:
-        with engine.begin() as db:
+        with engine.connect().execution_options(xiangyin_synced=synced) as db, db.begin():
             yield db
     except DBAPIError as error:
         _explain(error)
@@ -133,8 +141,16 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _begin_sqlite(db: Connection) -> None:
-    reads = db.get_execution_options().get("xiangyin_reads", False)
-    db.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+    options = db.get_execution_options()
+    cursor, statement = db.connection.cursor(), "BEGIN"
+    level = "FULL" if options.get("xiangyin_synced", True) else "NORMAL"
+    try:
+        if not options.get("xiangyin_reads", False):
+            cursor.execute(f"PRAGMA synchronous={level}")
+            statement = "BEGIN IMMEDIATE"
+        cursor.execute(statement)
+    except sqlite3.Error as error:
+        raise DBAPIError.instance(statement, None, error, sqlite3.Error, dialect=db.dialect) from error
 
 
 def _explain(error: DBAPIError) -> NoReturn:

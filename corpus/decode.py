@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, BinaryIO, ClassVar, TypeVar
 
 from corpus.container import Container, refuse
 from noise_profiles.fingerprint import Fingerprint
@@ -22,6 +23,7 @@ from noise_profiles.measure import Measurement
 from protocol.clip import AudioFinding, ClipMeta
 from protocol.errors import CodedError
 
+T = TypeVar("T")
 MESSAGE_BYTES = 4096
 READY = b"ready"
 _WAIT_S = 70.0  # longer than a child may live
@@ -108,8 +110,21 @@ class Decoder:
         with self._lock:
             self._end()
 
-    def hear(self, file: BinaryIO, said: Container, meta: ClipMeta) -> Sound:
+    def hear(
+        self,
+        file: BinaryIO,
+        said: Container,
+        meta: ClipMeta,
+        *,
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> Sound:
         """Decode and measure a file whose header was inspected, and hold it to what the header says.
+
+        Parameters
+        ----------
+        meanwhile : callable
+            Done once while the child is at work; it must leave the file's position alone, which the child
+            shares. What it raises, this raises.
 
         Raises
         ------
@@ -134,7 +149,7 @@ class Decoder:
                 },
             }
             os.lseek(file.fileno(), 0, os.SEEK_SET)  # file.seek may stay within its own buffer
-            child, answer = self._ask(job, (file.fileno(), figures, flac))
+            child, answer = self._ask(job, (file.fileno(), figures, flac), meanwhile)
             try:
                 if "ended" in answer:
                     self._ended(_name_of(int(str(answer["ended"]))))
@@ -146,20 +161,25 @@ class Decoder:
         return sound
 
     def _ask(
-        self, job: dict[str, object], descriptors: tuple[int, int, int]
+        self,
+        job: dict[str, object],
+        descriptors: tuple[int, int, int],
+        meanwhile: Callable[[], object],
     ) -> tuple[_Child, dict[str, Any]]:
         message = json.dumps(job).encode()
         for attempt in (1, 2):
             child = self._child()
             child.files += 1
-            try:
-                socket.send_fds(child.link, [message], descriptors)
-                answer = child.link.recv(MESSAGE_BYTES)
-            except TimeoutError as error:
-                child.link.close()
-                raise DecoderBusy() from error
-            except OSError:
-                answer = b""
+            sent = _reached(child, lambda link: socket.send_fds(link, [message], descriptors))
+            if attempt == 1:
+                try:
+                    meanwhile()
+                except BaseException:
+                    with contextlib.suppress(DecoderBusy):  # until it is done it has its place, and the file
+                        _reached(child, lambda link: link.recv(MESSAGE_BYTES))
+                    child.link.close()  # which ends it
+                    raise
+            answer = _reached(child, lambda link: link.recv(MESSAGE_BYTES)) if sent else None
             if answer:
                 return child, json.loads(answer)
             child.link.close()
@@ -232,6 +252,17 @@ class Decoder:
                 self._process.kill()
                 self._process.wait()
             self._process = None
+
+
+def _reached(child: _Child, act: Callable[[socket.socket], T]) -> T | None:
+    """What `act` gives; None where the child is gone."""
+    try:
+        return act(child.link)
+    except TimeoutError as error:
+        child.link.close()
+        raise DecoderBusy() from error
+    except OSError:
+        return None
 
 
 def _name_of(status: int) -> str:

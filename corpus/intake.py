@@ -9,14 +9,14 @@ complete brings the close about, so nothing waits for a sweep.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from io import FileIO
-from typing import BinaryIO, ClassVar
+from typing import ClassVar
 
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError
@@ -36,6 +36,7 @@ from protocol.clip import ClipId, ClipMeta, Sha256
 from protocol.errors import CodedError
 
 _HOUR_MS = 3_600_000
+_WAIT_S = 60  # until unfinished uploads of others may have ended
 _log = logging.getLogger("xiangyin.intake")
 
 
@@ -55,6 +56,12 @@ class UploadBytesTooMany(CodedError):
     """A person's unfinished uploads would hold too much together."""
 
     code: ClassVar[str] = "UPLOAD_BYTES_TOO_MANY"
+
+
+class UploadsOfAllTooMany(CodedError):
+    """Everybody's unfinished uploads would hold too much together."""
+
+    code: ClassVar[str] = "UPLOADS_OF_ALL_TOO_MANY"
 
 
 class UploadsTooFast(CodedError):
@@ -120,7 +127,7 @@ class Intake:
 
         Raises
         ------
-        UploadTooLarge, UploadsTooMany, UploadBytesTooMany, UploadsTooFast, DiskFull
+        UploadTooLarge, UploadsTooMany, UploadBytesTooMany, UploadsOfAllTooMany, UploadsTooFast, DiskFull
             Before a byte was taken.
         UploadConflict
             If the clip id stands for another file.
@@ -143,11 +150,13 @@ class Intake:
             created_ms=now_ms,
             expires_ms=now_ms + 1000 * self.settings.upload_expires_s,
         )
+        # Unsynced, as its bytes will be until the receipt: after a power cut its client declares it again.
         try:
-            return self.together.run(lambda change: self._declared(change.db, new, meta))
+            return self.together.run(lambda change: self._declared(change.db, new, meta), synced=False)
         except IntegrityError:  # two creations of one clip at once, where writers do not exclude each other
             return self.together.run(
-                lambda change: uploads.add(change.db, new, uploads.by_clip(change.db, new.clip_id))
+                lambda change: uploads.add(change.db, new, uploads.by_clip(change.db, new.clip_id)),
+                synced=False,
             )
 
     def _declared(self, db: Connection, new: Upload, meta: ClipMeta) -> Upload:
@@ -167,6 +176,8 @@ class Intake:
             raise UploadsTooMany(limit=self.settings.max_open_uploads)
         if others.bytes + new.length_bytes > self.settings.max_open_bytes:
             raise UploadBytesTooMany(open_bytes=others.bytes, limit_bytes=self.settings.max_open_bytes)
+        if others.bytes_of_all + new.length_bytes > self.settings.max_open_bytes_of_all:
+            raise UploadsOfAllTooMany(wait_s=_WAIT_S)
         if others.begun >= self.settings.max_creations_per_hour:
             raise UploadsTooFast(limit=self.settings.max_creations_per_hour)
 
@@ -185,7 +196,9 @@ class Intake:
         """How many bytes of it are stored: all of them once it is finished."""
         return upload.length_bytes if upload.state == "done" else self.partials.offset(upload.id)
 
-    def append(self, upload: Upload, offset_bytes: int, piece: BinaryIO, size_bytes: int) -> int:
+    def append(
+        self, upload: Upload, offset_bytes: int, pieces: Iterable[bytes | bytearray], size_bytes: int
+    ) -> int:
         """Add a piece that has arrived whole; the last one closes the upload. Returns the new offset.
 
         Raises
@@ -200,7 +213,7 @@ class Intake:
             upload = self._still(upload)
             if upload.state == "done":
                 return upload.length_bytes
-            stored = self.partials.append(file, offset_bytes, upload.length_bytes, piece, size_bytes)
+            stored = self.partials.append(file, offset_bytes, upload.length_bytes, pieces, size_bytes)
             if stored == upload.length_bytes:
                 self._close(upload, file)
             return stored
@@ -287,16 +300,24 @@ class Intake:
 
     def _close(self, upload: Upload, file: FileIO) -> None:
         """All that happens at the last byte. The caller holds the upload's lock."""
-        file.seek(0)
-        if hashlib.file_digest(file, "sha256").hexdigest() != upload.sha256:
-            os.ftruncate(file.fileno(), 0)
-            raise DigestMismatch()
+
+        @cache
+        def verify() -> None:
+            if self.partials.sha256(file) != upload.sha256:
+                os.ftruncate(file.fileno(), 0)
+                raise DigestMismatch()
+            if self.store.path(upload.sha256) is not None:
+                self.partials.sync(file)  # most files are kept as they are: the store's sync is short
+
         with reading(self.engine) as db:
             project = projects.by_id(db, upload.project_id)
         meta = ClipMeta.from_json(upload.metadata["meta"])
+        file.seek(0)
         heard = closing.hear(
-            file, upload.length_bytes, self.decoder, project.profile_id, meta, self.settings.max_clip_s
-        )
+            file, upload.length_bytes, self.decoder, project.profile_id, meta, self.settings.max_clip_s,
+            meanwhile=verify,
+        )  # fmt: skip
+        verify()  # of a file that was not even decoded
         blob = closing.keep(self.store, self.partials.path(upload.id), upload.sha256, heard)
         taken = closing.Taken(upload, meta, heard, blob, self.store.size(blob))
         salt, item_id, now_ms = bytes.fromhex(self.random_hex(16)), self.random_hex(16), self.clock_ms()

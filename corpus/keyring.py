@@ -11,12 +11,13 @@ from sqlalchemy.engine import Connection
 
 from corpus import keys
 from corpus.keys import KeyUnsafe, Signer
+from corpus.prepared import Prepared
 from corpus.tables import ledger_entry
 from protocol.keyring import EVENT, Handover, Ring, named_keys, ring_of
 from protocol.tlog import VerifierKey
 
 _IS_KEY = ledger_entry.c.event == sa.literal_column(f"'{EVENT}'")  # as text, so that its index is used
-_NEWEST = sa.select(ledger_entry.c.leaf).where(_IS_KEY).order_by(ledger_entry.c.seq.desc()).limit(1)
+_NEWEST = Prepared(sa.select(ledger_entry.c.leaf).where(_IS_KEY).order_by(ledger_entry.c.seq.desc()).limit(1))
 
 
 def current(db: Connection, signer: Signer) -> Signer:
@@ -27,7 +28,7 @@ def current(db: Connection, signer: Signer) -> Signer:
     KeyUnsafe
         If its file is missing or damaged.
     """
-    leaf = db.execute(_NEWEST).scalar()
+    leaf = _NEWEST.scalar(db, {})
     if leaf is None:
         if not (signer.folder / keys.FIRST).exists():
             raise KeyUnsafe(file=str(signer.folder / keys.FIRST), problem="the log's only key is missing")

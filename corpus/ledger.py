@@ -21,18 +21,19 @@ from sqlalchemy.engine import Connection
 from corpus import keyring
 from corpus.database import is_sqlite
 from corpus.keys import Signer
+from corpus.prepared import Prepared
 from corpus.tables import ledger_detail, ledger_entry, ledger_head, ledger_node
 from protocol import tlog
 from protocol.clip import Receipt
 from protocol.tlog import Checkpoint, VerifierKey
 
 Event = Literal["received", "accepted", "refused", "appealed", "decided", "paid", "withdrawn", "key"]
-_ADD_ENTRY, _ADD_DETAIL = sa.insert(ledger_entry), sa.insert(ledger_detail)
-_ADD_NODE, _ADD_HEAD = sa.insert(ledger_node), sa.insert(ledger_head)
+_ADD_ENTRY, _ADD_DETAIL = Prepared(sa.insert(ledger_entry)), Prepared(sa.insert(ledger_detail))
+_ADD_NODE, _ADD_HEAD = Prepared(sa.insert(ledger_node)), Prepared(sa.insert(ledger_head))
 _EDGE = sa.select(ledger_node).where(
     sa.tuple_(ledger_node.c.level, ledger_node.c.position).in_(sa.bindparam("places", expanding=True))
 )
-_SIZE = sa.select(sa.func.max(ledger_entry.c.seq))
+_SIZE = Prepared(sa.select(sa.func.max(ledger_entry.c.seq).label("last")))
 _APPEND_LOCK = 0x7869616E67796970  # any number that nothing else in the database locks
 
 
@@ -118,11 +119,11 @@ class Tail:
         )
         logged = Logged(seq, leaf.decode("utf-8"), salt, details)
         row = {"seq": seq, "item_id": entry.item_id, "event": entry.event, "leaf": logged.leaf}
-        self._db.execute(_ADD_ENTRY, {**row, "time_ms": now_ms})
-        self._db.execute(_ADD_DETAIL, {"seq": seq, "salt": salt.hex(), "details": details})
+        _ADD_ENTRY.run(self._db, {**row, "time_ms": now_ms})
+        _ADD_DETAIL.run(self._db, {"seq": seq, "salt": salt.hex(), "details": details})
         nodes = tlog.new_nodes(seq, tlog.leaf_hash(leaf), self._read)
-        self._db.execute(
-            _ADD_NODE, [{"level": level, "position": at, "hash": h.hex()} for level, at, h in nodes]
+        _ADD_NODE.run_many(
+            self._db, [{"level": level, "position": at, "hash": h.hex()} for level, at, h in nodes]
         )
         self._nodes.update(((level, at), value) for level, at, value in nodes)
         self._size += 1
@@ -151,7 +152,7 @@ def append(db: Connection, entry: Entry, *, salt: bytes, now_ms: int) -> int:
 
 def size(db: Connection) -> int:
     """How many entries there are."""
-    last = db.execute(_SIZE).scalar()
+    last = _SIZE.scalar(db, {})
     return 0 if last is None else last + 1
 
 
@@ -182,7 +183,7 @@ def _sign(
     note = tlog.sign_note(text, signer.verifier, signer.sign)
     if successor is not None:
         note += tlog.signature_line(text, successor.verifier, successor.sign)
-    db.execute(_ADD_HEAD, {"size": count, "note": note, "signed_ms": now_ms})
+    _ADD_HEAD.run(db, {"size": count, "note": note, "signed_ms": now_ms})
     return note
 
 

@@ -8,8 +8,9 @@ ends with its holder, and never wait for it.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
@@ -81,10 +82,18 @@ class Partials:
                 raise UploadBusy(stored_bytes=os.fstat(descriptor).st_size) from error
             if os.fstat(descriptor).st_nlink == 0:  # ended or finished while we opened it
                 raise UploadBusy(stored_bytes=0)
-            yield file
+            try:
+                yield file
+            finally:
+                fcntl.flock(descriptor, fcntl.LOCK_UN)  # a process that was handed the file has the lock too
 
     def append(
-        self, file: BinaryIO, offset_bytes: int, length_bytes: int, piece: BinaryIO, size_bytes: int
+        self,
+        file: BinaryIO,
+        offset_bytes: int,
+        length_bytes: int,
+        pieces: Iterable[bytes | bytearray],
+        size_bytes: int,
     ) -> int:
         """Write a piece that has arrived whole. Returns the new offset.
 
@@ -94,7 +103,7 @@ class Partials:
             From `locked`.
         length_bytes : int
             The declared length of the whole.
-        piece, size_bytes : BinaryIO, int
+        pieces, size_bytes : iterable of bytes, int
             The bytes to add, and how many they are.
 
         Raises
@@ -112,7 +121,7 @@ class Partials:
         with disk_errors():
             try:
                 written = stored
-                while data := piece.read(_PIECE_BYTES):
+                for data in pieces:
                     view = memoryview(data)
                     while view:
                         done = os.pwrite(file.fileno(), view, written)
@@ -121,6 +130,29 @@ class Partials:
                 os.ftruncate(file.fileno(), stored)
                 raise
         return written
+
+    def sha256(self, file: FileIO) -> str:
+        """The digest of what is stored. The file's position, which other processes may share, stays."""
+        digest, at = hashlib.sha256(), 0
+        while data := os.pread(file.fileno(), _PIECE_BYTES, at):
+            digest.update(data)
+            at += len(data)
+        return digest.hexdigest()
+
+    def sync(self, file: FileIO) -> None:
+        """Make what is stored durable.
+
+        Raises
+        ------
+        StoreSuspect
+            If the disk does not keep it; what is stored is not to be trusted any more, and is dropped.
+        """
+        with disk_errors():
+            try:
+                os.fsync(file.fileno())
+            except OSError:
+                os.ftruncate(file.fileno(), 0)  # a second sync of the same file may succeed and be wrong
+                raise
 
     def discard(self, upload_id: str) -> None:
         """Remove the bytes; the caller holds the lock."""

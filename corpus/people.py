@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from corpus import projects
+from corpus.prepared import Prepared
 from corpus.tables import consent, invitation, membership, person, sign_in, token
 from protocol.clip import Role
 from protocol.errors import CodedError
@@ -257,18 +258,20 @@ def give_consent(db: Connection, person_id: str, project_id: str, *, now_ms: int
     return new_id
 
 
-_CONSENT = sa.select(consent.c.id).where(
-    consent.c.person_id == sa.bindparam("person"),
-    consent.c.project_id == sa.bindparam("project"),
-    consent.c.version == sa.bindparam("version"),
-    consent.c.withdrawn_ms.is_(None),
+_CONSENT = Prepared(
+    sa.select(consent.c.id).where(
+        consent.c.person_id == sa.bindparam("person"),
+        consent.c.project_id == sa.bindparam("project"),
+        consent.c.version == sa.bindparam("version"),
+        consent.c.withdrawn_ms.is_(None),
+    )
 )
 
 
 def consent_id(db: Connection, person_id: str, project_id: str, version: str) -> str | None:
     """The consent that covers a clip recorded under `version`, unless it was withdrawn."""
     row = {"person": person_id, "project": project_id, "version": version}
-    return db.execute(_CONSENT, row).scalar_one_or_none()
+    return _CONSENT.scalar(db, row)
 
 
 def add_token(
@@ -308,7 +311,7 @@ _MEMBER = (
 )
 
 
-_BY_TOKEN = (
+_TOKEN = (
     sa.select(*_MEMBER, token.c.csrf, token.c.hash, token.c.scopes)
     .join(membership, membership.c.id == token.c.membership_id)
     .join(person, person.c.id == membership.c.person_id)
@@ -319,16 +322,13 @@ _BY_TOKEN = (
         membership.c.ended_ms.is_(None),
     )
 )
-_BY_TOKEN_OF_KIND = _BY_TOKEN.where(token.c.kind == sa.bindparam("kind"))
+_BY_TOKEN, _BY_TOKEN_OF_KIND = Prepared(_TOKEN), Prepared(_TOKEN.where(token.c.kind == sa.bindparam("kind")))
 
 
 def by_token(db: Connection, secret: str, *, now_ms: int, kind: TokenKind | None = None) -> Member | None:
     """Who holds this token, or None if it is unknown, expired, revoked, or its membership has ended."""
     asked = {"hash": hashed(secret), "now_ms": now_ms}
-    if kind is None:
-        row = db.execute(_BY_TOKEN, asked).one_or_none()
-    else:
-        row = db.execute(_BY_TOKEN_OF_KIND, {**asked, "kind": kind}).one_or_none()
+    row = _BY_TOKEN_OF_KIND.first(db, {**asked, "kind": kind}) if kind else _BY_TOKEN.first(db, asked)
     return None if row is None else _member(row)
 
 

@@ -11,9 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from corpus import tables, terms
+from corpus.prepared import Prepared
 from protocol.errors import CodedError
 
-_AGREED = (
+_AGREED = Prepared(
     sa.select(tables.project.c.terms, tables.consent.c.id.label("consent_id"))
     .select_from(tables.project)
     .outerjoin(
@@ -25,7 +26,7 @@ _AGREED = (
     )
     .where(tables.project.c.id == sa.bindparam("project"))
 )
-_BY_ID = sa.select(tables.project).where(tables.project.c.id == sa.bindparam("project"))
+_BY_ID = Prepared(sa.select(tables.project).where(tables.project.c.id == sa.bindparam("project")))
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 # In the three languages of the interface, one after the other: who agrees must have read it in their own.
@@ -167,9 +168,7 @@ def agreed(
     db: Connection, project_id: str, person_id: str, consent_version: str
 ) -> tuple[Mapping[str, Any], str | None]:
     """The project's terms in force, and the id of a person's consent to a version if it still holds."""
-    row = db.execute(
-        _AGREED, {"project": project_id, "person": person_id, "version": consent_version}
-    ).one_or_none()
+    row = _AGREED.first(db, {"project": project_id, "person": person_id, "version": consent_version})
     if row is None:
         raise ProjectUnknown(project=project_id)
     return row.terms, row.consent_id
@@ -182,8 +181,8 @@ def every(db: Connection) -> list[Project]:
 
 
 def _find(db: Connection, project_id: str) -> Project | None:
-    row = db.execute(_BY_ID, {"project": project_id}).one_or_none()
-    return None if row is None else Project(**row._mapping)
+    row = _BY_ID.first(db, {"project": project_id})
+    return None if row is None else Project(**row._asdict())
 
 
 def _settings(project: Project) -> dict[str, Any]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 SWEEP_S = 60.0
 GRANIAN_THREADS = 64  # with 16 and fewer, 40 slow uploads held up everybody
 _STOP_S = 12
+_BELIEVED = {"x-forwarded-for", "x-forwarded-proto"}  # of a proxy that is trusted
 _RECEIVED_BYTES = 1 << 17  # waitress asks for 8 kB at a time, each time after a look at all connections
 _log = logging.getLogger("xiangyin.serve")
 
@@ -63,7 +64,7 @@ def waitress(site: Site, listener: socket.socket, ready: Callable[[], object]) -
     class KeepingChannel(waitress.channel.HTTPChannel):  # type: ignore[misc]
         task_class = KeepingTask
         parser_class = capped.parser_class(
-            bodies.most_bytes(site.settings.max_upload_bytes, auth.at_the_door(site))
+            bodies.kept(site.settings.max_upload_bytes, auth.at_the_door(site)), site.room
         )
 
     settings = site.settings
@@ -77,7 +78,7 @@ def waitress(site: Site, listener: socket.socket, ready: Callable[[], object]) -
         recv_bytes=_RECEIVED_BYTES,
         max_request_body_size=settings.max_upload_bytes + (1 << 20),
         trusted_proxy=settings.trusted_proxy or None,
-        trusted_proxy_headers={"x-forwarded-for", "x-forwarded-proto"} if settings.trusted_proxy else set(),
+        trusted_proxy_headers=_BELIEVED if settings.trusted_proxy else set(),
         clear_untrusted_proxy_headers=True,
     )
     serving.channel_class = KeepingChannel
@@ -139,9 +140,20 @@ def _in_worker(settings: Settings) -> Any:
 
     logs.install(settings.log_format, requests=bool(settings.access_log))  # granian sets its own for a worker
     site = server.open_site(settings)
-    application = _closing(_application(site))
+    application = _closing(_proxied(settings, _application(site)))
     threading.Thread(target=_sweep, args=(site, threading.Event()), name="sweep", daemon=True).start()
     return application
+
+
+def _proxied(settings: Settings, application: Any) -> Any:
+    """Believe the proxy's headers, and nobody else's: in waitress's own way, since granian has none."""
+    from waitress.proxy_headers import proxy_headers_middleware  # type: ignore[import-untyped]
+
+    return proxy_headers_middleware(
+        application,
+        trusted_proxy=settings.trusted_proxy or None,
+        trusted_proxy_headers=_BELIEVED if settings.trusted_proxy else set(),
+    )
 
 
 def _closing(application: Any) -> Any:
@@ -211,16 +223,25 @@ def _when_answering(host: str, port: int, server_pid: int, ready: Callable[[], o
 
 
 def _sweep(site: Site, ended: threading.Event) -> None:
-    """Every minute: close complete uploads, drop expired ones, accept appeals that nobody decided in time."""
-    from corpus import review
+    """Every minute: what nobody asks for.
+
+    Complete uploads are closed and expired ones dropped, what withdrawals left is erased, and appeals that
+    nobody decided in time are accepted.
+    """
+    from corpus import review, withdrawal
+
+    def settle() -> object:
+        return review.settle_silent(
+            site.engine, site.signer, random_hex=site.random_hex, now_ms=site.clock_ms()
+        )
 
     while True:
-        try:
-            site.intake.sweep()
-            review.settle_silent(site.engine, site.signer, random_hex=site.random_hex, now_ms=site.clock_ms())
-        except CodedError as error:
-            _log.warning("sweep: %s", error.code)
-        except Exception:  # noqa: BLE001  # a fault of ours: the next sweep must come all the same
-            _log.exception("sweep")
+        for work in (site.intake.sweep, functools.partial(withdrawal.sweep, site.custody), settle):
+            try:
+                work()
+            except CodedError as error:
+                _log.warning("sweep: %s", error.code)
+            except Exception:  # noqa: BLE001  # a fault of ours: the next sweep must come all the same
+                _log.exception("sweep")
         if ended.wait(SWEEP_S):
             return

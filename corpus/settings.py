@@ -66,6 +66,11 @@ class Settings:
     max_upload_bytes: int = _setting(64 * 2**20, "largest file of one clip")
     max_open_uploads: int = _setting(200, "unfinished uploads that one person may have")
     max_open_bytes: int = _setting(2 * 2**30, "declared bytes of one person's unfinished uploads")
+    max_open_bytes_of_all: int = _setting(64 * 2**30, "declared bytes of everybody's unfinished uploads")
+    max_buffered_bytes: int = _setting(
+        512 * 2**20,
+        "bytes of requests that one server process holds while they come in; a quarter is one person's most",
+    )
     max_creations_per_hour: int = _setting(20_000, "uploads that one person may begin in an hour")
     upload_expires_s: int = _setting(7 * 86_400, "how long an unfinished upload is kept")
     disk_reserve_bytes: int = _setting(64 * 2**20, "room that uploads must leave for database and ledger")

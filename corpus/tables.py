@@ -267,6 +267,16 @@ fingerprint_key = sa.Table(
 )
 sa.Index("ix_fingerprint_key_clip", fingerprint_key.c.clip_id)
 
+erasure = _table(
+    "erasure",  # blobs of withdrawn clips that are not known to be gone
+    sa.Column("sha256", sa.Text, primary_key=True),
+    _whole("asked_ms"),
+    _whole("tries"),
+    _whole("next_ms"),
+    _text("problem", optional=True),  # the code that the last try ended with
+)
+sa.Index("ix_erasure_next", erasure.c.next_ms)
+
 receipt = _table(
     "receipt",
     sa.Column("clip_id", sa.Text, _ref("clip.id"), primary_key=True),

@@ -60,6 +60,7 @@ Work = Callable[[Change], T]
 @dataclass(eq=False)
 class _Item(Generic[T]):
     work: Work[T]
+    synced: bool
     done: bool = False
     result: T | None = None
     error: BaseException | None = field(default=None)
@@ -79,8 +80,8 @@ class Together:
         self._row: list[_Item[Any]] = []
         self._committing = False
 
-    def run(self, work: Work[T]) -> T:
-        """Do `work` in a transaction, perhaps with others' beside it; durable on return.
+    def run(self, work: Work[T], *, synced: bool = True) -> T:
+        """Do `work` in a transaction, perhaps with others' beside it; durable on return if `synced`.
 
         It may be done twice, the first time rolled back: it must change nothing but the database.
 
@@ -89,7 +90,7 @@ class Together:
         DatabaseBusy
             If another writer holds the database for too long.
         """
-        item = _Item(work)
+        item = _Item(work, synced)
         with self._state:
             self._row.append(item)
             free = self._state.wait_for(lambda: item.done or not self._committing, timeout=BUSY_S)
@@ -116,7 +117,7 @@ class Together:
 
     def _commit(self, items: list[_Item[Any]]) -> None:
         try:
-            with begin(self._engine) as db:
+            with begin(self._engine, synced=any(item.synced for item in items)) as db:
                 change = Change(db)
                 for item in items:
                     item.result = item.work(change)

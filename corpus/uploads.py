@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from corpus.prepared import Prepared
 from corpus.tables import upload
 from protocol.clip import ClipId, Sha256
 from protocol.errors import CodedError
@@ -73,66 +74,81 @@ def add(db: Connection, new: Upload, there: Upload | None) -> Upload:
         if there.state in ("open", "done"):
             return there
         db.execute(sa.delete(upload).where(upload.c.id == there.id))
-    db.execute(_ADD, {**new.__dict__, "metadata": dict(new.metadata)})
+    _ADD.run(db, {**new.__dict__, "metadata": dict(new.metadata)})
     return new
 
 
-_ADD = sa.insert(upload)
-_BY_ID = sa.select(upload).where(
-    upload.c.id == sa.bindparam("upload_id"), upload.c.person_id == sa.bindparam("person")
+_ADD = Prepared(sa.insert(upload))
+_BY_ID = Prepared(
+    sa.select(upload).where(
+        upload.c.id == sa.bindparam("upload_id"), upload.c.person_id == sa.bindparam("person")
+    )
 )
-_BY_CLIP = sa.select(upload).where(upload.c.clip_id == sa.bindparam("clip"))
-_CLOSE = sa.update(upload).where(upload.c.id == sa.bindparam("upload_id"), upload.c.state == "open")
+_BY_CLIP = Prepared(sa.select(upload).where(upload.c.clip_id == sa.bindparam("clip")))
+_CLOSE = Prepared(
+    sa.update(upload).where(upload.c.id == sa.bindparam("upload_id"), upload.c.state == "open"),
+    ("state", "result"),
+)
 # One look for what a new upload is held against. 'open' as text, so that the index of open ones is used.
-_BESIDE = sa.select(
-    sa.select(sa.func.count())
-    .where(upload.c.person_id == sa.bindparam("person"), upload.c.state == sa.literal_column("'open'"))
-    .scalar_subquery()
-    .label("open"),
-    sa.select(sa.func.coalesce(sa.func.sum(upload.c.length_bytes), 0))
-    .where(upload.c.person_id == sa.bindparam("person"), upload.c.state == sa.literal_column("'open'"))
-    .scalar_subquery()
-    .label("bytes"),
-    sa.select(sa.func.count())
-    .where(upload.c.person_id == sa.bindparam("person"), upload.c.created_ms > sa.bindparam("since_ms"))
-    .scalar_subquery()
-    .label("begun"),
+_BESIDE = Prepared(
+    sa.select(
+        sa.select(sa.func.count())
+        .where(upload.c.person_id == sa.bindparam("person"), upload.c.state == sa.literal_column("'open'"))
+        .scalar_subquery()
+        .label("open"),
+        sa.select(sa.func.coalesce(sa.func.sum(upload.c.length_bytes), 0))
+        .where(upload.c.person_id == sa.bindparam("person"), upload.c.state == sa.literal_column("'open'"))
+        .scalar_subquery()
+        .label("bytes"),
+        sa.select(sa.func.coalesce(sa.func.sum(upload.c.length_bytes), 0))
+        .where(upload.c.state == sa.literal_column("'open'"))
+        .scalar_subquery()
+        .label("bytes_of_all"),
+        sa.select(sa.func.count())
+        .where(upload.c.person_id == sa.bindparam("person"), upload.c.created_ms > sa.bindparam("since_ms"))
+        .scalar_subquery()
+        .label("begun"),
+    )
 )
 
 
 @dataclass(frozen=True)
 class Beside:
-    """A person's other uploads: unfinished ones, their declared bytes, and those begun of late."""
+    """A person's other uploads: unfinished ones, their declared bytes, and those begun of late.
+
+    `bytes_of_all` are declared by everybody.
+    """
 
     count: int
     bytes: int
+    bytes_of_all: int
     begun: int
 
 
 def by_id(db: Connection, upload_id: str, person_id: str) -> Upload:
     """The upload of that id if it is this person's, else `UploadNotFound`."""
-    row = db.execute(_BY_ID, {"upload_id": upload_id, "person": person_id}).one_or_none()
+    row = _BY_ID.first(db, {"upload_id": upload_id, "person": person_id})
     if row is None:
         raise UploadNotFound()
-    return Upload(**row._mapping)
+    return Upload(**row._asdict())
 
 
 def by_clip(db: Connection, clip_id: str) -> Upload | None:
     """The upload of a clip."""
-    row = db.execute(_BY_CLIP, {"clip": clip_id}).one_or_none()
-    return None if row is None else Upload(**row._mapping)
+    row = _BY_CLIP.first(db, {"clip": clip_id})
+    return None if row is None else Upload(**row._asdict())
 
 
 def set_state(db: Connection, upload_id: str, state: State, result: Mapping[str, Any] | None = None) -> bool:
     """Close an open upload; False if it was not open any more."""
     values = {"state": state, "result": None if result is None else dict(result)}
-    return db.execute(_CLOSE, {"upload_id": upload_id, **values}).rowcount == 1
+    return _CLOSE.run(db, {"upload_id": upload_id, **values}) == 1
 
 
 def beside(db: Connection, person_id: str, since_ms: int) -> Beside:
     """What a new upload of this person's is held against; `begun` counts those since `since_ms`."""
-    row = db.execute(_BESIDE, {"person": person_id, "since_ms": since_ms}).one()
-    return Beside(int(row.open), int(row.bytes), int(row.begun))
+    (row,) = _BESIDE.rows(db, {"person": person_id, "since_ms": since_ms})
+    return Beside(int(row.open), int(row.bytes), int(row.bytes_of_all), int(row.begun))
 
 
 def still_open(

@@ -1,7 +1,8 @@
 """Taking a voice back: the sound, its texts and the details in the ledger are erased; a receipt stays.
 
 First the rows, in one transaction that nothing can undo by half; then the blobs; then every release that
-holds the voice is rebuilt without it. What a crash leaves of the later steps is done by withdrawing again.
+holds the voice is rebuilt without it. What a crash or a store that is away leaves of the later steps is noted
+in that transaction (`corpus.erasure`): the server does it by itself, and so does withdrawing again.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from corpus import clips, ledger, likeness, publish, tables, transcripts
+from corpus import clips, erasure, ledger, likeness, publish, tables, transcripts
 from corpus.clips import Clip
 from corpus.database import begin, reading
 from corpus.keys import Signer
@@ -50,14 +51,25 @@ def of_clips(custody: Custody, wanted: Sequence[Clip]) -> Withdrawn:
     with begin(custody.shelf.engine) as db:
         for clip in wanted:
             stored = clips.find(db, clip.id)
+            erasure.note(db, _digests(clip), now_ms=now_ms)
             if stored is not None and stored.state != "withdrawn":
                 receipts.append(_withdraw(db, custody, stored, now_ms))
-    for clip in wanted:
-        _erase(custody, clip.sha256)
-        _erase(custody, clip.upload_sha256)
-    if wanted and custody.shelf.folder.is_dir():
-        publish.erase(custody.shelf, now_ms=now_ms)
+    if wanted:
+        _erase(custody, sorted({digest for clip in wanted for digest in _digests(clip)}))
     return Withdrawn(len(wanted), tuple(receipts))
+
+
+def sweep(custody: Custody) -> int:
+    """Erase what earlier withdrawals could not. Returns how many blobs are done with.
+
+    Raises
+    ------
+    CodedError
+        What kept the rest from being erased; it comes again later, by itself.
+    """
+    with reading(custody.shelf.engine) as db:
+        due = erasure.waiting(db, due_ms=custody.clock_ms(), limit=erasure.MOST_AT_ONCE)
+    return _erase(custody, [one.sha256 for one in due]) if due else 0
 
 
 def of_session(custody: Custody, session_id: str, person_id: str | None = None) -> Withdrawn:
@@ -106,10 +118,18 @@ def _withdraw(db: Connection, custody: Custody, clip: Clip, now_ms: int) -> Rece
     return receipt
 
 
-def _erase(custody: Custody, digest: Sha256) -> None:
-    """Remove a blob unless a clip that was not withdrawn has the same one."""
-    columns = tables.clip.c
-    query = sa.select(columns.id).where(columns.sha256 == digest, columns.state != "withdrawn").limit(1)
-    with reading(custody.shelf.engine) as db:
-        if db.execute(query).first() is None:
-            custody.shelf.store.erase(digest)
+def _digests(clip: Clip) -> tuple[Sha256, Sha256]:
+    return clip.sha256, clip.upload_sha256
+
+
+def _erase(custody: Custody, digests: Sequence[Sha256]) -> int:
+    """Remove blobs from the store, and voices from every release; only then are they done with."""
+    shelf, now_ms = custody.shelf, custody.clock_ms()
+    done, problem = erasure.erase(shelf.engine, shelf.store, digests)
+    if shelf.folder.is_dir():
+        publish.erase(shelf, now_ms=now_ms)
+    with begin(shelf.engine) as db:
+        erasure.settle(db, digests, done, problem, now_ms=now_ms)
+    if problem is not None:
+        raise problem
+    return len(done)

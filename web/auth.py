@@ -179,34 +179,36 @@ def install(app: Flask) -> None:
     app.jinja_env.globals["csrf_token"] = csrf_token
 
 
-def at_the_door(here: Site) -> Callable[[Mapping[str, str]], bool]:
-    """Whether headers name somebody, for a server that must know before it takes a body in.
+def at_the_door(here: Site) -> Callable[[Mapping[str, str]], str | None]:
+    """The person whom headers name, for a server that must know before it takes a body in.
 
     It is asked in the thread that all connections share, so a good token is believed for a minute: an
     upload of many pieces costs one question. The view asks anew, of the database alone.
     """
-    believed: dict[str, int] = {}  # until when, by the token's hash
+    believed: dict[str, tuple[int, str]] = {}  # until when, and whose it is, by the token's hash
 
-    def known(headers: Mapping[str, str]) -> bool:
+    def known(headers: Mapping[str, str]) -> str | None:
         scheme, _, secret = headers.get("AUTHORIZATION", "").partition(" ")
         kind: people.TokenKind = "bearer"
         if not scheme:
             secret, kind = parse_cookie(headers.get("COOKIE", "")).get(COOKIE, ""), "session"
         elif scheme.lower() != "bearer":
-            return False
+            return None
         now_ms, name = here.clock_ms(), people.hashed(secret.strip())
-        if believed.get(name, 0) > now_ms:
-            return True
+        until_ms, person_id = believed.get(name, (0, ""))
+        if until_ms > now_ms:
+            return person_id
         try:
             with reading(here.engine) as db:
-                found = people.by_token(db, secret.strip(), now_ms=now_ms, kind=kind) is not None
+                found = people.by_token(db, secret.strip(), now_ms=now_ms, kind=kind)
         except CodedError:
-            return False  # the view says what is wrong with the database
-        if found:
-            if len(believed) >= _BELIEVED:
-                believed.clear()
-            believed[name] = now_ms + _BELIEVED_MS
-        return found
+            return None  # the view says what is wrong with the database
+        if found is None:
+            return None
+        if len(believed) >= _BELIEVED:
+            believed.clear()
+        believed[name] = now_ms + _BELIEVED_MS, found.person_id
+        return found.person_id
 
     return known
 

@@ -12,8 +12,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
-from flask import request
+from flask import Flask, request
 
+from corpus.holding import Body
 from web.problems import LengthRequired, MediaTypeWrong, RequestInvalid, RequestTooLarge
 
 Schema = Mapping[str, Any]
@@ -25,22 +26,34 @@ UPLOADS = "/api/v1/uploads"
 _MAX_DIGITS = 15
 
 
-def most_bytes(
-    max_upload_bytes: int, known: Callable[[Mapping[str, str]], bool]
-) -> Callable[[str, str, Mapping[str, str]], int]:
-    """How long a body each route may have, for a server that takes it in before the route is asked.
+def kept(
+    max_upload_bytes: int, person: Callable[[Mapping[str, str]], str | None]
+) -> Callable[[str, str, Mapping[str, str]], tuple[int, str]]:
+    """How long a body each route may have, and whose it is, for a server that takes it in before that.
 
-    Of an upload by nobody hardly anything is taken: `known` says whether headers name somebody.
+    Of an upload by nobody hardly anything is taken: `person` says whom headers name. Whoever else sends
+    something shares what strangers may have.
     """
 
-    def most(method: str, path: str, headers: Mapping[str, str]) -> int:
+    def most(method: str, path: str, headers: Mapping[str, str]) -> tuple[int, str]:
         if method not in ("POST", "PUT", "PATCH"):
-            return SMALL_BODY_BYTES
+            return SMALL_BODY_BYTES, ""
         if path.startswith(UPLOADS):
-            return max_upload_bytes + 1 if known(headers) else SMALL_BODY_BYTES
-        return MAX_BODY_BYTES if path.startswith("/api/") else MAX_FORM_BYTES
+            who = person(headers)
+            return (SMALL_BODY_BYTES, "") if who is None else (max_upload_bytes + 1, who)
+        return MAX_BODY_BYTES if path.startswith("/api/") else MAX_FORM_BYTES, ""
 
     return most
+
+
+def install(app: Flask) -> None:
+    """Refuse what there was no room for, before anything reads what is not there."""
+
+    @app.before_request
+    def check() -> None:
+        body = request.environ.get("wsgi.input")
+        if isinstance(body, Body):
+            body.check()
 
 
 def obj(required: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None) -> Schema:

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from flask import current_app, g
 
 from corpus.database import Engine
+from corpus.holding import Room
 from corpus.people import Member
 from corpus.settings import Settings
 from corpus.store import BlobStore
@@ -48,6 +49,8 @@ class Site:
 
     Attributes
     ----------
+    room : Room
+        What this process may hold of bodies that are still coming in.
     clock_ms : callable
         Milliseconds since 1970 UTC; the only clock that views use.
     random_hex : callable
@@ -69,6 +72,7 @@ class Site:
     shelf: Shelf
     custody: Custody
     meters: Meters
+    room: Room
 
 
 def site() -> Site:

@@ -25,6 +25,7 @@ def metrics() -> Reply:
     totals = here.meters.totals()
     with reading(here.engine) as db:
         clips, uploads = counts.clips_by_state(db), counts.uploads_by_state(db)
+        erasures = counts.erasures_waiting(db)
         entries, since = counts.ledger_entries(db), counts.waiting_since(db)
     now_ms = here.clock_ms()
     lines = [
@@ -51,6 +52,7 @@ def metrics() -> Reply:
                 for k, ms in sorted(since.items())
             ],
         ),
+        *_gauge("erasures_waiting", "Sounds withdrawn, silent and not yet erased.", [({}, erasures)]),
         *_gauge("ledger_entries", "Entries of the append-only log.", [({}, entries)]),
         *_gauge("disk_free_bytes", "Room on the disk of uploads.", [({}, here.intake.free_bytes())]),
         *_gauge("disk_reserve_bytes", "Room that uploads leave.", [({}, here.settings.disk_reserve_bytes)]),

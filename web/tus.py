@@ -6,24 +6,22 @@ import base64
 import binascii
 import hashlib
 import re
-import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
-from typing import BinaryIO, ClassVar, cast
+from typing import ClassVar
 
 from flask import request
 
-from corpus.disk import disk_errors
+from corpus.holding import Body
 from protocol.clip import ClipMeta, MetadataInvalid
 from protocol.errors import CodedError
 from web import bodies
-from web.context import site
-from web.problems import LengthRequired, RequestInvalid
+from web.context import member, site
+from web.problems import LengthRequired, RequestInvalid, RequestTooLarge
 
 CHECKSUMS = ("sha1", "sha256")
 _NUMBER = re.compile(r"[0-9]{1,15}", re.ASCII)
 _KEY = re.compile(r"[!-+\--~]{1,64}")  # ASCII without space and comma
-_IN_MEMORY_BYTES = 4 << 20
 _READ_BYTES = 1 << 18
 _MOST_META_BYTES = 16 * 1024
 _MOST_NAME_CHARACTERS = 255
@@ -97,7 +95,7 @@ def filename(said: Mapping[str, str]) -> str | None:
     return name
 
 
-def body(length_bytes: int) -> tuple[int, BinaryIO]:
+def body(length_bytes: int) -> tuple[int, Body]:
     """Read the whole body, count it and check its checksum.
 
     Parameters
@@ -107,38 +105,39 @@ def body(length_bytes: int) -> tuple[int, BinaryIO]:
 
     Returns
     -------
-    int, BinaryIO
-        How many bytes, and a reader at their start, to be closed by the caller.
+    int, Body
+        How many bytes, and where they are, to be closed by the caller.
     """
     announced = request.content_length
     if announced is None:
         if "Transfer-Encoding" in request.headers:
             raise LengthRequired()
         announced = 0  # without either header there is no body
-    request.max_content_length = max(length_bytes, 1) + 1  # the surplus byte is refused as an overflow
+    most_bytes = max(length_bytes, 1) + 1  # the surplus byte is refused as an overflow
+    if announced > most_bytes:
+        raise RequestTooLarge(limit_bytes=most_bytes)
     wanted = checksum()
-    digest = None if wanted is None else hashlib.new(wanted[0], usedforsecurity=False)
-    folder = str(site().settings.partials)
+    stream = request.environ["wsgi.input"]
     with ExitStack() as on_error:
-        piece = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES, dir=folder)  # noqa: SIM115
+        # waitress has it whole already; elsewhere it comes as it is read.
+        piece = stream if isinstance(stream, Body) else Body(site().room, member().person_id, most_bytes)
         on_error.callback(piece.close)
-        received = 0
-        while received < announced:
-            data = request.stream.read(min(_READ_BYTES, announced - received))
+        while piece is not stream and len(piece) < announced:
+            data = stream.read(min(_READ_BYTES, announced - len(piece)))
             if not data:
                 break
-            received += len(data)
-            if digest is not None:
-                digest.update(data)
-            with disk_errors():
-                piece.write(data)
-        if received != announced:
-            raise BodyShort(received_bytes=received, announced_bytes=announced)
-        if digest is not None and wanted is not None and digest.digest() != wanted[1]:
-            raise ChecksumMismatch()
+            piece.append(data)
+            piece.check()
+        if len(piece) != announced:
+            raise BodyShort(received_bytes=len(piece), announced_bytes=announced)
+        if wanted is not None:
+            digest = hashlib.new(wanted[0], usedforsecurity=False)
+            for part in piece.pieces():
+                digest.update(part)
+            if digest.digest() != wanted[1]:
+                raise ChecksumMismatch()
         on_error.pop_all()
-    piece.seek(0)
-    return received, cast(BinaryIO, piece)
+    return len(piece), piece
 
 
 def checksum() -> tuple[str, bytes] | None:

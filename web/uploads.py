@@ -10,7 +10,6 @@ https://tus.io/protocols/resumable-upload, version 1.0.0.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -98,6 +97,8 @@ def options(upload_id: str = "") -> ResponseReturnValue:
         "UPLOADS_TOO_MANY",
         "UPLOAD_BYTES_TOO_MANY",
         "UPLOADS_TOO_FAST",
+        "UPLOADS_OF_ALL_TOO_MANY",
+        "BODIES_TOO_MANY",
         "UPLOAD_CONFLICT",
         "TUS_VERSION_UNSUPPORTED",
         "DISK_FULL",
@@ -131,12 +132,12 @@ def create() -> Reply:
         with piece:
             stored = intake.offset(upload)
             if stored == 0 and size_bytes:  # a repeated creation does not add its body again
-                stored = intake.append(upload, 0, piece, size_bytes)
+                stored = intake.append(upload, 0, piece.pieces(), size_bytes)
         headers["Upload-Offset"] = str(stored)
     else:
         upload = intake.settle(upload)
     if length_bytes == 0 and upload.state == "open":
-        intake.append(upload, 0, io.BytesIO(), 0)
+        intake.append(upload, 0, (), 0)
     return "", 201, headers
 
 
@@ -183,6 +184,7 @@ def offset(upload_id: str) -> Reply:
         "MEDIA_TYPE_WRONG",
         "LENGTH_REQUIRED",
         "DISK_FULL",
+        "BODIES_TOO_MANY",
         "DECODER_BUSY",
     ),
 )
@@ -200,7 +202,7 @@ def append(upload_id: str) -> Reply:
     size_bytes, piece = tus.body(upload.length_bytes)
     with piece:
         try:
-            stored = intake.append(upload, offset_bytes, piece, size_bytes)
+            stored = intake.append(upload, offset_bytes, piece.pieces(), size_bytes)
         except (OffsetMismatch, UploadBusy) as error:
             g.problem_headers["Upload-Offset"] = str(error.parameters["stored_bytes"])
             raise

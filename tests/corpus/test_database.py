@@ -51,6 +51,14 @@ def test_sqlite_is_durable_and_checks_its_references(tmp_path):
             assert db.exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
 
 
+def test_only_what_says_so_is_left_unsynced_and_nothing_after_it(tmp_path):
+    """The connection is the same one: were it to stay as it was, a receipt could be lost with the power."""
+    engine = open_engine(f"sqlite:///{tmp_path / 'x.sqlite'}", pool_size=1)
+    for synced, level in ((True, 2), (False, 1), (True, 2)):
+        with begin(engine, synced=synced) as db:
+            assert db.exec_driver_sql("PRAGMA synchronous").scalar() == level
+
+
 def test_a_reference_to_nothing_is_refused(engine):
     with pytest.raises(sa.exc.IntegrityError), begin(engine) as db:
         db.execute(sa.insert(tables.prompt).values(id="p", project_id="none", seq=1, text="t", folded="t"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 
 import pytest
@@ -77,7 +76,7 @@ def test_a_store_holds_no_half_written_file(tmp_path):
 
 
 def piece(partials, file, offset, data, length=100):
-    return partials.append(file, offset, length, io.BytesIO(data), len(data))
+    return partials.append(file, offset, length, (data,), len(data))
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=8))

@@ -122,3 +122,30 @@ def test_a_database_that_somebody_holds_is_told_to_all_who_wait(tmp_path, monkey
     with begin(engine) as db:
         assert ledger.size(db) == 0
     engine.dispose()
+
+
+def test_one_that_must_be_synced_has_all_beside_it_synced(tmp_path):
+    """Whoever shares a transaction with a receipt cannot make it less durable."""
+    engine = database.open_engine(f"sqlite:///{tmp_path / 'x.sqlite'}")
+    row, held, go, levels = Together(engine), threading.Event(), threading.Event(), []
+
+    def hold(_change: Change) -> None:
+        held.set()
+        go.wait(10)
+
+    def look(change: Change) -> None:
+        levels.append(change.db.exec_driver_sql("PRAGMA synchronous").scalar())
+
+    threads = [threading.Thread(target=row.run, args=(hold,), kwargs={"synced": False})]
+    threads[0].start()
+    held.wait(10)
+    for synced in (False, True):
+        threads.append(threading.Thread(target=row.run, args=(look,), kwargs={"synced": synced}))
+        threads[-1].start()
+    while len(row._row) < 2:
+        pass
+    go.set()
+    for thread in threads:
+        thread.join()
+    row.run(look, synced=False)
+    assert levels == [2, 2, 1]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,8 +23,11 @@ from click.testing import CliRunner
 from flask import Flask
 
 import xiangyin
+from corpus import erasure, withdrawal
+from corpus.database import reading
 from corpus.settings import load
 from corpus.store import name_of, open_store
+from protocol.errors import CodedError
 from web import sounds
 
 pytestmark = [pytest.mark.s3, pytest.mark.xdist_group("s3")]
@@ -178,6 +183,46 @@ def test_a_voice_is_withdrawn_at_once_and_erased_as_soon_as_the_store_answers(se
     assert sent[0].sha256 in good
     assert speaker.ask("DELETE", path).status_code == 200
     assert sent[0].sha256 not in good
+
+
+def test_the_server_erases_by_itself_when_the_store_is_back(sent, site, speaker, app, run, object_server):
+    """The store's process ends and starts again; meanwhile the wait grows, and everybody is told."""
+    clip, now_ms = sent[0], site.clock_ms()
+
+    def figures() -> dict[str, float]:
+        text = app.test_client().get("/metrics").text
+        return {k: float(v) for k, v in re.findall(r"^(\S*(?:erasure)\S*) (\S+)$", text, re.MULTILINE)}
+
+    def at(minutes: float):
+        return replace(site.custody, clock_ms=lambda: now_ms + int(60_000 * minutes))
+
+    def waits() -> erasure.Waiting:
+        with reading(site.engine) as db:
+            (one,) = erasure.waiting(db)
+        return one
+
+    object_server.kill()
+    try:
+        assert speaker.ask("DELETE", f"/api/v1/clips/{clip.clip_id}").status_code == 503
+        assert speaker.ask("GET", f"/api/v1/clips/{clip.clip_id}/audio").status_code == 404
+        assert waits().tries == 1 and waits().problem == "STORE_UNREACHABLE"
+        assert withdrawal.sweep(at(0.5)) == 0 and waits().tries == 1  # not yet again
+        for tries, minutes in ((2, 1.1), (3, 4)):
+            with pytest.raises(CodedError):
+                withdrawal.sweep(at(minutes))
+            assert waits().tries == tries
+        assert figures()["xiangyin_erasures_waiting"] == 1
+    finally:
+        object_server.start()
+    assert clip.sha256 in site.store
+    _, rows = run("fsck", "--only", "blobs")
+    (told,) = [row for row in rows if row.get("code") == "BLOB_OF_WITHDRAWN"]
+    assert told["name"] == clip.sha256 and "STORE_UNREACHABLE" in told["problem"]
+    assert withdrawal.sweep(at(70)) == 1  # within an hour of the last try
+    assert clip.sha256 not in site.store
+    assert figures()["xiangyin_erasures_waiting"] == 0
+    assert run("fsck") == (0, [{"problems": 0}])
+    assert withdrawal.sweep(at(200)) == 0
 
 
 def test_a_store_that_is_slow_to_give_a_sound_holds_up_nobody_else(object_server, wire, tmp_path):

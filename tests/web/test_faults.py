@@ -437,6 +437,20 @@ def test_a_write_or_sync_that_fails_is_never_acknowledged(alone, make, call, err
 
 
 @pytest.mark.strace
+def test_bytes_that_the_disk_did_not_keep_are_asked_for_again(alone, make):
+    """A second sync of the same file may succeed although its pages are lost, so what failed is dropped."""
+    speaker, clip = alone.join(), make.clip(make.file(make.samples(52, seconds=2.5)))
+    location = begin(speaker, clip)
+    with traced(alone, "-e", "trace=fsync", "-e", "inject=fsync:error=EIO:when=1") as log:
+        answer = speaker.ask("PATCH", location, make.patch_headers(0), data=clip.data)
+    assert answer.status_code >= 500 and answer.json()["code"] == "STORE_SUSPECT"
+    assert re.search(r"fsync\(\d+<[^>]*/uploads/[0-9a-f]{32}\.part>\) *= -1 EIO", log.read_text())
+    assert offset(speaker, location) == 0
+    assert speaker.ask("PATCH", location, make.patch_headers(0), data=clip.data).status_code == 204
+    decided(speaker, clip, make)
+
+
+@pytest.mark.strace
 def test_all_is_synced_before_the_acknowledgement_is_sent(alone, make):
     """Data, name, folder, row, in this order, and only then the answer."""
     speaker, clip = alone.join(), make.clip(make.file(make.samples(60, seconds=2.5)))

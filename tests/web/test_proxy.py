@@ -87,3 +87,34 @@ def test_a_clip_arrives_through_the_proxy_in_pieces(proxy, shared, make):
     assert (moved.status_code, moved.headers["Location"]) == (301, "https://collect.example/studio")
     large = speaker.ask("PATCH", location, make.patch_headers(0), data=bytes(71 << 20), **ask)
     assert large.status_code == 413
+
+
+@pytest.mark.parametrize("kind", ["waitress", "granian"])
+@pytest.mark.parametrize("trusted", ["127.0.0.1", "127.0.0.9"], ids=["the proxy", "another"])
+def test_only_the_proxy_says_who_asks_and_over_what(server_class, tmp_path, kind, trusted):
+    """Otherwise all callers share one limit behind a proxy, or everybody writes themselves a fresh one."""
+    if kind == "granian":
+        pytest.importorskip("granian")
+    environ = {"XIANGYIN_TRUSTED_PROXY": trusted}
+    server = server_class(tmp_path / "data", environ=environ, words=("--server", kind)).start()
+    try:
+        statuses = []
+        for number in range(70):  # beyond the sixty wrong ones that an address has
+            answer = requests.post(
+                f"{server.url}/api/v1/join",
+                json={"invite": "0" * 32},
+                headers={"X-Forwarded-For": f"203.0.113.{number}"},
+                timeout=30,
+            )
+            statuses.append(answer.status_code)
+        believed = trusted == "127.0.0.1"
+        assert (429 in statuses) is not believed
+        answer = requests.get(
+            f"{server.url}/?lang=en",
+            headers={"X-Forwarded-Proto": "https"},
+            timeout=30,
+            allow_redirects=False,
+        )
+        assert ("Secure" in answer.headers["Set-Cookie"]) is believed
+    finally:
+        assert server.stop() == 0

@@ -176,6 +176,17 @@ def test_the_whole_must_have_the_declared_digest(speaker, good):
     assert speaker.patch(location, 0, good.data).status_code == 204
 
 
+def test_a_whole_that_is_wrong_can_be_sent_again_at_once_however_long_it_is(speaker, make):
+    """Who decodes it has the file in hand when its digest turns out wrong, and must let go of it."""
+    clip = make.clip(make.file(make.samples(9, seconds=60.0)))
+    location = speaker.create(clip).headers["Location"]
+    for byte in (5000, 9000):
+        flipped = bytearray(clip.data)
+        flipped[byte] ^= 1
+        assert speaker.patch(location, 0, bytes(flipped)).status_code == 422
+    assert speaker.patch(location, 0, clip.data).status_code == 204
+
+
 def test_a_file_beyond_the_limit_is_refused_before_a_byte_is_sent(speaker, good, settings):
     answer = speaker.create(good, **{"Upload-Length": str(settings.max_upload_bytes + 1)})
     assert (answer.status_code, answer.get_json()["code"]) == (413, "UPLOAD_TOO_LARGE")
@@ -284,6 +295,28 @@ def test_one_person_cannot_take_the_room_or_the_time_of_all(site, join, make, li
     assert answers[2].headers["Retry-After"]
     assert speaker.create(made[0]).headers["Location"] == answers[0].headers["Location"]
     assert other.create(made[2]).status_code == 201
+
+
+def test_everybody_together_cannot_declare_without_end(site, join, make):
+    """503, not 429: it is not this person's doing, and passes."""
+    from dataclasses import replace
+
+    import server
+
+    narrow = replace(site.settings, max_open_bytes_of_all=25)
+    app = server.create_app(
+        narrow, replace(site, settings=narrow, intake=replace(site.intake, settings=narrow))
+    )
+    first, second = join("speaker"), join("speaker")
+    first.client = second.client = app.test_client()
+    begun = [who.create(make.clip(bytes([75 + n]) * 10)) for n, who in enumerate((first, second))]
+    assert [answer.status_code for answer in begun] == [201, 201]
+    third = second.create(make.clip(b"z" * 10))
+    assert third.status_code == 503 and third.get_json()["code"] == "UPLOADS_OF_ALL_TOO_MANY"
+    assert int(third.headers["Retry-After"]) > 0
+    ended = first.ask("DELETE", begun[0].headers["Location"], {"Tus-Resumable": "1.0.0"})
+    assert ended.status_code == 204
+    assert second.create(make.clip(b"z" * 10)).status_code == 201
 
 
 def test_no_room_is_said_and_nothing_is_taken(site, join, good):
