@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noise_profiles import levels
 from noise_profiles.passband import band_gain
+from noise_profiles.rows import Floats, frames_of, product
 from noise_profiles.stretches import edges
 
 BANDS = 18
@@ -20,10 +20,6 @@ HOLE_POWER = 10.0**-10.8  # in 40 Hz; the rounding to 16 bits leaves 10 to 13 dB
 HOLE_SIDE_POWER = 10.0**-9.6
 _VOICE_BINS = slice(3, 51)  # 120 Hz to 2 kHz, so that lags are of 0.25 ms
 _PITCH_LAGS = range(10, 50)
-_ALONE = 1 << 18  # multiplications; OpenBLAS makes threads for more
-
-Floats = NDArray[np.float32]
-Number = TypeVar("Number", np.float32, np.float64)
 
 
 @cache
@@ -69,13 +65,6 @@ def _band_sums(rate_hz: int) -> Floats:
     return sums
 
 
-def mean_squares(frames: Floats) -> Floats:
-    """The mean square of each row."""
-    means: Floats = np.einsum("ij,ij->i", frames, frames)
-    means /= np.float32(frames.shape[1])
-    return means
-
-
 def band_powers(sounds: Sequence[Floats], hop: int, window: int, rate_hz: int) -> tuple[Floats, Floats]:
     """Powers of all frames of flat arrays: by band and, in a last column, A-weighted; and by bin.
 
@@ -93,25 +82,6 @@ def band_powers(sounds: Sequence[Floats], hop: int, window: int, rate_hz: int) -
         found += np.square(spectrum.imag)
         at += len(frames)
     return product(energy, _band_sums(rate_hz)), energy
-
-
-def product(rows: Floats, matrix: Floats) -> Floats:
-    """The matrix product, some rows at a time, as OpenBLAS shares out larger ones and threads cost more."""
-    found = np.empty((len(rows), matrix.shape[1]), np.float32)
-    step = max(1, _ALONE // matrix.size)
-    whole = len(rows) // step * step
-    by_steps = rows[:whole].reshape(-1, step, len(matrix))
-    np.matmul(by_steps, matrix, out=found[:whole].reshape(-1, step, matrix.shape[1]))
-    np.matmul(rows[whole:], matrix, out=found[whole:])
-    return found
-
-
-def frames_of(y: NDArray[Number], hop: int, window: int) -> NDArray[Number]:
-    """Overlapping rows of a flat array: no copy, and none of the checks that a live meter has no time for."""
-    if y.ndim != 1 or not y.flags.c_contiguous:
-        raise ValueError("only an array without gaps can be seen as overlapping rows")
-    count = max(0, (y.size - window) // hop + 1)
-    return np.ndarray((count, window), y.dtype, y, strides=(hop * y.itemsize, y.itemsize))
 
 
 def harmonicity(energy: Floats) -> Floats:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from noise_profiles.bands import Floats
+from noise_profiles.rows import Floats
 
 TINY = 1e-14
 PIECE = 60_000  # frames: ten minutes, and 4 MB for each copy of the bands

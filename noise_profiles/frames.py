@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noise_profiles import voices
-from noise_profiles.bands import BANDS, Floats, band_powers, harmonicity, hollow, mean_squares
+from noise_profiles.bands import BANDS, band_powers, harmonicity, hollow
 from noise_profiles.growing import Growing
 from noise_profiles.passband import LOW_HZ, MIDDLE_HZ, SLOW_SAMPLES, SPECTRUM_STEP_HZ, band_passed
+from noise_profiles.rows import Floats, mean_squares
 from noise_profiles.samples import Samples, checked_rate
 
 FRAMES_PER_S = 100

@@ -20,11 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noise_profiles import levels, order, voices
-from noise_profiles.bands import band_edges_hz, product
+from noise_profiles.bands import band_edges_hz
 from noise_profiles.evidence import Heard, Limit
 from noise_profiles.excess import mean_where
 from noise_profiles.frames import Frames
 from noise_profiles.passband import LOW_HZ
+from noise_profiles.rows import product
 from noise_profiles.snr import Estimate
 from protocol.clip import AudioFinding
 

@@ -6,17 +6,15 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from noise_profiles import levels
+from noise_profiles.rows import Floats
 from noise_profiles.samples import Samples
 
 LOW_HZ = 1_000
 MIDDLE_HZ = 2_000
 SPECTRUM_STEP_HZ = 125
 SLOW_SAMPLES = (12, 5)  # running means at LOW_HZ; taken twice, they leave what lies below 40 Hz, and 100 Hz
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

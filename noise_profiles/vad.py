@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noise_profiles import masks
-from noise_profiles.bands import BANDS, band_powers, frames_of, harmonicity
+from noise_profiles.bands import BANDS, band_powers, harmonicity
 from noise_profiles.excess import TINY
+from noise_profiles.rows import frames_of
 from noise_profiles.samples import Samples, SignalEmpty, checked_rate, mono
 from noise_profiles.voices import FrameVad, analysis_rate_hz
 
