@@ -228,9 +228,9 @@ class _Ear:
         if self._meter is not None:
             try:
                 sound = as_samples(block)
-                self._meter.feed(sound)
+                self._meter.feed_samples(sound)
                 # NumPy takes long over the means of rows of one.
-                self._mean.append(sound[:, 0].copy() if sound.shape[1] == 1 else sound.mean(axis=1))
+                self._mean.append(sound[:, 0] if sound.shape[1] == 1 else sound.mean(axis=1))
             except measure.SignalError as error:
                 self._meter, self._signal = None, error.code
 

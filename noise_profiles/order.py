@@ -27,3 +27,15 @@ def quantiles(x: NDArray[np.floating[Any]], *shares: float) -> list[float]:
         low, high = float(ordered[below]), float(ordered[min(below + 1, ordered.size - 1)])
         found.append(low + (place - below) * (high - low))
     return found
+
+
+def row_quantiles(rows: NDArray[np.floating[Any]], *shares: float) -> list[NDArray[np.float64]]:
+    """The same of each row."""
+    ordered = np.sort(rows, axis=1)
+    last = ordered.shape[1] - 1
+    found = []
+    for share in shares:
+        below = int(share * last)
+        low, high = (ordered[:, at].astype(np.float64) for at in (below, min(below + 1, last)))
+        found.append(low + (share * last - below) * (high - low))
+    return found

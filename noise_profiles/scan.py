@@ -5,6 +5,7 @@ One channel, looked at in the inner blocks of `frames.FrameStream`, so that noth
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from functools import cache
@@ -199,19 +200,15 @@ class SampleScan:
         found = runs(equal, self._frozen_least - 1)
         # A run that an inner block cuts may be long with what the next one holds of it.
         found += [(a, b) for a, b in _at_the_ends(equal) if b - a < self._frozen_least - 1]
-        for a, b in sorted(found):
-            first = start + a - (0 if a == 0 and self._at else 1)
-            before = sound[max(0, first - self._side) : max(0, first)]
-            after = sound[start + b : start + b + self._side]
-            self._frozen.append(
-                Stretch(
-                    self._at + first - start,
-                    self._at + b,
-                    float(sound[start + a]),
-                    float(np.abs(before).max()) if before.size else 0.0,
-                    float(np.abs(after).max()) if after.size else 0.0,
-                )
-            )
+        if not found:
+            return
+        a, b = np.array(sorted(found)).T
+        first = start + a - np.where((a == 0) & (self._at > 0), 0, 1)
+        sizes = np.append(np.abs(sound), np.float32(0.0))  # one more, since what is reduced must begin within
+        before = _highest(sizes, np.maximum(0, first - self._side), np.maximum(0, first))
+        after = _highest(sizes, start + b, np.minimum(sound.size, start + b + self._side))
+        places = (self._at + first - start, self._at + b, sound[start + a], before, after)
+        self._frozen += itertools.starmap(Stretch, zip(*(x.tolist() for x in places), strict=True))
 
     def _find_squashed(self, core: Samples, high: float, low: float) -> None:
         for sign, extreme in ((1.0, high), (-1.0, -low)):
@@ -275,6 +272,12 @@ def _buffer_lags(rate_hz: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     lags = sorted({lag for lag in (*_BUFFERS, *timed) if lag <= rate_hz * _LONGEST_BUFFER_S})
     longer = tuple(lag for lag in lags if lag >= 4 * _REPEAT_STEP)
     return tuple(lags[: len(lags) - len(longer)]), longer
+
+
+def _highest(sizes: Samples, starts: NDArray[np.intp], ends: NDArray[np.intp]) -> Samples:
+    """The highest of each stretch, and 0 where it is empty."""
+    highest: Samples = np.maximum.reduceat(sizes, np.stack([starts, ends], axis=1).ravel())[::2]
+    return np.where(starts < ends, highest, np.float32(0.0))
 
 
 def _count_beyond(x: Samples, sign: float, level: np.float32) -> int:

@@ -44,8 +44,10 @@ class FrameVad:
         loudest_db = 10.0 * math.log10(2.0 * float(power.max()) + 1e-12)
         self._level_db = max(loudest_db, self._level_db - RELEASE_DB_PER_FRAME * len(frames))
         gain = 10.0 ** (min(MOST_GAIN_DB, TARGET_DBFS + 8.0 - self._level_db) / 20.0)
-        pcm = np.clip(np.rint(frames * np.float32(32768.0 * gain)), -32768, 32767).astype("<i2")
+        loud = frames * np.float32(32768.0 * gain)
+        np.rint(loud, out=loud)
+        np.minimum(np.maximum(loud, -32768.0, out=loud), 32767.0, out=loud)
         length = frames.shape[1]
-        pieces = pcm.view(f"V{2 * length}").ravel().tolist()  # bytes, without a slice for each
+        pieces = loud.astype("<i2").view(f"V{2 * length}").ravel().tolist()  # bytes, without a slice for each
         answers = map(self._judge, repeat(self._vad), repeat(self._rate_hz), pieces, repeat(length))
         return np.array(list(answers), dtype=bool)
