@@ -27,6 +27,7 @@ from noise_profiles.samples import Samples, checked_rate
 FRAMES_PER_S = 100
 BLOCK_S = 2
 CONTEXT_S = 0.08  # 2.16 s have lengths of small factors at every usual rate
+MIDDLE_SCALE = np.float32(256.0)  # soft sound is no subnormal then, which takes 25 times as long to write
 GROUP = 8  # so many blocks are taken together: they cost little more than one
 
 
@@ -49,7 +50,8 @@ class Frames:
     low : ndarray
         The sound below 500 Hz, down to 0, at 1 kHz.
     middle : ndarray of float16
-        The sound from 1 to 2 kHz, moved down to 0, at 2 kHz: what an echo can be told from.
+        The sound from 1 to 2 kHz, moved down to 0, at 2 kHz, times `MIDDLE_SCALE`: what an echo can be told
+        from.
     slow : ndarray, shape (n, 2)
         Mean square of what two running means leave, for each of `SLOW_SAMPLES`: wind, not voice.
     hollow : ndarray of bool, shape (n,)
@@ -191,10 +193,10 @@ class FrameStream:
         ]
         bands, energy = band_powers(around, hop, window, self._out_hz)
         slow = [mean_squares(core(x, LOW_HZ)) for x in passed.slow]
+        low, middle = core(passed.low, LOW_HZ).ravel(), core(passed.middle, MIDDLE_HZ).ravel() * MIDDLE_SCALE
         described = (
             power, bands[:, :BANDS], bands[:, BANDS], self._voiced(sound, power, counts), harmonicity(energy),
-            core(passed.low, LOW_HZ).ravel(), core(passed.middle, MIDDLE_HZ).ravel(), np.stack(slow, axis=1),
-            hollow(energy),
+            low, middle, np.stack(slow, axis=1), hollow(energy),
         )  # fmt: skip
         for kind, found in zip(self._kinds, described, strict=True):
             kind.add(found)

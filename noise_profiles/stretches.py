@@ -19,10 +19,12 @@ def runs(mask: NDArray[np.bool_], least: int = 1) -> list[tuple[int, int]]:
 
 def edges(mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Where runs of True start and end, in a mask that is not empty."""
-    changes = np.flatnonzero(mask[1:] != mask[:-1]) + 1
-    starts, ends = changes[int(mask[0]) :: 2], changes[1 - int(mask[0]) :: 2]
-    if mask[0]:
-        starts = np.concatenate([[0], changes[1::2]])
-    if mask[-1]:
-        ends = np.concatenate([ends, [mask.size]])
-    return starts, ends
+    changes = (mask[1:] != mask[:-1]).nonzero()[0]
+    first, last = mask.item(0), mask.item(-1)
+    bounds = np.empty(changes.size + first + last, np.intp)
+    np.add(changes, 1, out=bounds[first : first + changes.size])
+    if first:
+        bounds[0] = 0
+    if last:
+        bounds[-1] = mask.size
+    return bounds[::2], bounds[1::2]
