@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.signal
 import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -125,3 +126,13 @@ def test_anything_has_a_fingerprint_that_survives_its_bytes(seed, samples, rate_
 
 def test_the_version_stands_in_the_bytes():
     assert PRINT.to_bytes()[4] == prints.VERSION
+
+
+@pytest.mark.parametrize("times", [2, 3, 4, 6, 12])
+@pytest.mark.parametrize("samples", [1, 7_999, 40_001])
+def test_the_sound_at_8_khz_is_what_scipy_decimates_it_to(times, samples):
+    """Stored fingerprints are compared with new ones, whatever way their sound was decimated."""
+    sound = np.random.default_rng(samples).standard_normal(samples).astype(np.float32)
+    expected = scipy.signal.resample_poly(sound, 1, times, window=("kaiser", 5.0))
+    found = prints._at_8_khz(sound, 8_000 * times)
+    assert found[prints.WINDOW // 2 : -prints.WINDOW // 2] == pytest.approx(expected, abs=1e-5)
