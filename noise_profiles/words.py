@@ -56,6 +56,7 @@ from_lead_in+pauses | noise heard in the lead-in and the pauses | 噪音取自�
 from_lead_in   | noise heard in the lead-in | 噪音取自開頭靜候 | 噪声取自开头静候
 from_pauses    | noise heard in the pauses | 噪音取自停頓 | 噪声取自停顿
 from_room_tone | noise from the session's room tone | 噪音取自該場次的環境音 | 噪声取自该场次的环境音
+from_room_tone+pauses | noise from the session's room tone and the pauses | 噪音取自該場次的環境音與停頓 | 噪声取自该场次的环境音与停顿
 from_between_words | noise guessed from the gaps between words | 噪音由字句間的空隙推估 | 噪声由字句间的空隙推估
 profile        | profile             | 設定檔       | 配置
 judged_for     | judged for {grade}  | 以「{grade}」等級判定 | 按“{grade}”等级判定
@@ -65,6 +66,8 @@ why_link       | it is a link to something that is not there | 它連到不存�
 why_not_a_file | it is no ordinary file | 它不是一般檔案 | 它不是普通文件
 why_cut        | it breaks off after {there} of {all} {unit} | 內容不完整，{all} {unit}裡只有 {there} | 内容不完整，{all} {unit}中只有 {there}
 why_cut_end    | it breaks off before its end | 內容不完整，結尾不見了 | 内容不完整，缺少结尾
+why_hole       | a piece is missing from its middle | 中間缺了一段 | 中间缺了一段
+why_no_length  | it does not say how long it is, and only its beginning can be read | 檔案沒有註明長度，只讀得到開頭一段 | 文件没有注明长度，只能读到开头一段
 why_unknown    | it is of no known audio format | 不是認得的音訊格式 | 不是可识别的音频格式
 why_crashed    | decoding it ended the process, for want of memory or by damage in the file | 解碼時程式被系統中止，可能是記憶體不足或檔案損壞 | 解码时程序被系统终止，可能是内存不足或文件损坏
 samples        | samples             | 個取樣       | 个采样
