@@ -241,7 +241,7 @@ def test_an_ogg_that_was_cut_or_has_a_hole_is_not_measured_as_if_whole(tmp_path,
 
 
 def bare(mp3: bytes) -> bytes:
-    """The MP3 without its first frame, which says how long it is; programs that write to a pipe leave it out."""
+    """The MP3 without the frame that says how long it is; programs that write to a pipe leave it out."""
     length = max(mp3.find(mark) for mark in (b"Xing", b"Info"))
     return mp3[mp3.index(mp3[:2], length) :]
 
