@@ -186,7 +186,7 @@ def read_and_measure(
     """
     import soundfile
 
-    class Forward(soundfile.SoundFile):
+    class Forward(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
         """Read from start to end, never sought: soundfile seeks after each block to where it believes to be.
 
         In a FLAC of unknown length that fails, and behind a hole in an Ogg it would read sound twice.

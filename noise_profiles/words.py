@@ -70,6 +70,25 @@ why_hole       | a piece is missing from its middle | 中間缺了一段 | 中�
 why_no_length  | it does not say how long it is, and only its beginning can be read | 檔案沒有註明長度，只讀得到開頭一段 | 文件没有注明长度，只能读到开头一段
 why_unknown    | it is of no known audio format | 不是認得的音訊格式 | 不是可识别的音频格式
 why_crashed    | decoding it ended the process, for want of memory or by damage in the file | 解碼時程式被系統中止，可能是記憶體不足或檔案損壞 | 解码时程序被系统终止，可能是内存不足或文件损坏
+line           | line {n}            | 第 {n} 行    | 第 {n} 行
+why_no_grade   | need at least one of {known} | 至少要有 {known} 其中一個 | 至少要有 {known} 中的一个
+why_not_utf8   | this is not UTF-8 text | 這不是 UTF-8 文字 | 这不是 UTF-8 文本
+why_system     | {said}              | {said}       | {said}
+why_toml       | {said}              | TOML 語法有誤（{said}） | TOML 语法有误（{said}）
+why_nested     | brackets are nested too deeply | 括號的層數太多 | 括号的层数太多
+why_id         | a profile's id is the name of its table | 設定檔的 id 就是表格名稱，不必再寫 | 配置的 id 就是表的名称，不必再写
+why_name       | need 1 to 64 letters, digits, dots, dashes or underscores, as text in quotation marks | 須為 1 到 64 個英文字母、數字、點、連字號或底線，並加上引號 | 须为 1 到 64 个英文字母、数字、点、连字符或下划线，并加上引号
+why_no_profile | there is no profile in it | 裡面沒有任何設定檔 | 里面没有任何配置
+why_snr_order  | it reaches above {limit} dB, where the band of {quieter} begins | 範圍超過了 {limit} dB，那裡已是 {quieter} 的範圍 | 范围超过了 {limit} dB，那里已是 {quieter} 的范围
+why_dba_order  | it reaches below {limit} dB(A), where the band of {quieter} ends | 範圍低於 {limit} dB(A)，那裡仍是 {quieter} 的範圍 | 范围低于 {limit} dB(A)，那里仍是 {quieter} 的范围
+why_near_field | there is no such field (did you mean {near}?) | 沒有這個欄位（是不是 {near}？） | 没有这个字段（是不是 {near}？）
+why_no_field   | there is no such field; there are {known} | 沒有這個欄位，可用的有 {known} | 没有这个字段，可用的有 {known}
+why_no_value   | this field is missing | 缺少這個欄位 | 缺少这个字段
+why_pair       | need two numbers, [low, high] | 須為兩個數字：[下限, 上限] | 须为两个数字：[下限, 上限]
+why_order      | the low limit must be below the high one | 下限必須小於上限 | 下限必须小于上限
+why_number     | need a number from {lowest} to {highest} | 須為 {lowest} 到 {highest} 之間的數字 | 须为 {lowest} 到 {highest} 之间的数字
+why_title      | need a text of one line, at most 200 characters | 須為單行文字，最多 200 個字元 | 须为单行文字，最多 200 个字符
+why_table      | need a table        | 須為 TOML 表格 | 须为 TOML 表
 samples        | samples             | 個取樣       | 个采样
 bytes          | bytes               | 位元組       | 字节
 """  # noqa: E501
