@@ -6,6 +6,9 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from noise_profiles.words import word
+from protocol.errors import Language
+
 
 @dataclass(frozen=True)
 class Place:
@@ -29,10 +32,12 @@ class Place:
         return Place(self.source, (*self.path, key), self.text)
 
     def __str__(self) -> str:
-        dotted = ".".join(key if key.isprintable() else ascii(key) for key in self.path)
-        if not self.text:
-            return ".".join(part for part in (self.source, dotted) if part)
-        return ", ".join(part for part in (self.source, f"line {self.line}", dotted) if part)
+        return where(self.source, self.line if self.text else None, self.field)
+
+    @property
+    def field(self) -> str:
+        """The keys with dots between them."""
+        return ".".join(key if key.isprintable() else ascii(key) for key in self.path)
 
     @property
     def line(self) -> int:
@@ -43,6 +48,14 @@ class Place:
             if shared > deepest:
                 deepest, found = shared, line
         return found
+
+
+def where(source: str, line: int | None, field: str, language: Language = "en") -> str:
+    """A place as people read it: ``car.toml, line 7, car.version``; of JSON ``profile.version``."""
+    if line is None:
+        return ".".join(part for part in (source, field) if part)
+    comma = ", " if language == "en" else "，"
+    return comma.join(part for part in (source, word("line", language, n=line), field) if part)
 
 
 def open_statement(text: str) -> int:

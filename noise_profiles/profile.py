@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,12 +12,13 @@ from functools import cache
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from noise_profiles.measure import Measurement
-from noise_profiles.place import Place, open_statement
+from noise_profiles.place import Place, open_statement, where
+from noise_profiles.words import word
 from protocol.clip import GRADES, AudioFinding, Grade, Severity, Verdict
-from protocol.errors import CodedError
+from protocol.errors import CodedError, Language, fill
 
 DEFAULT_PROFILE_ID = "everyday"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -27,6 +29,25 @@ class ProfileInvalid(CodedError):
     """A profile that cannot be used: where, and why."""
 
     code: ClassVar[str] = "PROFILE_INVALID"
+
+    def sentence(self, language: Language = "en") -> str:
+        """What to tell a person, in their language down to the place and the problem."""
+        said = self.parameters
+        if "why" not in said:
+            return super().sentence(language)
+        place = where(str(said["file"]), cast(int | None, said["line"]), str(said["field"]), language)
+        problem = word(f"why_{said['why']}", language, **said)
+        return fill(self.code, language, {**said, "where": place, "problem": problem})
+
+
+def _invalid(place: Place, why: str, *, line: int | None = None, **told: object) -> ProfileInvalid:
+    """The error at `place` whose words stand under `why`; `line` where the place does not know it."""
+    line = line if line is not None else place.line if place.text else None
+    source, field = place.source, place.field
+    return ProfileInvalid(
+        where=where(source, line, field), problem=word(f"why_{why}", "en", **told),
+        file=source, line=line, field=field, why=why, **told,
+    )  # fmt: skip
 
 
 class GradeUnknown(ProfileInvalid):
@@ -71,7 +92,7 @@ class NoiseProfile:
         }
 
     @classmethod
-    def from_json(cls, data: object, *, where: Place | str = "profile") -> NoiseProfile:
+    def from_json(cls, data: object, *, at: Place | str = "profile") -> NoiseProfile:
         """Read and check a profile.
 
         Raises
@@ -79,14 +100,14 @@ class NoiseProfile:
         ProfileInvalid
             Naming the field, and the line where there is one.
         """
-        place = Place(where) if isinstance(where, str) else where
+        place = Place(at) if isinstance(at, str) else at
         row = _table(data, place)
         _refuse_unknown(row, _FIELDS, place)
         grades_at = place / "grades"
         bands = _table(_needed(row, "grades", place), grades_at)
         _refuse_unknown(bands, GRADES, grades_at)
         if not bands:
-            raise ProfileInvalid(where=str(grades_at), problem="need at least one of " + ", ".join(GRADES))
+            raise _invalid(grades_at, "no_grade", known=", ".join(GRADES))
         grades: dict[Grade, Band] = {
             name: _band(bands[name], grades_at / name) for name in GRADES if name in bands
         }
@@ -113,14 +134,15 @@ def load(path: Path | None = None) -> Mapping[str, NoiseProfile]:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ProfileInvalid(where=str(Place(path.name)), problem=error.strerror or str(error)) from error
+        known = {errno.ENOENT: "missing", errno.ENOTDIR: "missing", errno.EACCES: "denied"}
+        why = known.get(error.errno or 0, "system")
+        raise _invalid(Place(path.name), why, said=error.strerror or str(error)) from error
     try:
         # Some editors put a mark in front of UTF-8, and Windows ends lines in two characters.
         text = data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        where = f"{Place(path.name)}, line {line}"
-        raise ProfileInvalid(where=where, problem="this is not UTF-8 text") from error
+        raise _invalid(Place(path.name), "not_utf8", line=line) from error
     return _parsed(text, path.name)
 
 
@@ -134,20 +156,20 @@ def _parsed(text: str, name: str) -> Mapping[str, NoiseProfile]:
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ProfileInvalid(where=f"{name}, line {_wrong_line(text, error)}", problem=str(error)) from error
+        raise _invalid(Place(name), "toml", line=_wrong_line(text, error), said=str(error)) from error
     except RecursionError as error:
-        raise ProfileInvalid(where=name, problem="brackets are nested too deeply") from error
+        raise _invalid(Place(name), "nested") from error
     profiles = {}
     for profile_id, table in tables.items():
         place = Place(name, (profile_id,), text)
         row = _table(table, place)
         if "id" in row:
-            raise ProfileInvalid(where=str(place / "id"), problem="a profile's id is the name of its table")
+            raise _invalid(place / "id", "id")
         if not _NAME.fullmatch(profile_id):
-            raise ProfileInvalid(where=str(place), problem=_NAME_RULE)
-        profiles[profile_id] = NoiseProfile.from_json({"id": profile_id, **row}, where=place)
+            raise _invalid(place, "name")
+        profiles[profile_id] = NoiseProfile.from_json({"id": profile_id, **row}, at=place)
     if not profiles:
-        raise ProfileInvalid(where=name, problem="there is no profile in it")
+        raise _invalid(Place(name), "no_profile")
     return profiles
 
 
@@ -237,66 +259,60 @@ def _refuse_disorder(grades: Mapping[Grade, Band], place: Place) -> None:
     for quieter, noisier in pairwise(grades):
         upper, lower = grades[quieter], grades[noisier]
         if lower.snr_high_db > upper.snr_low_db:
-            problem = f"it overlaps or lies above the band of {quieter}, {upper.snr_low_db:g} dB and more"
-            raise ProfileInvalid(where=str(place / noisier / "snr_db"), problem=problem)
+            begins = f"{upper.snr_low_db:g}"
+            raise _invalid(place / noisier / "snr_db", "snr_order", quieter=quieter, limit=begins)
     known = [name for name in grades if grades[name].ambient_dba is not None]
     for quieter, noisier in pairwise(known):
         upper_dba, lower_dba = grades[quieter].ambient_dba, grades[noisier].ambient_dba
         if upper_dba is not None and lower_dba is not None and upper_dba[1] > lower_dba[0]:
-            problem = f"it overlaps or lies below the band of {quieter}, up to {upper_dba[1]:g} dB(A)"
-            raise ProfileInvalid(where=str(place / noisier / "ambient_dba"), problem=problem)
+            ends = f"{upper_dba[1]:g}"
+            raise _invalid(place / noisier / "ambient_dba", "dba_order", quieter=quieter, limit=ends)
 
 
 def _refuse_unknown(row: Mapping[str, Any], known: Sequence[str], place: Place) -> None:
     for key in row:
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)
-            problem = (
-                f"there is no such field; did you mean {near[0]}?"
-                if near
-                else ("there is no such field; there are " + ", ".join(known))
-            )
-            raise ProfileInvalid(where=str(place / key), problem=problem)
+            if near:
+                raise _invalid(place / key, "near_field", near=near[0])
+            raise _invalid(place / key, "no_field", known=", ".join(known))
 
 
 def _needed(row: Mapping[str, Any], key: str, place: Place) -> object:
     if key not in row:
-        raise ProfileInvalid(where=str(place / key), problem="this field is missing")
+        raise _invalid(place / key, "no_value")
     return row[key]
 
 
 def _pair(data: object, place: Place, lowest: float, highest: float) -> tuple[float, float]:
     if not isinstance(data, list | tuple) or len(data) != 2:
-        raise ProfileInvalid(where=str(place), problem="need two numbers, [low, high]")
+        raise _invalid(place, "pair")
     low, high = (_number(value, place, lowest, highest) for value in data)
     if low >= high:
-        raise ProfileInvalid(where=str(place), problem="the low limit must be below the high one")
+        raise _invalid(place, "order")
     return low, high
 
 
 def _number(value: object, place: Place, lowest: float, highest: float) -> float:
     # NaN is in no range; a whole number of TOML may be too long for a float.
     if isinstance(value, bool) or not isinstance(value, int | float) or not lowest <= value <= highest:
-        raise ProfileInvalid(where=str(place), problem=f"need a number from {lowest:g} to {highest:g}")
+        raise _invalid(place, "number", lowest=f"{lowest:g}", highest=f"{highest:g}")
     return float(value)
-
-
-_NAME_RULE = "need 1 to 64 letters, digits, dots, dashes or underscores, as text in quotation marks"
 
 
 def _name(value: object, place: Place) -> str:
     if not isinstance(value, str) or not _NAME.fullmatch(value):
-        raise ProfileInvalid(where=str(place), problem=_NAME_RULE)
+        raise _invalid(place, "name")
     return value
 
 
 def _text(value: object, place: Place) -> str:
     if not isinstance(value, str) or not value.strip() or not value.isprintable() or len(value) > 200:
-        raise ProfileInvalid(where=str(place), problem="need a text of one line, at most 200 characters")
+        raise _invalid(place, "title")
     return value
 
 
 def _table(data: object, place: Place) -> dict[str, Any]:
     if not isinstance(data, Mapping):
-        raise ProfileInvalid(where=str(place), problem="need a table")
+        raise _invalid(place, "table")
     return dict(data)

@@ -56,6 +56,7 @@ from_lead_in+pauses | noise heard in the lead-in and the pauses | 噪音取自�
 from_lead_in   | noise heard in the lead-in | 噪音取自開頭靜候 | 噪声取自开头静候
 from_pauses    | noise heard in the pauses | 噪音取自停頓 | 噪声取自停顿
 from_room_tone | noise from the session's room tone | 噪音取自該場次的環境音 | 噪声取自该场次的环境音
+from_room_tone+pauses | noise from the session's room tone and the pauses | 噪音取自該場次的環境音與停頓 | 噪声取自该场次的环境音与停顿
 from_between_words | noise guessed from the gaps between words | 噪音由字句間的空隙推估 | 噪声由字句间的空隙推估
 profile        | profile             | 設定檔       | 配置
 judged_for     | judged for {grade}  | 以「{grade}」等級判定 | 按“{grade}”等级判定
@@ -65,8 +66,29 @@ why_link       | it is a link to something that is not there | 它連到不存�
 why_not_a_file | it is no ordinary file | 它不是一般檔案 | 它不是普通文件
 why_cut        | it breaks off after {there} of {all} {unit} | 內容不完整，{all} {unit}裡只有 {there} | 内容不完整，{all} {unit}中只有 {there}
 why_cut_end    | it breaks off before its end | 內容不完整，結尾不見了 | 内容不完整，缺少结尾
+why_hole       | a piece is missing from its middle | 中間缺了一段 | 中间缺了一段
+why_no_length  | it does not say how long it is, and only its beginning can be read | 檔案沒有註明長度，只讀得到開頭一段 | 文件没有注明长度，只能读到开头一段
 why_unknown    | it is of no known audio format | 不是認得的音訊格式 | 不是可识别的音频格式
 why_crashed    | decoding it ended the process, for want of memory or by damage in the file | 解碼時程式被系統中止，可能是記憶體不足或檔案損壞 | 解码时程序被系统终止，可能是内存不足或文件损坏
+line           | line {n}            | 第 {n} 行    | 第 {n} 行
+why_no_grade   | need at least one of {known} | 至少要有 {known} 其中一個 | 至少要有 {known} 中的一个
+why_not_utf8   | this is not UTF-8 text | 這不是 UTF-8 文字 | 这不是 UTF-8 文本
+why_system     | {said}              | {said}       | {said}
+why_toml       | {said}              | TOML 語法有誤（{said}） | TOML 语法有误（{said}）
+why_nested     | brackets are nested too deeply | 括號的層數太多 | 括号的层数太多
+why_id         | a profile's id is the name of its table | 設定檔的 id 就是表格名稱，不必再寫 | 配置的 id 就是表的名称，不必再写
+why_name       | need 1 to 64 letters, digits, dots, dashes or underscores, as text in quotation marks | 須為 1 到 64 個英文字母、數字、點、連字號或底線，並加上引號 | 须为 1 到 64 个英文字母、数字、点、连字符或下划线，并加上引号
+why_no_profile | there is no profile in it | 裡面沒有任何設定檔 | 里面没有任何配置
+why_snr_order  | it reaches above {limit} dB, where the band of {quieter} begins | 範圍超過了 {limit} dB，那裡已是 {quieter} 的範圍 | 范围超过了 {limit} dB，那里已是 {quieter} 的范围
+why_dba_order  | it reaches below {limit} dB(A), where the band of {quieter} ends | 範圍低於 {limit} dB(A)，那裡仍是 {quieter} 的範圍 | 范围低于 {limit} dB(A)，那里仍是 {quieter} 的范围
+why_near_field | there is no such field (did you mean {near}?) | 沒有這個欄位（是不是 {near}？） | 没有这个字段（是不是 {near}？）
+why_no_field   | there is no such field; there are {known} | 沒有這個欄位，可用的有 {known} | 没有这个字段，可用的有 {known}
+why_no_value   | this field is missing | 缺少這個欄位 | 缺少这个字段
+why_pair       | need two numbers, [low, high] | 須為兩個數字：[下限, 上限] | 须为两个数字：[下限, 上限]
+why_order      | the low limit must be below the high one | 下限必須小於上限 | 下限必须小于上限
+why_number     | need a number from {lowest} to {highest} | 須為 {lowest} 到 {highest} 之間的數字 | 须为 {lowest} 到 {highest} 之间的数字
+why_title      | need a text of one line, at most 200 characters | 須為單行文字，最多 200 個字元 | 须为单行文字，最多 200 个字符
+why_table      | need a table        | 須為 TOML 表格 | 须为 TOML 表
 samples        | samples             | 個取樣       | 个采样
 bytes          | bytes               | 位元組       | 字节
 """  # noqa: E501

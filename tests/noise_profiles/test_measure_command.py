@@ -206,6 +206,65 @@ def test_what_is_no_sound_or_half_of_one_is_an_error_and_never_a_figure(tmp_path
     assert status == 2
 
 
+def of_unknown_length(flac: bytes, samples: int) -> bytes:
+    """The FLAC as a program leaves it that wrote to a pipe: STREAMINFO's 36 bits of length are `samples`."""
+    at = 4 + 4 + 13  # the mark, the block's header, thirteen bytes and a half of STREAMINFO (RFC 9639, 8.2)
+    length = bytes([flac[at] & 0xF0 | samples >> 32]) + (samples & 0xFFFF_FFFF).to_bytes(4, "big")
+    return flac[:at] + length + flac[at + 5 :]
+
+
+@pytest.mark.parametrize("said", [0, 2**36 - 1])
+def test_a_flac_that_was_written_to_a_pipe_is_measured_like_any_other(tmp_path, said):
+    """Players take it; its header says no length, and it is good for all that."""
+    soundfile.write(tmp_path / "whole.flac", np.tile(SPEECH, 6), RATE_HZ)  # 24 s, more than one block
+    streamed = of_unknown_length((tmp_path / "whole.flac").read_bytes(), said)
+    (tmp_path / "streamed.flac").write_bytes(streamed)
+    (tmp_path / "cut.flac").write_bytes(streamed[: len(streamed) // 2])
+    status, (whole, same, cut) = run(*(tmp_path / f"{name}.flac" for name in ("whole", "streamed", "cut")))
+    assert {**same, "file": whole["file"]} == whole
+    assert (status, cut["error"]["code"]) == (2, "AUDIO_UNREADABLE")
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+@pytest.mark.parametrize("seconds", [4, 24])
+def test_an_ogg_that_was_cut_or_has_a_hole_is_not_measured_as_if_whole(tmp_path, subtype, seconds):
+    """libsndfile passes over both; what is left has other words and other pauses."""
+    whole = tmp_path / "whole.ogg"
+    soundfile.write(whole, np.tile(SPEECH, seconds // 4), RATE_HZ, format="OGG", subtype=subtype)
+    data = whole.read_bytes()
+    middle = len(data) // 2
+    (tmp_path / "cut.ogg").write_bytes(data[:middle])
+    (tmp_path / "hole.ogg").write_bytes(data[:middle] + bytes(50) + data[middle + 50 :])
+    _, (good, cut, hole) = run(whole, tmp_path / "cut.ogg", tmp_path / "hole.ogg")
+    assert good["samples"] == seconds * RATE_HZ
+    assert [cut["error"]["code"], hole["error"]["code"]] == 2 * ["AUDIO_UNREADABLE"]
+
+
+def bare(mp3: bytes) -> bytes:
+    """The MP3 without the frame that says how long it is; programs that write to a pipe leave it out."""
+    length = max(mp3.find(mark) for mark in (b"Xing", b"Info"))
+    return mp3[mp3.index(mp3[:2], length) :]
+
+
+@pytest.mark.parametrize("tag", [b"", b"ID3\x04\x00\x00\x00\x00\x01\x23" + bytes(0xA3)])
+def test_an_mp3_that_does_not_say_its_length_is_measured_whole_or_not_at_all(tmp_path, tag):
+    """A length is reckoned from the first frames. Too long is no harm; too short hides the end."""
+    sounds = {
+        "soft": np.tile(SPEECH, 6),
+        "loud": np.concatenate([signals.white_noise(64_000, RATE_HZ, 1), SPEECH]),
+    }
+    for name, sound in sounds.items():
+        soundfile.write(tmp_path / f"{name}.mp3", sound, RATE_HZ)
+    soft, loud = ((tmp_path / f"{name}.mp3").read_bytes() for name in sounds)
+    (tmp_path / "loud.mp3").write_bytes(tag + bare(loud))
+    (tmp_path / "bare.mp3").write_bytes(tag + bare(soft))
+    (tmp_path / "cut.mp3").write_bytes(tag + soft[: len(soft) // 2])
+    status, lines = run(*(tmp_path / f"{name}.mp3" for name in ("soft", "bare", "cut", "loud")))
+    assert lines[1]["duration_s"] == pytest.approx(lines[0]["duration_s"], abs=0.2)
+    assert [line["error"]["code"] for line in lines[2:]] == 2 * ["AUDIO_UNREADABLE"]
+    assert status == 2
+
+
 @pytest.mark.parametrize(
     "sound, rate_hz, codes",
     [

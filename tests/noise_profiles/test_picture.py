@@ -179,7 +179,7 @@ def test_no_name_becomes_a_part_of_the_drawing(name):
 
 def test_every_source_of_noise_and_every_word_has_a_label_in_each_language():
     assert len({tuple(words) for words in WORDS.values()}) == 1
-    for source in ("lead_in+pauses", "lead_in", "pauses", "room_tone", "between_words"):
+    for source in ("lead_in+pauses", "lead_in", "pauses", "room_tone+pauses", "room_tone", "between_words"):
         assert WORDS["zh-Hant"][f"from_{source}"]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import pickle
+import re
 
 import pytest
 from hypothesis import given
@@ -134,7 +136,7 @@ ambient_dba = [60, 75]
         ('version = "1"', "", 2, "mine.version: this field is missing"),
         ('version = "1"', 'version = "1 of\\u001b[2J"', 3, "mine.version"),
         ('version = "1"', 'version = "1"\nversion = "2"', 4, "overwrite"),
-        ('title = "T"', 'tilte = "T"', 4, "mine.tilte: there is no such field; did you mean title"),
+        ('title = "T"', 'tilte = "T"', 4, "mine.tilte: there is no such field .did you mean title"),
         ('title = "T"', 'title = ""', 4, "mine.title"),
         ('title = "T"', 'title = """T', 4, ""),
         ('title = "T"', 'title = "T"\nid = "other"', 5, "mine.id"),
@@ -150,8 +152,18 @@ ambient_dba = [60, 75]
         ("snr_db = [20.0, 60.0]", "snr_db = [20.0, 61.0]", 8, "from -10 to 60"),
         ("snr_db = [20.0, 60.0]", "", 7, "mine.grades.quiet.snr_db: this field is missing"),
         ("snr_db = [20.0, 60.0]", "snr_bd = [20.0, 60.0]", 8, "did you mean snr_db"),
-        ("ambient_dba = [0.0, 40.0]", "ambient_dba = [0.0, 65.0]", 16, "noisy.ambient_dba: it overlaps"),
-        ("    20.0,", "    21.0,", 12, "noisy.snr_db: it overlaps .* quiet, 20 dB"),
+        (
+            "ambient_dba = [0.0, 40.0]",
+            "ambient_dba = [0.0, 65.0]",
+            16,
+            "noisy.ambient_dba: it .* 65 dB.A., .* quiet",
+        ),
+        (
+            "    20.0,",
+            "    21.0,",
+            12,
+            "noisy.snr_db: it reaches above 20 dB, .* quiet",
+        ),
         ("    20.0,", '    "20",', 12, "noisy.snr_db"),
         ("ambient_dba = [60, 75]", "ambient_dba = [60, 75", 16, ""),
     ],
@@ -164,6 +176,13 @@ def test_a_wrong_profile_is_refused_with_the_line_to_correct(tmp_path, good, wro
     with pytest.raises(profile.ProfileInvalid, match=rf"mine\.toml, line {line}\b.*{told}") as caught:
         profile.load(path)
     assert str(caught.value).isprintable()
+    for language in ("zh-Hant", "zh-Hans"):
+        said = caught.value.sentence(language)
+        assert f"mine.toml，第 {line} 行" in said
+        if caught.value.parameters["why"] != "toml":  # what the parser says of a syntax error is its own
+            assert not re.search(r"[A-Za-z]{2} [A-Za-z]{2}", said)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert again.sentence("zh-Hant") == caught.value.sentence("zh-Hant")
 
 
 @pytest.mark.parametrize(
@@ -200,8 +219,9 @@ def test_the_line_named_is_that_of_the_value_whatever_stands_before(before):
 
 
 def test_a_profile_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(profile.ProfileInvalid):
+    with pytest.raises(profile.ProfileInvalid, match="there is no such file") as caught:
         profile.load(tmp_path / "none.toml")
+    assert "沒有這個檔案" in caught.value.sentence("zh-Hant")
 
 
 def test_a_statement_left_open_is_found_where_it_begins_and_quickly(tmp_path):
