@@ -39,7 +39,6 @@ def waiting_since(db: Connection) -> dict[str, int | None]:
         "upload": db.execute(
             sa.select(sa.func.min(upload.c.created_ms)).where(upload.c.state == "open")
         ).scalar(),
-        "erasure": db.execute(sa.select(sa.func.min(erasure.c.asked_ms))).scalar(),
         "appeal": db.execute(sa.select(sa.func.min(appealed.c.since))).scalar(),
     }
     stages = ("first", "second", "review")

@@ -134,6 +134,8 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     try:
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
+        # Each connection fills a cache of its own, 2 MB if it may; what it lacks the system has in memory.
+        cursor.execute("PRAGMA cache_size=-256")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA trusted_schema=OFF")
     finally:
