@@ -159,7 +159,7 @@ def _timed(work: Callable[[], object]) -> float:
 
 def step_build(folder: Path, count: int) -> None:
     """Every file of a release but the audio: manifest, statistics, proof, card, plots, Parquet, sums."""
-    from corpus import build, manifest
+    from corpus import build, card, manifest
 
     texts = {"name": "bench", "project": "bench", "title": "Bench", "language": "nan-Hant-TW"}
     outline = build.Outline(
@@ -167,8 +167,7 @@ def step_build(folder: Path, count: int) -> None:
         orthography="nan-Hant",
         rules_version="none",
         license="CC-BY-4.0",
-        consent_text="yes",
-        terms_text="none",
+        words=card.Words({"consent-1": "yes"}, "none"),
         revision=1,
         created_at="2026-01-01T00:00:00.000Z",
         previous=None,

@@ -58,8 +58,7 @@ class Outline:
     orthography: str
     rules_version: str
     license: str
-    consent_text: str
-    terms_text: str
+    words: card.Words
     revision: int
     created_at: str
     previous: Previous | None
@@ -130,8 +129,7 @@ def build(
     notes = (*outline.split_notes, *card.stratum_notes(stats))
     head = _header(outline, notes, stats, len(excluded), len(tombstones))
     story = card.Story(
-        consent_text=outline.consent_text,
-        terms_text=outline.terms_text,
+        words=outline.words,
         excluded=Counter(row.code for row in excluded),
         split_notes=notes,
         proof=proof,

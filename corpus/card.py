@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,14 +11,16 @@ from string import Template
 
 import msgspec
 
-from corpus import header
+from corpus import conditions, fields, header
 from corpus.header import Header
 from corpus.leaks import NAMED, Proof
 from corpus.manifest import SPLITS
+from corpus.markdown import mixture, plain, quote, table, visible
 from corpus.split import MIN_GROUPS
-from corpus.statistics import DURATION_BIN_S, LONG_S, SNR_BIN_DB, Statistics, histogram, hours, span
+from corpus.statistics import TOLD, Statistics, counted, hours, size, span
 from protocol.clip import GRADES, STYLES
 from protocol.errors import catalogue
+from transcribe import orthography
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _MAX_SPEAKERS = 200
@@ -27,11 +28,20 @@ _BIBTEX_SPECIAL = '{}\\`"#%$&~^_'
 
 
 @dataclass(frozen=True)
+class Words:
+    """What the project itself says: to its speakers, and to whoever asks about the corpus."""
+
+    consents: Mapping[str, str]  # text by version
+    terms: str
+    pay: str | None = None
+    contact: str | None = None
+
+
+@dataclass(frozen=True)
 class Story:
     """What the card tells beyond the lines: the project's own words, and how the release came about."""
 
-    consent_text: str
-    terms_text: str
+    words: Words
     excluded: Mapping[str, int]
     split_notes: Sequence[str]
     proof: Proof
@@ -55,9 +65,9 @@ def _values(head: Header, stats: Statistics, story: Story) -> dict[str, str]:
         "language_list": "\n".join(f"- {name}" for name in _languages(stats, head)),
         "title_string": msgspec.json.encode(head.title).decode(),
         "size": next((name for limit, name in _SIZES if stats.clips < limit), "n>1M"),
-        "title": _plain(head.title),
+        "title": plain(head.title),
         "name": head.name,
-        "language": _plain(head.language),
+        "language": plain(head.language),
         "summary_table": _summary(head, stats),
         "split_table": _splits(stats),
         "proof_table": _proof(story.proof),
@@ -68,25 +78,31 @@ def _values(head: Header, stats: Statistics, story: Story) -> dict[str, str]:
         "compared": f"{head.split.get('texts_compared', 0):,.0f}",
         "by_dialect_grade": _dialects(stats),
         "seed": f"{head.split['seed']:g}",
-        "split_notes": "".join(f"- {_plain(note)}\n" for note in story.split_notes),
-        "methods": _mixture(stats.seen["measure_method"], ""),
-        "profiles": ", ".join(_plain(name) for name in story.profiles) or "none",
-        "devices": _mixture(stats.seen["device_class"], ""),
-        "snr_table": _snr(stats),
-        "duration_table": _durations(stats),
+        "split_notes": "".join(f"- {plain(note)}\n" for note in story.split_notes),
+        "methods": mixture(stats.seen["measure_method"], ""),
+        "bands": conditions.bands(story.profiles),
+        "devices": mixture(stats.seen["device_class"], ""),
+        "snr_table": conditions.snr(stats),
+        "duration_table": conditions.durations(stats),
         "privacy_k": str(head.privacy_k),
         "speaker_table": _speakers(stats),
         "orthography": head.orthography,
+        "conventions": _conventions(head.orthography),
         "rules_version": head.rules_version,
         "cer": cer,
         "transcribers": _transcribers(stats.seen["transcribers"]),
         "characters": f"{stats.characters:,}",
+        "alphabet": f"{len(stats.alphabet - {' '}):,}",
         "rate": f"{stats.characters / (stats.ms / 1000):.2f}" if stats.ms else "0",
         "licenses": ", ".join(head.licenses),
-        "consent_text": _quote(story.consent_text),
-        "terms_text": _quote(story.terms_text),
+        "consents": _consents(stats, story.words),
+        "terms_text": quote(story.words.terms),
+        "pay": plain(story.words.pay) if story.words.pay else "the terms name no rate",
+        "contact": _contact(story.words.contact),
+        "clip_fields": _fields(fields.CLIP),
+        "room_fields": _fields(fields.ROOM),
         "left_out": _left_out(story),
-        "citation": _plain(header.citation(head)),
+        "citation": plain(header.citation(head)),
         "bibtex": _bibtex(head),
         "changes": _history(head, story),
         "limits": _limits(stats),
@@ -113,16 +129,17 @@ def _summary(head: Header, stats: Statistics) -> str:
     rows = [
         ("clips", f"{stats.clips:,}"),
         ("speech", span(stats.ms)),
+        ("length of a clip", conditions.lengths(stats)),
         ("speakers", str(len(stats.ms_by_speaker))),
         ("language", ", ".join(f"`{name}`" for name in sorted(stats.seen["language"]))),
         ("recorded", " to ".join(dict.fromkeys((days[0], days[-1]))) if days else "nothing"),
-        ("sound", f"FLAC, lossless as recorded, {stats.bytes / 1e9:.3g} GB"),
-        ("sample rates", _mixture(stats.seen["sample_rate_hz"], " Hz")),
-        ("channels", _mixture(stats.seen["channels"], "")),
+        ("sound", f"FLAC, lossless as recorded, {size(stats.bytes)}"),
+        ("sample rates", mixture(stats.seen["sample_rate_hz"], " Hz")),
+        ("channels", mixture(stats.seen["channels"], "")),
         ("licence", ", ".join(head.licenses)),
         ("revision", f"{head.revision}, {head.created_at}"),
     ]
-    return _table(("", ""), rows)
+    return table(("release", f"`{head.name}`"), rows)
 
 
 def _splits(stats: Statistics) -> str:
@@ -136,7 +153,7 @@ def _splits(stats: Statistics) -> str:
         )
         for name in SPLITS
     ]
-    return _table(("split", "clips", "speech", "share", "speakers"), rows)
+    return table(("split", "clips", "speech", "share", "speakers"), rows)
 
 
 def stratum_notes(stats: Statistics) -> list[str]:
@@ -163,7 +180,7 @@ def _proof(proof: Proof) -> str:
         (f"{kind}s", *(f"{proof.counts_by_split[kind, name]:,}" for name in SPLITS), "0")
         for kind in ("speaker", "session", "recording", "prompt", "text")
     ]
-    return _table(("", *SPLITS, "in two splits"), rows)
+    return table(("", *SPLITS, "in two splits"), rows)
 
 
 def _digests(proof: Proof) -> str:
@@ -173,7 +190,7 @@ def _digests(proof: Proof) -> str:
         for name in SPLITS
         if proof.counts_by_split[kind, name]
     ]
-    return _table(("field", "split", "SHA-256"), rows)
+    return table(("field", "split", "SHA-256"), rows)
 
 
 def _balance(stats: Statistics) -> str:
@@ -183,8 +200,8 @@ def _balance(stats: Statistics) -> str:
         whole = sum(stats.ms_by_stratum[stratum, name] for name in SPLITS)
         shares = (f"{100 * stats.ms_by_stratum[stratum, name] / max(whole, 1):.1f} %" for name in SPLITS)
         count = sum(1 for one in stats.stratum_of.values() if one == stratum)
-        rows.append((_plain(" / ".join(stratum)), str(count), span(whole), *shares))
-    return _table(("dialect / gender", "speakers", "speech", *SPLITS), rows)
+        rows.append((plain(" / ".join(stratum)), str(count), span(whole), *shares))
+    return table(("dialect / gender", "speakers", "speech", *SPLITS), rows)
 
 
 def _wanted(head: Header) -> str:
@@ -202,44 +219,67 @@ def _dialects(stats: Statistics) -> str:
     counts = stats.ms_by_dialect_grade
     grades = [grade for grade in GRADES if any(key[1] == grade for key in counts)]
     rows = [
-        (_plain(dialect), *(f"{hours(counts[dialect, grade]):.3f}" for grade in grades))
+        (plain(dialect), *(f"{hours(counts[dialect, grade]):.3f}" for grade in grades))
         for dialect in sorted({dialect for dialect, _ in counts})
     ]
-    return _table(("hours", *grades), rows)
-
-
-def _snr(stats: Statistics) -> str:
-    lows = sorted({value for counts in stats.snr.values() for value in counts})
-    grades = [grade for grade in GRADES if stats.snr[grade]]
-    rows = [
-        (f"{low} to {low + SNR_BIN_DB}", *(str(stats.snr[grade][low]) for grade in grades)) for low in lows
-    ]
-    return _table(("SNR, dB", *grades), rows)
-
-
-def _durations(stats: Statistics) -> str:
-    rows = [
-        (f"{low} to {low + DURATION_BIN_S}" if low < LONG_S else f"{LONG_S} and more", str(count))
-        for low, count in histogram(stats.durations, DURATION_BIN_S)
-        if count
-    ]
-    return _table(("seconds", "clips"), rows)
+    return table(("hours", *grades), rows)
 
 
 def _speakers(stats: Statistics) -> str:
     split_of = {name: split for split, names in stats.speakers_by_split.items() for name in names}
     names = sorted(stats.ms_by_speaker)
-    rows = [(f"`{name}`", split_of[name], span(stats.ms_by_speaker[name])) for name in names[:_MAX_SPEAKERS]]
+    rows = [
+        (
+            f"`{name}`",
+            split_of[name],
+            f"{stats.clips_by_speaker[name]:,}",
+            span(stats.ms_by_speaker[name]),
+            *("" if one is None else plain(one) for one in stats.told_of[name]),
+        )
+        for name in names[:_MAX_SPEAKERS]
+    ]
     more = len(names) - len(rows)
-    table = _table(("speaker", "split", "speech"), rows)
-    return table + (f"\nand {more} more in `speakers.jsonl`.\n" if more else "")
+    head = ("speaker", "split", "clips", "speech", *(name.replace("_", " ") for name in TOLD))
+    return table(head, rows) + (f"\nand {more:,} more in `speakers.jsonl`.\n" if more else "")
+
+
+def _fields(meanings: Mapping[str, str]) -> str:
+    return table(("field", "meaning"), [(f"`{name}`", meaning) for name, meaning in meanings.items()])
+
+
+def _conventions(name: str) -> str:
+    """What a set of rules allows, in a sentence; a project's own set is in the project's hands."""
+    try:
+        orth = orthography.load(name)
+    except orthography.RulesetUnknown:
+        return "This is a set of the project's own."
+    scripts = " and ".join(sorted(orth.scripts))
+    fillers = " ".join(orth.fillers)
+    told = f"{orth.title['en']}: {scripts} script, the marks `{orth.marks}` and no others, numbers in words."
+    return told + (f" Fillers are spelled {fillers}." if fillers else "")
+
+
+def _consents(stats: Statistics, words: Words) -> str:
+    """What the speakers agreed to: each version under which a clip of the release stands."""
+    told = ""
+    for (version, license_id), clips in sorted(stats.consents.items()):
+        text = words.consents.get(version)
+        told += f"`{plain(version)}`, licence {license_id}, {counted(clips, 'clip')}:\n\n"
+        told += (quote(text) if text else "> (the text is no longer known)\n") + "\n"
+    return told.rstrip("\n") + "\n" if told else "Nothing is released.\n"
+
+
+def _contact(contact: str | None) -> str:
+    if contact is None:
+        return "The project names no contact; ask whoever gave you this release."
+    return f"{plain(contact)}"
 
 
 def _left_out(story: Story) -> str:
     if not story.excluded:
         return "Nothing.\n"
     rows = [(f"`{code}`", str(count), _why(code)) for code, count in sorted(story.excluded.items())]
-    return "Each clip with its reason is in `excluded.jsonl`.\n\n" + _table(("code", "clips", ""), rows)
+    return "Each clip with its reason is in `excluded.jsonl`.\n\n" + table(("code", "clips", "why"), rows)
 
 
 def _why(code: str) -> str:
@@ -259,7 +299,7 @@ def _transcribers(counts: Counter[str]) -> str:
 
 def _bibtex(head: Header) -> str:
     """An entry for BibTeX; a title's characters that would end it or its code block are left out."""
-    title = _visible("".join(c for c in head.title if c not in _BIBTEX_SPECIAL))
+    title = visible("".join(c for c in head.title if c not in _BIBTEX_SPECIAL))
     key = re.sub(r"[^a-z0-9]+", "-", head.name.lower()).strip("-")
     fields = {
         "title": f"{{{title}}}",
@@ -290,43 +330,20 @@ def _limits(stats: Statistics) -> str:
     if stats.ms and top * 4 > stats.ms:
         points.append(f"One speaker gives {100 * top / stats.ms:.0f} % of the speech.")
     points += [f"The {name} split is empty." for name in SPLITS if not stats.clips_by_split[name]]
+    points += [
+        f"The {name} split has {counted(count, 'speaker')}: what is measured on it says little of others."
+        for name in ("dev", "test")
+        if 0 < (count := len(stats.speakers_by_split[name])) < MIN_GROUPS
+    ]
+    points += [f"There is no {grade} speech." for grade in GRADES if not stats.snr[grade]]
     return "\n".join(f"- {point}" for point in points)
 
 
 def _cross(stats: Statistics, name: str, values: Sequence[str]) -> str:
     counts = stats.ms_by[name]
     rows = [
-        (_plain(value), *(span(counts[value, split]) for split in SPLITS))
+        (plain(value), *(span(counts[value, split]) for split in SPLITS))
         for value in values
         if any(counts[value, split] for split in SPLITS)
     ]
-    return _table((name, *SPLITS), rows)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(head) + " |", "| " + " | ".join("---" for _ in head) + " |"]
-    lines += ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join(lines) + "\n"
-
-
-def _mixture(counts: Counter[str], unit: str) -> str:
-    whole = sum(counts.values())
-    if len(counts) == 1:
-        return f"{_plain(next(iter(counts)))}{unit}"
-    return ", ".join(f"{_plain(n)}{unit} ({100 * c / whole:.0f} %)" for n, c in sorted(counts.items()))
-
-
-def _plain(text: str) -> str:
-    """Text that a person gave, unable to be markup, to leave its table cell or to turn the line around."""
-    flat = _visible(text)
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>|#" else c for c in flat)
-
-
-def _visible(text: str) -> str:
-    """Words with single spaces, without what cannot be seen; joiners stay, since scripts need them."""
-    flat = " ".join(text.split())
-    return "".join(c for c in flat if c in "\u200c\u200d" or unicodedata.category(c) not in ("Cc", "Cf"))
-
-
-def _quote(text: str) -> str:
-    return "".join(f"> {_plain(line)}\n" for line in text.splitlines() or [""])
+    return table((name, *SPLITS), rows)

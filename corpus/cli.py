@@ -70,11 +70,12 @@ def project() -> None:
 @click.option(
     "--consent", type=click.Path(path_type=Path), help="Text, or JSON/TOML with version, text, license."
 )
+@click.option("--contact", help="Whom to ask about the corpus: each release's card shows it.")
 @data_option
 @format_option
 def create(
     slug: str, title: str, language: str, orthography: str, profile_id: str, terms: Path | None,
-    consent: Path | None, data: Path | None, form: str,
+    consent: Path | None, contact: str | None, data: Path | None, form: str,
 ) -> None:  # fmt: skip
     """Create a project. The same command again changes nothing."""
     from corpus import projects
@@ -95,6 +96,7 @@ def create(
         terms=_agreement(terms, projects.DEFAULT_TERMS, "terms"),
         consent=_agreement(consent, projects.DEFAULT_CONSENT, "consent"),
         created_ms=site.clock_ms(),
+        contact=contact,
     )
     with begin(site.engine) as db:
         projects.create(db, new)
@@ -124,7 +126,7 @@ def show(slug: str, data: Path | None, form: str) -> None:
         row,
         f"{found.id}: {found.title}\n  language {found.language}, rules {found.orthography}, profile"
         f" {found.profile_id}\n  terms {found.terms['version']}, consent {found.consent['version']}"
-        f" ({found.consent['license']})\n  {texts} prompts; {said}",
+        f" ({found.consent['license']})\n  contact {found.contact or 'none'}\n  {texts} prompts; {said}",
     )
 
 
@@ -168,6 +170,23 @@ def revise_terms(slug: str, file: Path, data: Path | None, form: str) -> None:
 def revise_consent(slug: str, file: Path, data: Path | None, form: str) -> None:
     """Put a new version of the consent text in force. Clips stay under the text their speaker agreed to."""
     _revise(slug, "consent", file, data, form)
+
+
+@project.command(epilog="Example:  xiangyin project contact taipei-street corpus@example.org")
+@click.argument("slug")
+@click.argument("contact")
+@data_option
+@format_option
+def contact(slug: str, contact: str, data: Path | None, form: str) -> None:
+    """Name whom to ask about the corpus; the cards of later releases show it. An empty text names nobody."""
+    from corpus import projects
+    from corpus.database import begin
+
+    site = open_data(data)
+    with begin(site.engine) as db:
+        projects.set_contact(db, slug, contact or None)
+    said = f"Contact of {slug}: {contact}" if contact else f"{slug} names no contact"
+    tell(form, {"project": slug, "contact": contact or None}, said)
 
 
 def _revise(slug: str, kind: Kind, file: Path, data: Path | None, form: str) -> None:

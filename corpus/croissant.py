@@ -1,7 +1,7 @@
 """``croissant.json``: the release for machines, in Croissant 1.1 (JSON-LD), from its header and files alone.
 
-The files with their digests, the sounds as a set, the manifest's fields as records, and the three splits as
-an enumeration that the records refer to [1]_.
+The files with their digests, the sounds as a set, the rows of manifest, speakers and rooms as records, and
+the three splits as an enumeration that the records refer to [1]_.
 
 References
 ----------
@@ -15,11 +15,12 @@ from typing import Any
 
 import msgspec
 
-from corpus.header import FileEntry, Header, citation
+from corpus import fields, header
+from corpus.header import FileEntry, Header, Room, Speaker, citation
 from corpus.manifest import FILE_NAME, SPLITS, Line
 
 _PARQUET = "manifest.parquet"
-_LISTED = (FILE_NAME, _PARQUET, "speakers.jsonl", "tombstones.jsonl")
+_LISTED = (FILE_NAME, _PARQUET, header.SPEAKERS_NAME, header.SESSIONS_NAME, header.TOMBSTONES_NAME)
 _FORMATS = {"jsonl": "application/jsonlines", "parquet": "application/vnd.apache.parquet"}
 _CROISSANT = (
     "arrayShape citeAs column containedIn equivalentProperty extract field fileObject fileProperty fileSet"
@@ -61,7 +62,7 @@ def describe(head: Header, files: Mapping[str, FileEntry]) -> bytes:
         "inLanguage": head.language,
         "isLiveDataset": False,
         "distribution": [*(_file(name, files[name]) for name in _LISTED), _SOUNDS],
-        "recordSet": [_SPLIT_RECORDS, _clips()],
+        "recordSet": [_SPLIT_RECORDS, _CLIPS, _SPEAKERS, _ROOMS],
     }
     return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
 
@@ -97,25 +98,49 @@ def _file(name: str, entry: FileEntry) -> dict[str, Any]:
     }
 
 
-def _clips() -> dict[str, Any]:
+def _records(
+    name: str, file: str, row: type[msgspec.Struct], words: str, meanings: Mapping[str, str], key: str | None
+) -> dict[str, Any]:
     return {
         "@type": "cr:RecordSet",
-        "@id": "clips",
-        "name": "clips",
-        "description": "One record a clip, as in the manifest.",
-        "key": {"@id": "clips/id"},
-        "field": [_field(name, str(kind)) for name, kind in Line.__annotations__.items()],
+        "@id": name,
+        "name": name,
+        "description": words,
+        **({"key": {"@id": f"{name}/{key}"}} if key else {}),
+        "field": [
+            _field(name, file, field, str(kind), meanings[field])
+            for field, kind in row.__annotations__.items()
+        ],
     }
 
 
-def _field(name: str, kind: str) -> dict[str, Any]:
-    data_type = "sc:Integer" if kind == "int" else "sc:Float" if kind.startswith("float") else "sc:Text"
-    more = {"references": {"field": {"@id": "splits/name"}}} if name == "split" else {}
+def _field(records: str, file: str, name: str, kind: str, meaning: str) -> dict[str, Any]:
+    data_type = "sc:Integer" if kind == "int" else "sc:Float" if "float" in kind else "sc:Text"
+    more: dict[str, Any] = {}
+    if name == "split":
+        more["references"] = {"field": {"@id": "splits/name"}}
+    if kind == "tuple[float, ...]":
+        more |= {"isArray": True, "arrayShape": "-1"}
     return {
         "@type": "cr:Field",
-        "@id": f"clips/{name}",
+        "@id": f"{records}/{name}",
         "name": name,
+        "description": meaning,
         "dataType": data_type,
-        "source": {"fileObject": {"@id": FILE_NAME}, "extract": {"column": name}},
+        "source": {"fileObject": {"@id": file}, "extract": {"column": name}},
         **more,
     }
+
+
+_CLIPS = _records("clips", FILE_NAME, Line, "One record a clip, as in the manifest.", fields.CLIP, "id")
+_SPEAKERS = _records(
+    "speakers", header.SPEAKERS_NAME, Speaker, "One record a speaker.", fields.SPEAKER, "speaker_id"
+)
+_ROOMS = _records(
+    "rooms",
+    header.SESSIONS_NAME,
+    Room,
+    "The noise of a session's room before anybody spoke, as often as it was listened to.",
+    fields.ROOM,
+    None,
+)

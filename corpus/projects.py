@@ -89,6 +89,7 @@ class Project:
     terms: Mapping[str, Any]
     consent: Mapping[str, Any]
     created_ms: int
+    contact: str | None = None  # whom to ask about the corpus; the card of its releases shows it
 
 
 def create(db: Connection, new: Project) -> None:
@@ -136,6 +137,22 @@ def revise(
     query = sa.update(tables.project).where(tables.project.c.id == project_id)
     db.execute(query.values({kind: dict(body)}))
     return True
+
+
+def set_contact(db: Connection, project_id: str, contact: str | None) -> None:
+    """Name whom to ask about the project's corpus, from its next release on; None names nobody.
+
+    Raises
+    ------
+    ProjectInvalid
+        If it is not one printable line.
+    ProjectUnknown
+        If there is no such project.
+    """
+    _check_contact(contact)
+    by_id(db, project_id)
+    query = sa.update(tables.project).where(tables.project.c.id == project_id)
+    db.execute(query.values(contact=contact))
 
 
 def terms_to_see(db: Connection, membership_id: str) -> terms.Terms | None:
@@ -194,6 +211,7 @@ def _settings(project: Project) -> dict[str, Any]:
         "profile_id": project.profile_id,
         "terms": dict(project.terms),
         "consent": dict(project.consent),
+        "contact": project.contact,
     }
 
 
@@ -206,8 +224,14 @@ def _check(project: Project) -> None:
         raise ProjectInvalid(field="title", problem="need a printable text of at most 200 characters")
     if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*", project.language):
         raise ProjectInvalid(field="language", problem="need a BCP 47 tag such as nan-Hant-TW")
+    _check_contact(project.contact)
     _check_agreement("terms", project.terms)
     _check_agreement("consent", project.consent)
+
+
+def _check_contact(contact: str | None) -> None:
+    if contact is not None and (not contact.strip() or not contact.isprintable() or len(contact) > 200):
+        raise ProjectInvalid(field="contact", problem="need one line of at most 200 characters")
 
 
 def _check_agreement(kind: terms.Kind, body: Mapping[str, Any]) -> None:

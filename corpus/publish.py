@@ -31,6 +31,7 @@ from corpus.shelf import (
     signing,
     stored,
     sync_tree,
+    words_of,
     write_latest,
 )
 
@@ -205,8 +206,7 @@ def _outline_again(db: Connection, old: Header, raw: bytes, stones: list[Tombsto
         orthography=old.orthography,
         rules_version=old.rules_version,
         license=old.licenses[0],
-        consent_text=str(project.consent["text"]),
-        terms_text=str(project.terms["text"]),
+        words=words_of(db, project),
         revision=old.revision + 1,
         created_at=max([old.created_at, *(stone.erased_at for stone in stones)]),
         previous=old.previous,

@@ -20,13 +20,14 @@ from typing import Any, ClassVar
 import msgspec
 from sqlalchemy import Connection, Engine, func, select
 
-from corpus import header, keyring, manifest, tables
+from corpus import card, header, keyring, manifest, tables, terms
 from corpus.database import reading
 from corpus.disk import disk_errors, sync_folder, write_durably
 from corpus.feeds import Feeds, tombstone_feed
 from corpus.header import Header, Latest, LatestEntry, Previous
 from corpus.keys import Signer
 from corpus.manifest import Line
+from corpus.projects import Project
 from corpus.store import BlobStore
 from protocol.errors import CodedError
 
@@ -179,6 +180,24 @@ def history(db: Connection, project_id: str, before: str | None = None) -> list[
         query = query.where(release.c.created_ms < limit)
     rows = db.execute(query.order_by(release.c.created_ms.desc(), release.c.name)).mappings()
     return [(row["name"], row["revision"], row["header"]["created_at"]) for row in rows]
+
+
+def words_of(db: Connection, project: Project) -> card.Words:
+    """What a card quotes of the project: every consent that clips may stand under, the terms in force."""
+    bodies = [body for body, _ in terms.versions(db, project.id, "consent")] + [project.consent]
+    agreed = terms.stored(project.terms)
+    rates = {"accepted second": agreed.rate_per_s_micros, "accepted clip": agreed.rate_per_clip_micros}
+    pay = [
+        f"{terms.decimal(micros)} {agreed.currency} for each {what}"
+        for what, micros in rates.items()
+        if micros
+    ]
+    return card.Words(
+        consents={str(body["version"]): str(body["text"]) for body in bodies},
+        terms=agreed.text,
+        pay=", and ".join(pay) or None,
+        contact=project.contact,
+    )
 
 
 def newest(db: Connection, project_id: str) -> tuple[Previous, int] | None:

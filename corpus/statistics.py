@@ -12,6 +12,7 @@ SNR_BIN_DB = 5
 DURATION_BIN_S = 2
 LONG_S = 30
 WITHHELD = "withheld"
+TOLD = ("gender", "age_band", "region", "native_language", "dialect")
 Stratum = tuple[str, str]  # dialect and gender, as far as they are told
 
 
@@ -30,7 +31,13 @@ class Statistics:
     ms_by: dict[str, Counter[tuple[str, str]]] = field(default_factory=lambda: defaultdict(Counter))
     snr: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     durations: Counter[int] = field(default_factory=Counter)
+    shortest_ms: int = 0
+    longest_ms: int = 0
     ms_by_speaker: Counter[str] = field(default_factory=Counter)
+    clips_by_speaker: Counter[str] = field(default_factory=Counter)
+    told_of: dict[str, tuple[str | None, ...]] = field(default_factory=dict)  # of a speaker, as `TOLD`
+    consents: Counter[tuple[str, str]] = field(default_factory=Counter)  # clips by version and licence
+    alphabet: set[str] = field(default_factory=set)
     ms_by_dialect_grade: Counter[tuple[str, str]] = field(default_factory=Counter)
     ms_by_stratum: Counter[tuple[Stratum, str]] = field(default_factory=Counter)
     stratum_of: dict[str, Stratum] = field(default_factory=dict)  # of a speaker
@@ -42,11 +49,14 @@ class Statistics:
     def feed(self, line: Line) -> None:
         """Take one line into account."""
         ms = line.samples * 1000 // line.sample_rate_hz
+        self.shortest_ms = min(self.shortest_ms, ms) if self.clips else ms
+        self.longest_ms = max(self.longest_ms, ms)
         self.clips += 1
         self.bytes += line.bytes
         self.samples += line.samples
         self.ms += ms
         self.characters += len(line.text)
+        self.alphabet.update(line.text)
         self.clips_by_split[line.split] += 1
         self.ms_by_split[line.split] += ms
         self.speakers_by_split[line.split].add(line.speaker_id)
@@ -64,10 +74,13 @@ class Statistics:
         self.snr[line.grade][int(line.snr_db // SNR_BIN_DB) * SNR_BIN_DB] += 1
         length_s = line.samples // line.sample_rate_hz
         self.durations[min(length_s // DURATION_BIN_S * DURATION_BIN_S, LONG_S)] += 1
+        if line.speaker_id not in self.told_of:
+            self.told_of[line.speaker_id] = tuple(getattr(line, name) for name in TOLD)
         self.ms_by_speaker[line.speaker_id] += ms
+        self.clips_by_speaker[line.speaker_id] += 1
+        self.consents[line.consent_version, line.license] += 1
         for name, text in (
             ("license", line.license),
-            ("consent_version", line.consent_version),
             ("rules_version", line.rules_version),
             ("measure_method", line.measure_method),
             ("device_class", line.device_class or "not told"),
@@ -107,6 +120,14 @@ def histogram(counts: Mapping[int, int], width: int) -> list[tuple[int, int]]:
     if not counts:
         return []
     return [(low, counts.get(low, 0)) for low in range(min(counts), max(counts) + width, width)]
+
+
+def size(count: int) -> str:
+    """An amount of bytes for people: ``950 kB``, ``6.59 MB``, ``12.3 GB``."""
+    for limit, unit in ((10**9, "kB"), (10**12, "MB"), (10**15, "GB")):
+        if count * 1000 < limit:
+            return f"{count * 10**6 / limit:.3g} {unit}"
+    return f"{count / 10**12:.3g} TB"
 
 
 def counted(count: int, thing: str) -> str:

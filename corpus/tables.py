@@ -59,6 +59,7 @@ project = _table(
     _json("terms"),  # {"version", "text", "rate_per_s"?, "currency"?, ...}
     _json("consent"),  # {"version", "text", "license"}
     _whole("created_ms"),
+    sa.Column("contact", sa.Text, nullable=True),  # whom to ask about the corpus
 )
 
 agreement = _table(

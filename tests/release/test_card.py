@@ -17,7 +17,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus import card, manifest, plots, raster, statistics
+from corpus import card, conditions, fields, header, manifest, plots, projects, raster, statistics
+from corpus.database import begin
 from corpus.drawing import Drawing, Rect, Text, svg
 from corpus.statistics import Statistics
 
@@ -198,11 +199,105 @@ def test_notes_and_tables_name_no_dialect_that_is_withheld(world):
 
 def test_croissant_names_every_field_and_the_splits(cut_world):
     raw = json.loads((cut_world.shelf.path("r1") / "croissant.json").read_bytes())
-    splits, clips = raw["recordSet"]
+    splits, *records = raw["recordSet"]
     assert [row["splits/name"] for row in splits["data"]] == list(manifest.SPLITS)
-    assert [field["name"] for field in clips["field"]] == list(manifest.FIELDS)
+    rows = {"clips": manifest.Line, "speakers": header.Speaker, "rooms": header.Room}
+    assert [one["name"] for one in records] == list(rows)
+    for one in records:
+        assert [field["name"] for field in one["field"]] == list(rows[one["name"]].__struct_fields__)
+        assert all(field["description"] for field in one["field"])
     for entry in raw["distribution"][:-1]:
         assert entry["sha256"] == manifest_digest(cut_world.shelf.path("r1") / entry["contentUrl"])
+
+
+@pytest.mark.parametrize(
+    ("meanings", "row"),
+    [(fields.CLIP, manifest.Line), (fields.ROOM, header.Room), (fields.SPEAKER, header.Speaker)],
+)
+def test_every_field_is_explained_in_its_order(meanings, row):
+    assert list(meanings) == list(row.__struct_fields__)
+
+
+def words(cut) -> str:
+    return (cut.folder / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_card_gives_the_bands_of_the_grades():
+    """The limits as they stand in noise_profiles/profiles.toml."""
+    told = conditions.bands(["everyday 1"])
+    for row in (
+        "| everyday 1 | quiet | 25 to 60 | 0 to 40 |",
+        "| everyday 1 | moderate | 10 to 25 | 50 to 60 |",
+        "| everyday 1 | noisy | 0 to 10 | 65 to 75 |",
+    ):
+        assert row in told
+    assert "at most 1 dB" in told
+
+
+@pytest.mark.parametrize("name", ["everyday 0", "barn 1", "<b>", "everyday"])
+def test_bands_that_are_not_known_are_not_guessed(name):
+    """Another version of a profile may have other limits."""
+    told = conditions.bands([name])
+    assert "not known" in told and "25 to 60" not in told and "<b>" not in told.replace("\\<", "")
+
+
+def test_the_card_names_whom_to_ask_or_says_that_nobody_is_named(world):
+    world.project()
+    world.clip(world.speaker())
+    assert "Contact: The project names no contact" in words(world.cut("r1"))
+    with begin(world.engine) as db:
+        projects.set_contact(db, "tales", "Corpus desk, corpus@example.org [x](y)")
+    world.clip(world.speaker(), "另外一句話。")
+    told = words(world.cut("r2"))
+    assert "Contact: Corpus desk, corpus@example.org \\[x\\](y)" in told
+
+
+@pytest.mark.parametrize("contact", ["", "  ", "two\nlines", "x" * 201, "\u202eevil"])
+def test_a_contact_is_one_line_that_can_be_read(contact, world):
+    world.project()
+    with begin(world.engine) as db, pytest.raises(projects.ProjectInvalid, match="contact"):
+        projects.set_contact(db, "tales", contact)
+
+
+def test_each_version_of_the_consent_is_quoted_for_its_clips(a_line):
+    """Who uses a clip must see the words that its speaker agreed to, not those that came later."""
+    lines = [a_line(1), a_line(2), a_line(3, consent_version="consent-2", license="CC0-1.0")]
+    stats = statistics.gather(lines)
+    told = card._consents(stats, card.Words({"consent-1": "one\n\n# two", "consent-2": "three"}, "terms"))
+    assert told == (
+        "`consent-1`, licence CC-BY-4.0, 2 clips:\n\n> one\n>\n> \\# two\n\n"
+        "`consent-2`, licence CC0-1.0, 1 clip:\n\n> three\n"
+    )
+
+
+def test_the_card_tells_what_was_paid(world):
+    world.project()
+    world.clip(world.speaker())
+    terms = {"version": "t2", "text": "Paid.", "currency": "TWD", "rate_per_s": "0.5", "rate_per_clip": "2"}
+    assert "Pay: the terms name no rate." in words(world.cut("r1"))
+    with begin(world.engine) as db:
+        projects.revise(db, "tales", "terms", terms, now_ms=5)
+    world.clip(world.speaker(), "另外一句話。")
+    assert "Pay: 0.50 TWD for each accepted second, and 2.00 TWD for each accepted clip." in words(
+        world.cut("r2")
+    )
+
+
+def test_the_speaker_table_says_no_more_than_the_lines(cut_world, readme):
+    _, body = readme
+    for row in (cut_world.shelf.path("r1") / "speakers.jsonl").open(encoding="utf-8"):
+        one = json.loads(row)
+        (found,) = [line for line in body.splitlines() if line.startswith(f"| `{one['speaker_id']}` |")]
+        cells = [cell.strip() for cell in found.strip("|").split("|")]
+        told = [one[name] or "" for name in ("gender", "age_band", "region", "native_language", "dialect")]
+        assert cells[1:3] == [one["split"], str(one["clips"])] and cells[4:] == told
+
+
+def test_lengths_and_sizes_have_units_that_fit(a_line):
+    stats = statistics.gather(a_line(n, samples=16_000 * seconds) for n, seconds in enumerate((2, 1, 6), 1))
+    assert conditions.lengths(stats) == "3.0 s on average, 1.0 s to 6.0 s"
+    sizes = (0, 950, 6_590_000, 999_000_000, 12_300_000_000, 4 * 10**12)
+    assert [statistics.size(n) for n in sizes] == ["0 kB", "0.95 kB", "6.59 MB", "999 MB", "12.3 GB", "4 TB"]
 
 
 def manifest_digest(path: Path) -> str:
@@ -220,18 +315,28 @@ dataset = mlcroissant.Dataset(jsonld=folder + "/croissant.json")
 problems = dataset.metadata.ctx.issues
 assert not problems.errors and not problems.warnings, (problems.errors, problems.warnings)
 croissant = [row["clips/id"].decode() for row in dataset.records("clips")]
+rooms = [
+    [row["rooms/session_id"].decode(), row["rooms/noise_dbfs"], *map(float, row["rooms/third_octaves_dbfs"])]
+    for row in dataset.records("rooms")
+]
+speakers = [row["speakers/speaker_id"].decode() for row in dataset.records("speakers")]
 
 import datasets
 
 loaded = datasets.load_dataset(folder, cache_dir=sys.argv[2])
-print(json.dumps([croissant, list(loaded), loaded["clips"]["id"][:]]))
+print(json.dumps([croissant, rooms, speakers, list(loaded), loaded["clips"]["id"][:]]))
 """
 
 
 @pytest.mark.toolkit
 def test_mlcroissant_and_datasets_read_a_release_as_it_is(cut_world, root, tmp_path):
     python = Path(os.environ.get("XIANGYIN_TOOLKITS_PYTHON") or root / ".venv-toolkits/bin/python")
-    folder = cut_world.shelf.path("r1")
+    tone = {"noise_dbfs": -52.5, "noise_dba_fs": -61.25, "duration_s": 1.9, "method": "xiangyin-3"}
+    bands = [-70.25 + band for band in range(26)]
+    cut_world.clip(
+        cut_world.speaker(), "這一句有房間。", meta={"room_tone": {**tone, "third_octaves_dbfs": bands}}
+    )
+    folder = cut_world.cut("r2").folder
     has = [str(python), "-c", "import mlcroissant, datasets"]
     if not python.exists() or subprocess.run(has, capture_output=True).returncode:
         pytest.skip("mlcroissant and datasets live in .venv-toolkits; make it with `make toolkits`")
@@ -239,6 +344,10 @@ def test_mlcroissant_and_datasets_read_a_release_as_it_is(cut_world, root, tmp_p
     words = [str(python), "-c", READERS, str(folder), str(tmp_path / "cache")]
     done = subprocess.run(words, capture_output=True, text=True, env=env, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    by_croissant, names, by_datasets = msgspec.json.decode(done.stdout.splitlines()[-1])
+    by_croissant, rooms, speakers, names, by_datasets = msgspec.json.decode(done.stdout.splitlines()[-1])
+    rows = {name: (folder / f"{name}.jsonl").read_bytes().splitlines() for name in ("sessions", "speakers")}
+    (room,) = (msgspec.json.decode(row) for row in rows["sessions"])
+    assert rooms == [[room["session_id"], -52.5, *bands]]
+    assert speakers == [msgspec.json.decode(row)["speaker_id"] for row in rows["speakers"]]
     ids = [line.id for line in manifest.read(folder / "manifest.jsonl")]
     assert by_croissant == by_datasets == ids and names == ["clips"]

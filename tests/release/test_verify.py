@@ -101,12 +101,12 @@ def test_lines_that_leak_are_found_even_if_every_digest_agrees(folder):
 
 def test_building_refuses_a_split_that_leaks(folder, tmp_path, a_line):
     from corpus.build import Outline
+    from corpus.card import Words
 
     texts = ("name", "project", "title", "language", "orthography", "rules_version", "license")
     outline = Outline(
         **dict.fromkeys(texts, "x"),
-        consent_text="",
-        terms_text="",
+        words=Words({}, ""),
         revision=1,
         created_at="",
         previous=None,

@@ -1,0 +1,19 @@
+"""Whom to ask about a project's corpus, for the card of its releases.
+
+Revision ID: 0008
+Revises: 0007
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("project", sa.Column("contact", sa.Text(), nullable=True))
