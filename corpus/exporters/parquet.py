@@ -7,9 +7,8 @@ are small, so that a reader that streams holds little, and sound is stored as it
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -59,31 +58,61 @@ def _shard(task: Task) -> tuple[LeftOut, ...]:
         use_dictionary=_leaves(kept),
         write_statistics=kept,  # a least and a greatest sound would be stored whole
     ) as writer:
-        rows: list[dict[str, Any]] = []
-        sounds: list[bytes] = []
-        size = 0
-        for line, data in task.sounds(left_out):
-            if rows and (size + len(data) > ROW_GROUP_BYTES or len(rows) == ROW_GROUP_ROWS):
-                writer.write_table(_table(pa, schema, rows, sounds), row_group_size=len(rows))
-                rows, sounds, size = [], [], 0
-            rows.append(msgspec.to_builtins(line))
-            sounds.append(data)
-            size += len(data)
-        if rows:
-            writer.write_table(_table(pa, schema, rows, sounds), row_group_size=len(rows))
+        group = _Group(
+            lambda rows, ends, memory: writer.write_table(
+                _table(pa, schema, rows, ends, memory), row_group_size=len(rows)
+            )
+        )
+        for line in task.sounds(left_out, group.room):
+            group.take(line)
+        group.write()
     part.replace(task.target)
     return tuple(left_out)
 
 
-def _table(pa: Any, schema: Any, rows: list[dict[str, Any]], sounds: list[bytes]) -> Any:
-    """A row group. The sounds are joined once; arrow would copy them more often."""
-    ends = array("i", accumulate(map(len, sounds), initial=0))
-    buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(sounds))]
-    paths = pa.array([f"{row['id']}.flac" for row in rows], pa.string())
-    binary = pa.BinaryArray.from_buffers(pa.binary(), len(sounds), buffers)
-    columns = pa.Table.from_pylist(rows, schema=schema.remove(schema.get_field_index("audio")))
-    audio = pa.StructArray.from_arrays([binary, paths], fields=list(schema.field("audio").type))
-    found = [audio if name == "audio" else columns[name] for name in schema.names]
+class _Group:
+    """The rows of one row group; their sounds lie end to end in memory that the next group uses again."""
+
+    def __init__(self, write: Callable[[list[Line], array[int], memoryview], None]) -> None:
+        self._write = write
+        self._memory = memoryview(bytearray(ROW_GROUP_BYTES))
+        self._lines: list[Line] = []
+        self._ends = array("i", [0])
+
+    def room(self, size: int) -> memoryview:
+        """Where the next sound's `size` bytes go; they are a row once `take` is given their line."""
+        start = self._ends[-1]
+        if self._lines and (start + size > ROW_GROUP_BYTES or len(self._lines) == ROW_GROUP_ROWS):
+            self.write()
+            start = 0
+        if size > len(self._memory):
+            self._memory = memoryview(bytearray(size))
+        return self._memory[start : start + size]
+
+    def take(self, line: Line) -> None:
+        """Append the row whose sound was put into the `room` that was given last."""
+        self._lines.append(line)
+        self._ends.append(self._ends[-1] + line.bytes)
+
+    def write(self) -> None:
+        """Write the rows, if there are any."""
+        if self._lines:
+            self._write(self._lines, self._ends, self._memory[: self._ends[-1]])
+        self._lines, self._ends = [], array("i", [0])
+
+
+def _table(pa: Any, schema: Any, lines: list[Line], ends: array[int], sounds: memoryview) -> Any:
+    """A row group. The sounds are not copied."""
+    buffers = [None, pa.py_buffer(ends), pa.py_buffer(sounds)]
+    binary = pa.BinaryArray.from_buffers(pa.binary(), len(lines), buffers)
+    paths = pa.array([f"{line.id}.flac" for line in lines], pa.string())
+    found = []
+    for field, values in zip(schema, zip(*map(msgspec.structs.astuple, lines), strict=True), strict=True):
+        if field.name == "audio":
+            found.append(pa.StructArray.from_arrays([binary, paths], fields=list(field.type)))
+        else:
+            told = msgspec.to_builtins(values) if field.name == "events" else values
+            found.append(pa.array(told, field.type))
     return pa.Table.from_arrays(found, schema=schema)
 
 

@@ -89,7 +89,8 @@ def _samples(folder: Path, turn: Turn, first: Turn, at: int) -> Any:
         raise SoundBad("it has another sample rate or other channels than its recording")
     if turn.start_sample < at:
         raise SoundBad("it begins before the clip before it ends")
-    raw = read_sound(folder, turn.audio, turn.bytes, turn.sha256)
+    raw = bytearray(turn.bytes)
+    read_sound(folder, turn.audio, turn.sha256, memoryview(raw))
     try:
         data, _ = soundfile.read(io.BytesIO(raw), dtype="int32", always_2d=True)
     except soundfile.SoundFileError as error:

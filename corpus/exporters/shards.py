@@ -71,36 +71,45 @@ class Task:
                 if line.split == shard.split and wanted.takes(line):
                     yield line
 
-    def sounds(self, left_out: list[LeftOut]) -> Iterator[tuple[Line, bytes]]:
-        """Lines with their sound; those whose sound is bad are added to `left_out`."""
+    def sounds(self, left_out: list[LeftOut], room: Callable[[int], memoryview]) -> Iterator[Line]:
+        """Lines whose sound has been read into the `room` for so many bytes; the others go to `left_out`.
+
+        Memory that is used again lies in the processor's cache, and is not taken from the system anew for
+        each sound: that costs half as much as the digest.
+        """
         for line in self.lines():
             try:
-                data = read_sound(self.folder, line.audio, line.bytes, line.sha256)
+                read_sound(self.folder, line.audio, line.sha256, room(line.bytes))
             except SoundBad as error:
                 left_out.append(LeftOut(line.id, str(error)))
             else:
-                yield line, data
+                yield line
 
 
-def read_sound(folder: Path, name: str, size: int, sha256: str) -> bytes:
-    """The bytes of a clip's file, which are those that the manifest names.
+def read_sound(folder: Path, name: str, sha256: str, room: memoryview) -> None:
+    """Fill `room` with the bytes of a clip's file, which are those that the manifest names.
 
     Raises
     ------
     SoundBad
         If they are not all there, or others.
     """
+    size = len(room)
     try:
-        with open(f"{folder}/{name}", "rb", buffering=0) as file:  # noqa: PTH123 (a Path costs as much again)
-            found = os.fstat(file.fileno()).st_size
-            data = file.read(size) if found == size else b""
+        descriptor = os.open(f"{folder}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            found = os.fstat(descriptor).st_size
+            if found != size:
+                raise SoundBad(f"{name} has {found} bytes, the manifest says {size}")
+            count = 0
+            while count < size and (more := os.readv(descriptor, [room[count:]])):
+                count += more
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise SoundBad(f"{name} is missing") from error
-    if len(data) != size:
-        raise SoundBad(f"{name} has {found} bytes, the manifest says {size}")
-    if hashlib.sha256(data).hexdigest() != sha256:
+    if count != size or hashlib.sha256(room).hexdigest() != sha256:
         raise SoundBad(f"{name}: its digest is not the one in the manifest")
-    return data
 
 
 @dataclass

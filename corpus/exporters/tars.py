@@ -6,7 +6,6 @@ has a dot.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,39 +32,51 @@ _TAIL = b"0" + bytes(100) + b"ustar" + bytes(1) + b"00" + bytes(64 + 16 + 167)
 _BARE_SUM = sum(_HEAD) + sum(_TAIL) + sum(_TIME) + 8 * ord(" ")
 _LONGEST = 8**11 - 1
 _GATHERED_BYTES = 1 << 19
-_GATHERED_PIECES = 1000  # POSIX systems take 1024 at a time
 
 
 class Tar:
-    """Writes a tar file that appears under its name only when it is whole."""
+    """Writes a tar file that appears under its name only when it is whole.
+
+    Members are put together in one stretch of memory, small enough to stay in the processor's cache, and
+    handed over as it fills.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._part = path.with_name(f"{path.name}.part")
-        self._pieces: list[bytes] = []
-        self._waiting_bytes = 0
+        self._memory = memoryview(bytearray(_GATHERED_BYTES))
+        self._filled = 0
         self._bytes = 0
 
     def add(self, name: str, data: bytes) -> None:
         """Append a file. `name` is ASCII and has at most 100 characters."""
-        size = len(data)
-        self._pieces += (header(name, size), data, _PADDING[size % _BLOCK])
-        self._waiting_bytes += _BLOCK + size + -size % _BLOCK
-        if self._waiting_bytes >= _GATHERED_BYTES or len(self._pieces) >= _GATHERED_PIECES:
+        self.room(len(data))[:] = data
+        self.take(name, len(data))
+
+    def room(self, size: int) -> memoryview:
+        """Where the next file's `size` bytes go; they are part of the tar once `take` names them."""
+        wanted = _BLOCK + size + -size % _BLOCK
+        if self._filled + wanted > len(self._memory):
             self._flush()
+            if wanted > len(self._memory):
+                self._memory = memoryview(bytearray(wanted))
+        start = self._filled + _BLOCK
+        return self._memory[start : start + size]
+
+    def take(self, name: str, size: int) -> None:
+        """Append the file whose bytes were put into the `room` that was given last."""
+        start = self._filled + _BLOCK
+        end = start + size + -size % _BLOCK
+        self._memory[self._filled : start] = header(name, size)
+        self._memory[start + size : end] = _PADDING[size % _BLOCK]
+        self._filled = end
 
     def _flush(self) -> None:
-        """Hand over what waits in one call: small enough to lie in the processor's cache still."""
-        written = 0
-        if hasattr(os, "writev"):
-            written = os.writev(self._file.fileno(), self._pieces)
-        if written < self._waiting_bytes:
-            rest = memoryview(b"".join(self._pieces))[written:]
-            while rest:
-                rest = rest[self._file.write(rest) :]
-        self._bytes += self._waiting_bytes
-        self._waiting_bytes = 0
-        self._pieces.clear()
+        rest = self._memory[: self._filled]
+        while rest:
+            rest = rest[self._file.write(rest) :]
+        self._bytes += self._filled
+        self._filled = 0
 
     def __enter__(self) -> Tar:
         self._file = self._part.open("wb", buffering=0)
@@ -76,10 +87,10 @@ class Tar:
     ) -> None:
         with self._file:
             if error is None:
-                end = 2 * _BLOCK + -(self._bytes + self._waiting_bytes + 2 * _BLOCK) % _RECORD
-                self._pieces.append(bytes(end))
-                self._waiting_bytes += end
                 self._flush()
+                end = bytes(2 * _BLOCK + -(self._bytes + 2 * _BLOCK) % _RECORD)
+                while end:
+                    end = end[self._file.write(end) :]
         if error is None:
             self._part.replace(self._path)
 
@@ -112,8 +123,8 @@ def webdataset(job: Job) -> Iterator[Feed]:
 def _webdataset_shard(task: Task) -> tuple[LeftOut, ...]:
     left_out: list[LeftOut] = []
     with Tar(task.target) as tar:
-        for line, data in task.sounds(left_out):
-            tar.add(f"{line.id}.flac", data)
+        for line in task.sounds(left_out, tar.room):
+            tar.take(f"{line.id}.flac", line.bytes)
             tar.add(f"{line.id}.json", manifest.encode(line))
             tar.add(f"{line.id}.txt", line.text.encode())
     return tuple(left_out)
@@ -133,8 +144,8 @@ def wenet_shards(job: Job) -> Iterator[Feed]:
 def _wenet_shard(task: Task) -> tuple[LeftOut, ...]:
     left_out: list[LeftOut] = []
     with Tar(task.target) as tar:
-        for line, data in task.sounds(left_out):
-            tar.add(f"{line.id}.flac", data)
+        for line in task.sounds(left_out, tar.room):
+            tar.take(f"{line.id}.flac", line.bytes)
             tar.add(f"{line.id}.txt", spaced(line.text).encode())
     return tuple(left_out)
 
@@ -157,9 +168,9 @@ def _nemo_shard(task: Task) -> tuple[LeftOut, ...]:
     folder.mkdir(exist_ok=True)
     number = task.shard.number
     with Tar(task.target) as tar, (folder / f"manifest_{number}.json").open("wb") as rows:
-        for line, data in task.sounds(left_out):
+        for line in task.sounds(left_out, tar.room):
             name = f"{line.id}.flac"
-            tar.add(name, data)
+            tar.take(name, line.bytes)
             rows.write(_encode({**nemo_row(line, name), "shard_id": number}) + b"\n")
     return tuple(left_out)
 
@@ -176,10 +187,10 @@ def _shar_shard(task: Task) -> tuple[LeftOut, ...]:
     packer = gzip_packer()
     cuts_path = task.target.with_name(f"cuts.{task.shard.number:06d}.jsonl.gz")
     with Tar(task.target) as tar, cuts_path.open("wb") as cuts:
-        for line, data in task.sounds(left_out):
+        for line in task.sounds(left_out, tar.room):
             recording = _encode(lhotse.recording_of(line, "", "shar"))
             supervision = _encode(lhotse.supervision_of(line))
-            tar.add(f"{line.id}.flac", data)
+            tar.take(f"{line.id}.flac", line.bytes)
             tar.add(f"{line.id}.json", recording + b"\n")
             cut = lhotse.cut_of(line, msgspec.Raw(recording), msgspec.Raw(supervision))
             cuts.write(packer.compress(_encode(cut) + b"\n"))
