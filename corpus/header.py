@@ -32,6 +32,10 @@ _FILE = re.compile(
     r"manifest\.(jsonl|parquet)|(speakers|sessions|tombstones|excluded)\.jsonl|README\.md|CHANGELOG\.md"
     r"|croissant\.json|SHA256SUMS|changes/(added|changed|withdrawn)\.jsonl|plots/[a-z][a-z0-9-]{0,40}\.(svg|png)"
 )
+# What a later version may add: data in the folders that there are, under names that every system takes.
+_LATER = re.compile(r"((changes|plots)/)?[a-z][a-z0-9-]{0,40}\.(jsonl|json|parquet|md|svg|png)")
+_OURS = ("release", "latest", "copy")  # stems by which a folder of releases or a copy is known
+_DEVICES = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]")  # no files on Windows, whatever follows the dot
 _RESERVED = (".json", ".jsonl", ".note")
 
 
@@ -189,8 +193,19 @@ def check_name(name: str) -> str:
 
 
 def is_release_file(path: str) -> bool:
-    """Whether a release may have a file of this relative path, audio and the header aside."""
+    """Whether this version writes a file of this relative path, audio and the header aside."""
     return _FILE.fullmatch(path) is not None
+
+
+def may_be_file(path: str) -> bool:
+    """Whether a release may have such a file: one of ours, or one that a later version adds.
+
+    An unknown one is fetched, verified and kept like the others, and nobody here reads it.
+    """
+    stem = path.rpartition("/")[2].partition(".")[0]
+    if _DEVICES.fullmatch(stem):
+        return False
+    return is_release_file(path) or (_LATER.fullmatch(path) is not None and stem not in _OURS)
 
 
 def citation(head: Header) -> str:
@@ -224,9 +239,11 @@ def parse(raw: bytes, where: str) -> Header:
         raise ReleaseInvalid(file=where, problem=str(error)) from error
     check_name(header.name)
     for path, entry in header.files.items():
-        if not is_release_file(path):
+        if not may_be_file(path):
             raise ReleaseInvalid(file=where, problem=f"a release has no file {path[:120]!r}")
         check_entry(entry, where)
+    if len({path.casefold() for path in header.files}) < len(header.files):
+        raise ReleaseInvalid(file=where, problem="two files differ in case only")
     if header.audio.bytes < 0 or header.revision < 1:
         raise ReleaseInvalid(file=where, problem="a size or the revision is negative")
     return header

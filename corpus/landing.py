@@ -1,6 +1,6 @@
 """The folder that a pull fills: what it holds, what waits in it, and the one switch to the new state.
 
-Names of files are made here from digests, or are one of the few that a release may have; whatever a source
+Names of files are made here from digests, or are of the few shapes that a release may have; whatever a source
 says, nothing is written outside the folder. New files wait beside the old ones until all of them are there.
 """
 
@@ -230,6 +230,7 @@ class Landing:
     def switch(self, plan: Plan) -> None:
         """Let the new files take the place of the old; from here to the mark the copy is not complete."""
         names = {path.relative_to(self._next).as_posix() for path in self._next.rglob("*") if path.is_file()}
+        before = self._listed()
         with disk_errors():
             os.sync()
             self._unmark()
@@ -246,10 +247,21 @@ class Landing:
             for folder in (self.to, self.to / "changes", self.to / "plots"):
                 for path in folder.glob("*"):
                     name = path.relative_to(self.to).as_posix()
-                    if path.is_file() and name not in names and header.is_release_file(name):
+                    if (
+                        path.is_file()
+                        and name not in names
+                        and (name in before or header.is_release_file(name))
+                    ):
                         path.unlink()
             shutil.rmtree(self._next)
             os.sync()
+
+    def _listed(self) -> set[str]:
+        """The files of the state that is there, those of a later version too; other people's are none."""
+        try:
+            return set(header.read(self.to)[0].files)
+        except (header.ReleaseInvalid, header.ReleaseNameInvalid, header.SchemaUnknown):
+            return set()
 
     def finish(self, source: str, entry: LatestEntry, **known: Any) -> Mark:
         """Write the mark of completeness, last of all."""

@@ -55,7 +55,56 @@ def evil_sizes(raw: bytes) -> bytes:
     return json.dumps(head).encode()
 
 
-@pytest.mark.parametrize("change", [evil_files, evil_name, evil_schema, evil_sizes])
+def evil_endless(raw: bytes) -> bytes:
+    head = json.loads(raw)
+    head["files"]["README.md"]["bytes"] = 10**30
+    return json.dumps(head).encode()
+
+
+def evil_twins(raw: bytes) -> bytes:
+    """On a disk that ignores case one would be written over the other."""
+    head = json.loads(raw)
+    head["files"]["readme.md"] = head["files"]["README.md"]
+    return json.dumps(head).encode()
+
+
+def named(name: str):
+    def change(raw: bytes) -> bytes:
+        head = json.loads(raw)
+        head["files"][name] = head["files"]["README.md"]
+        return json.dumps(head).encode()
+
+    return change
+
+
+NO_FILES = (
+    "/etc/evil.json",
+    "C:/evil.json",
+    "..\\\\evil.json",
+    "plots/../evil.json",
+    ".xiangyin/copy.json",
+    "audio/evil.json",
+    "changes/deep/evil.jsonl",
+    "release.json",
+    "latest.json",
+    "copy.json",
+    "con.json",
+    "plots/lpt1.svg",
+    "evil.py",
+    "evil.sh",
+    ".evil.json",
+    "evil.json\n",
+    "e" * 42 + ".json",
+    "evil.json.",
+    "evil\x00.json",
+    "",
+)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [evil_files, evil_name, evil_schema, evil_sizes, evil_endless, evil_twins, *map(named, NO_FILES)],
+)
 def test_a_header_that_lies_is_refused_and_nothing_is_written_outside(change, hostile, tmp_path):
     bend = rewritten(change)
     bend.folder = hostile.folder
@@ -97,6 +146,89 @@ def test_a_manifest_row_that_points_outside_is_refused(hostile, tmp_path):
     with pytest.raises(manifest.ManifestInvalid, match="line 1"):
         pull.pull(hostile(bend).source, tmp_path / "copy")
     assert not list(tmp_path.rglob("evil*"))
+
+
+def with_file(folder, name: str, data: bytes) -> None:
+    """Let the release in `folder` be one of a later version, which lists another file."""
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data)
+    head = json.loads((folder / "release.json").read_bytes())
+    head["files"][name] = {"sha256": header.sha256_of(data), "bytes": len(data)}
+    head["added_later"] = {"deep": [1, 2]}
+    (folder / "release.json").write_text(json.dumps(head), encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["speech-rates.parquet", "plots/pitch.svg", "changes/moved.jsonl"])
+def test_a_release_of_a_later_version_is_pulled_whole_and_its_files_go_with_it(name, cut_world, tmp_path):
+    """Who keeps an older puller must not be cut off, and must not keep what a withdrawal took back."""
+    release, copy = tmp_path / "release", tmp_path / "copy"
+    shutil.copytree(cut_world.shelf.path("r1"), release)
+    before = (release / "release.json").read_bytes()
+    with_file(release, name, b"unknown here")
+    (release / "release.note").unlink(missing_ok=True)
+    source = sources.FolderSource(release)
+    pull.pull(source, copy)
+    assert tree(copy) == tree(release)
+    mine = copy / "notes.json"
+    mine.write_text("mine")
+    (release / "release.json").write_bytes(before.replace(b'"revision": 1', b'"revision": 2'))
+    pull.pull(source, copy)
+    assert not (copy / name).exists() and mine.read_text() == "mine"
+
+
+def test_a_file_that_is_not_known_is_verified_like_the_others(hostile, tmp_path):
+    inner = rewritten(named("later.json"))
+    inner.folder = hostile.folder
+
+    def bend(path, handler, status, headers, body):
+        if path == "releases/r1/later.json":
+            good = (hostile.folder / "README.md").read_bytes()
+            return 200, headers, bytes([good[0] ^ 1]) + good[1:]
+        return inner(path, handler, status, headers, body)
+
+    with pytest.raises(sources.DigestWrong):
+        pull.pull(hostile(bend).source, tmp_path / "copy")
+    assert not list((tmp_path / "copy").rglob("later.json"))
+
+
+@pytest.mark.parametrize(
+    "bend_line",
+    [
+        lambda raw: raw.replace(b'"split":', b'"colour":"red","split":'),
+        lambda raw: raw.replace(b'"split":', b'"x":' + b"[" * 50_000 + b',"split":'),
+        lambda raw: raw[:-40],
+        lambda raw: raw + b" " * (1 << 20),
+        lambda raw: raw.replace(b'"channels":1', b'"channels":-1'),
+        lambda raw: raw.replace(b'"channels":1', b'"channels":1,"channels":1'),
+        lambda raw: raw.replace(b'"id":"S', b'"id":"../S'),
+        lambda raw: b"\xff" + raw,
+    ],
+    ids=["unknown field", "deep", "cut off", "too long", "negative", "twice", "path", "not UTF-8"],
+)
+def test_a_line_that_this_version_does_not_write_is_named_and_nothing_of_it_is_fetched(
+    bend_line, hostile, tmp_path
+):
+    lines = (hostile.folder / "manifest.jsonl").read_bytes().splitlines(keepends=True)
+    evil = b"".join([*lines[:2], bend_line(lines[2].rstrip(b"\n")) + b"\n", *lines[3:]])
+
+    def change(raw: bytes) -> bytes:
+        head = json.loads(raw)
+        head["files"]["manifest.jsonl"] = {"sha256": header.sha256_of(evil), "bytes": len(evil)}
+        return json.dumps(head).encode()
+
+    inner = rewritten(change)
+    inner.folder = hostile.folder
+
+    def bend(path, handler, status, headers, body):
+        if path == "releases/r1/manifest.jsonl":
+            return 200, headers, evil
+        return inner(path, handler, status, headers, body)
+
+    server = hostile(bend)
+    with pytest.raises(manifest.ManifestInvalid, match="line 3"):
+        pull.pull(server.source, tmp_path / "copy")
+    assert not any(path.startswith("blobs/") for path, _ in server.asked)
 
 
 def spoil_manifest(path, handler, status, headers, body):
