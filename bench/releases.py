@@ -4,8 +4,8 @@
 
 Ours beside lhotse, Hugging Face datasets, orjson, polars and DuckDB on the same lines, in one run. Each step
 runs in a process of its own, so that its peak of memory is its own, and only its processor time counts. Peers
-live in `.venv-toolkits`, or where XIANGYIN_TOOLKITS_PYTHON says (several, joined by colons); one that is not
-there is left out and named. One JSON object a line.
+live in `.venv-toolkits` and where XIANGYIN_TOOLKITS_PYTHON says (several, joined by colons); each is measured
+in the first that has it, and one that is nowhere is named. One JSON object a line, and a table at the end.
 """
 
 from __future__ import annotations
@@ -335,7 +335,50 @@ def peers() -> list[str]:
     """Interpreters that peers may be installed for."""
     given = os.environ.get("XIANGYIN_TOOLKITS_PYTHON", "")
     own = Path(__file__).resolve().parent.parent / ".venv-toolkits/bin/python"
-    return [name for name in given.split(":") if name] or [str(own)] * own.exists()
+    return list(dict.fromkeys([name for name in given.split(":") if name] + [str(own)] * own.exists()))
+
+
+def told(command: list[str]) -> list[dict]:
+    """The objects that a command prints, passed on as they come."""
+    found = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        for line in running.stdout or ():
+            print(line, end="", flush=True)
+            found.append(json.loads(line))
+    if running.returncode:
+        raise subprocess.CalledProcessError(running.returncode, command)
+    return found
+
+
+def measured(count: int) -> tuple[list[dict], set[str]]:
+    """What every step took, and the peers that no environment has."""
+    found: list[dict] = []
+    missing: set[str] | None = None
+    with tempfile.TemporaryDirectory() as scratch:
+        for place in range(len(STEPS)):
+            found += told([sys.executable, __file__, "--step", str(place), scratch, str(count)])
+        script = Path(__file__).with_name("releases_peers.py")
+        for python in peers():
+            known = sorted({row["tool"].split(",")[0] for row in found if "tool" in row})
+            rows = told([python, str(script), scratch, str(count), *known])
+            absent = {name for row in rows for name in row.get("not installed here", ())}
+            missing = absent if missing is None else missing & absent
+            found += rows
+    return [row for row in found if "cpu_s" in row], missing or set()
+
+
+def table(rows: list[dict]) -> str:
+    """Processor seconds and peak MiB by task and tool, a column for each number of lines."""
+    counts = list(dict.fromkeys(row["lines"] for row in rows))
+    by_tool: dict[tuple[str, str], dict[int, str]] = {}
+    for row in rows:
+        peak = f" / {row['peak_mib']}" if "peak_mib" in row else ""
+        by_tool.setdefault((row["task"], row["tool"]), {})[row["lines"]] = f"{row['cpu_s']:.3g}{peak}"
+    head = " | ".join(f"{count:,}" for count in counts)
+    lines = [f"| task | by | {head} |", "| --- " * (2 + len(counts)) + "|"]
+    for (task, tool), cells in sorted(by_tool.items(), key=lambda item: item[0][0]):
+        lines.append(f"| {task} | {tool} | " + " | ".join(cells.get(count, "") for count in counts) + " |")
+    return "\n".join(lines)
 
 
 def main(words: list[str]) -> None:
@@ -346,15 +389,13 @@ def main(words: list[str]) -> None:
     if words[:1] == ["--fill"]:
         fill(Path(words[1]), int(words[2]))
         return
+    rows: list[dict] = []
     for count in [int(word) for word in words] or [10_000, 100_000]:
-        with tempfile.TemporaryDirectory() as scratch:
-            for place in range(len(STEPS)):
-                subprocess.run(
-                    [sys.executable, __file__, "--step", str(place), scratch, str(count)], check=True
-                )
-            for python in peers():
-                script = Path(__file__).with_name("releases_peers.py")
-                subprocess.run([python, str(script), scratch, str(count)], check=True)
+        found, missing = measured(count)
+        rows += found
+        if missing:
+            print(json.dumps({"not installed anywhere": sorted(missing)}), flush=True)
+    print(table(rows))
 
 
 if __name__ == "__main__":

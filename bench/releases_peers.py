@@ -1,8 +1,9 @@
 """What peers do with a manifest that `bench/releases.py` wrote; run by it, with the peers' own interpreter.
 
-    python bench/releases_peers.py FOLDER LINES
+    python bench/releases_peers.py FOLDER LINES [KNOWN ...]
 
-The same tasks on the same rows, each in a process of its own: build, validate, filter, load.
+The same tasks on the same rows, each in a process of its own: build, validate, filter, load. Peers that are
+known from another environment are not measured again.
 """
 
 from __future__ import annotations
@@ -227,8 +228,8 @@ def main(words: list[str]) -> None:
         return
     missing = sorted({library for _, library, _, _ in STEPS if importlib.util.find_spec(library) is None})
     for place, (_, library, _, _) in enumerate(STEPS):
-        if library not in missing:
-            subprocess.run([sys.executable, __file__, "--step", str(place), *words], check=True)
+        if library not in missing and library not in words[2:]:
+            subprocess.run([sys.executable, __file__, "--step", str(place), *words[:2]], check=True)
     if missing:
         print(
             json.dumps(
