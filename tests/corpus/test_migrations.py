@@ -20,7 +20,7 @@ from corpus import migrate, tables
 from corpus.database import begin, open_engine, reading
 from corpus.migrate import DatabaseNewer
 
-VERSIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007"]
+VERSIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008"]
 
 
 def config(root) -> Config:
