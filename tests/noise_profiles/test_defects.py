@@ -187,7 +187,7 @@ def test_eight_bits_are_neither_a_dropout_nor_clipped():
 
 
 def test_silence_that_hovers_between_two_values_of_eight_bits_is_no_repeated_buffer():
-    """After a word the sound sinks below one step, and a faint hum alone moves it: each wave like the last."""
+    """After a word the sound sinks below one step, and faint hum alone moves it: each wave like the last."""
     eight = np.clip(np.rint(CLEAN * 128), -128, 127).astype(np.int8)
     loud = np.flatnonzero(np.abs(CLEAN) > 0.1)
     end = loud[np.argmax(np.diff(loud) > 0.3 * RATE_HZ)] + RATE_HZ // 50  # 20 ms after a word, before a pause
