@@ -169,7 +169,7 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise audio.PictureUnwritable(file=str(folder), problem=error.strerror or str(error)) from error
+        raise audio.PictureUnwritable.because(folder, error) from error
 
 
 def _items(path: Path, stack: ExitStack) -> Iterator[audio.Item]:

@@ -47,10 +47,28 @@ class AudioUnreadable(CodedError):
     code = "AUDIO_UNREADABLE"
 
 
-class PictureUnwritable(CodedError):
-    """A picture cannot be written where it was asked for."""
+class Unwritable(CodedError):
+    """Something cannot be written where it was asked for; why, in the language of who asked."""
 
     code = "PICTURE_UNWRITABLE"
+
+    @classmethod
+    def because(cls, file: Path, error: OSError) -> Unwritable:
+        """The error as the operating system told it."""
+        known = {
+            errno.ENOENT: "no_folder", errno.ENOTDIR: "no_folder", errno.EACCES: "no_write",
+            errno.EPERM: "no_write", errno.EROFS: "no_write", errno.ENOSPC: "full",
+        }.get(error.errno or 0)  # fmt: skip
+        why = problem(known) if known is not None else {"problem": error.strerror or str(error)}
+        return cls(file=str(file), **why)
+
+    def sentence(self, language: Language = "en") -> str:
+        """What to tell a person, in their language."""
+        return Heard.failed("", self).detail(language)
+
+
+class PictureUnwritable(Unwritable):
+    """A picture cannot be written where it was asked for."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +185,7 @@ def hear(item: Item, order: Order, progress: Callable[[float], None] | None = No
     try:
         _write(item.picture, picture.draw(subject, order.language))
     except OSError as error:
-        unwritten = PictureUnwritable(file=str(item.picture), problem=error.strerror or str(error))
+        unwritten = PictureUnwritable.because(item.picture, error)
         return Heard.failed(item.name, unwritten, measurement=measurement, verdict=verdict)
     return Heard(item.name, measurement, verdict, str(item.picture))
 

@@ -135,8 +135,9 @@ def load(path: Path | None = None) -> Mapping[str, NoiseProfile]:
         data = path.read_bytes()
     except OSError as error:
         known = {errno.ENOENT: "missing", errno.ENOTDIR: "missing", errno.EACCES: "denied"}
+        known[errno.EISDIR] = "not_a_file"
         why = known.get(error.errno or 0, "system")
-        raise _invalid(Place(path.name), why, said=error.strerror or str(error)) from error
+        raise _invalid(Place(path.name or str(path)), why, said=error.strerror or str(error)) from error
     try:
         # Some editors put a mark in front of UTF-8, and Windows ends lines in two characters.
         text = data.decode("utf-8-sig").replace("\r\n", "\n")

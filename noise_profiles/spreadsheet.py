@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from noise_profiles.files import Heard
+from noise_profiles.files import Heard, Unwritable, problem
+from noise_profiles.folders import AUDIO_SUFFIXES
 from noise_profiles.typeset import printable
-from protocol.errors import CodedError, Language
+from protocol.errors import Language
 
 
-class TableUnwritable(CodedError):
+class TableUnwritable(Unwritable):
     """The table cannot be written where it was asked for."""
 
     code = "TABLE_UNWRITABLE"
@@ -33,8 +34,10 @@ def opened(path: Path) -> Iterator[Callable[[Heard, Language], None]]:
     Raises
     ------
     TableUnwritable
-        If the file cannot be made, or the disk is full.
+        If the file cannot be made, the disk is full, or its name is that of a recording.
     """
+    if path.suffix.lower() in AUDIO_SUFFIXES:  # as when a shell puts recordings in the place of `*.wav`
+        raise TableUnwritable(file=str(path), **problem("recording"))
     # Only what concerns the table is its error: a pipe that breaks while rows are printed is not.
     with _told(path):
         # The mark by which spreadsheets know UTF-8.
@@ -61,7 +64,7 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise TableUnwritable(file=str(path), problem=error.strerror or str(error)) from error
+        raise TableUnwritable.because(path, error) from error
 
 
 def csv_row(heard: Heard, language: Language) -> dict[str, Any]:

@@ -64,6 +64,10 @@ why_missing    | there is no such file | 沒有這個檔案 | 没有这个文件
 why_denied     | you may not read it | 沒有讀取權限 | 没有读取权限
 why_link       | it is a link to something that is not there | 它連到不存在的檔案 | 它链接到不存在的文件
 why_not_a_file | it is no ordinary file | 它不是一般檔案 | 它不是普通文件
+why_no_folder  | there is no such folder | 沒有這個資料夾 | 没有这个文件夹
+why_no_write   | you may not write there | 沒有寫入權限 | 没有写入权限
+why_full       | the disk is full    | 磁碟空間已滿 | 磁盘空间已满
+why_recording  | it has the name of a recording, which would be lost | 這是錄音檔的名稱，寫下去錄音就沒了 | 这是录音文件的名称，写入会毁掉录音
 why_cut        | it breaks off after {there} of {all} {unit} | 內容不完整，{all} {unit}裡只有 {there} | 内容不完整，{all} {unit}中只有 {there}
 why_cut_end    | it breaks off before its end | 內容不完整，結尾不見了 | 内容不完整，缺少结尾
 why_hole       | a piece is missing from its middle | 中間缺了一段 | 中间缺了一段

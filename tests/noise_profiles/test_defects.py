@@ -186,6 +186,16 @@ def test_eight_bits_are_neither_a_dropout_nor_clipped():
     assert not {"sound.dropout", "level.clipped", "noise.suppressed"} & found
 
 
+def test_silence_that_hovers_between_two_values_of_eight_bits_is_no_repeated_buffer():
+    """After a word the sound sinks below one step, and faint hum alone moves it: each wave like the last."""
+    eight = np.clip(np.rint(CLEAN * 128), -128, 127).astype(np.int8)
+    loud = np.flatnonzero(np.abs(CLEAN) > 0.1)
+    end = loud[np.argmax(np.diff(loud) > 0.3 * RATE_HZ)] + RATE_HZ // 50  # 20 ms after a word, before a pause
+    hum = np.sin(np.arange(RATE_HZ // 20) * (2 * np.pi * 100 / RATE_HZ)) > 0
+    eight[end : end + hum.size] = -hum.astype(np.int8)
+    assert "sound.dropout" not in {f.code for f in measure.measure(eight, RATE_HZ).defects}
+
+
 def _high_passed(x: np.ndarray) -> np.ndarray:
     return scipy.signal.sosfilt(scipy.signal.butter(1, 20, "high", fs=RATE_HZ, output="sos"), x)
 

@@ -29,7 +29,7 @@ from noise_profiles import (
     typeset,
 )
 from noise_profiles.cli import measure as command
-from protocol.errors import LANGUAGES
+from protocol.errors import LANGUAGES, CodedError
 
 RATE_HZ = 16_000
 SPEECH = signals.speech_like(4 * RATE_HZ, RATE_HZ, 1, lead_in_s=0.7)
@@ -172,6 +172,25 @@ def test_standard_input_is_a_file_like_any_other(takes):
     line = json.loads(done.output)
     _, (same,) = run(takes / "at17.flac")
     assert line == {**same, "file": "-"}
+
+
+def test_a_table_never_takes_the_place_of_a_recording(takes, tmp_path):
+    """`--csv *.wav` is what a hand in a hurry types; the shell makes the first recording the table."""
+    sound = tmp_path / "only-copy.WAV"
+    sound.write_bytes(b"RIFF")
+    done = CliRunner().invoke(command, [str(takes / "at35.flac"), "--csv", str(sound)])
+    assert getattr(done.exception, "code", None) == "TABLE_UNWRITABLE"
+    assert sound.read_bytes() == b"RIFF"
+
+
+@pytest.mark.parametrize("option", ["--csv", "--picture"])
+def test_what_cannot_be_written_is_said_in_the_language_asked_for(takes, tmp_path, option):
+    (tmp_path / "file").touch()
+    where = tmp_path / "file" / "inside"
+    done = CliRunner().invoke(command, [str(takes / "at35.flac"), option, str(where)])
+    assert isinstance(done.exception, CodedError)
+    assert "there is no such folder" in done.exception.sentence()
+    assert "沒有這個資料夾" in done.exception.sentence("zh-Hant")
 
 
 def kinds(folder: Path) -> dict[str, str]:
