@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import os
@@ -12,7 +13,7 @@ from typing import Any
 
 import click
 
-from protocol.errors import LANGUAGES, CodedError, Language, nearest_language
+from protocol.errors import LANGUAGES, CodedError, Language, nearest_language, sentence
 
 # name: (where the click command stands, one line of help). Nothing is imported for `--help`.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -138,6 +139,14 @@ def main(args: Sequence[str] | None = None) -> Any:
         if "--format=json" in words or "json" in words:
             click.echo(json.dumps({"error": error.as_json(language)}, ensure_ascii=False))
         click.echo(f"{error.code}: {error.sentence(language)}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        # What is printed goes to a full disk, so nothing of it is whole; status 1 would say "some refused".
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the exit would fail once more
+        words = sys.argv[1:] if args is None else args
+        click.echo(f"DISK_FULL: {sentence('DISK_FULL', _language(words))}", err=True)
         sys.exit(2)
 
 

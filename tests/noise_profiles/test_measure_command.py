@@ -465,3 +465,14 @@ def test_one_file_starts_no_process_and_waits_for_no_library_it_does_not_need(ta
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert done.stdout.splitlines()[-1] == "[] [] None", done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_figures_that_no_disk_takes_are_no_refusal(takes, form):
+    """A script reads status 1 as "some refused", and the table it reads next is cut short."""
+    words = [sys.executable, "-m", "xiangyin", "measure", str(takes / "at35.flac"), "--format", form]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert done.returncode == 2
+    assert done.stderr.startswith("DISK_FULL: ") and done.stderr.count("\n") == 1
