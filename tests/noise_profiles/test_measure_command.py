@@ -472,7 +472,7 @@ def test_one_file_starts_no_process_and_waits_for_no_library_it_does_not_need(ta
 def test_figures_that_no_disk_takes_are_no_refusal(takes, form):
     """A script reads status 1 as "some refused", and the table it reads next is cut short."""
     words = [sys.executable, "-m", "xiangyin", "measure", str(takes / "at35.flac"), "--format", form]
-    with open("/dev/full", "wb") as full:
+    with Path("/dev/full").open("wb") as full:
         done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
     assert done.returncode == 2
     assert done.stderr.startswith("DISK_FULL: ") and done.stderr.count("\n") == 1
