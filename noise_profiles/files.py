@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import soundfile
 
 BLOCK_S = 10
+BLOCK_VALUES = 4_000_000  # less than ten seconds of what has very many channels or a very high rate
 # libsndfile measures what is there of a file that was cut; only its log says what the header promised.
 _CUT = re.compile(r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", re.M)
 _NO_END = "File ended unexpectedly without an End-Of-Stream flag"
@@ -219,7 +220,7 @@ def read_and_measure(
         with Forward(fd, closefd=True) as file:
             _refuse_cut(item, file)
             rate_hz, stored, read = file.samplerate, file.frames, 0
-            most = BLOCK_S * rate_hz
+            most = min(BLOCK_S * rate_hz, BLOCK_VALUES // file.channels)
             meter = Meter(
                 rate_hz, file.channels, lead_in_s=order.lead_in_s, calibration_offset_db=order.offset_db
             )
