@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from noise_profiles import profile as profiles
 from noise_profiles.measure import Measurement, Meter
@@ -19,21 +18,8 @@ from noise_profiles.words import word
 from protocol.clip import Grade, Verdict
 from protocol.errors import CodedError, Language, fill
 
-if TYPE_CHECKING:
-    import soundfile
-
 BLOCK_S = 10
 BLOCK_VALUES = 4_000_000  # less than ten seconds of what has very many channels or a very high rate
-# libsndfile measures what is there of a file that was cut; only its log says what the header promised.
-_CUT = re.compile(r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", re.M)
-_NO_END = "File ended unexpectedly without an End-Of-Stream flag"
-# A stream without an end mark is common; one whose last page is in pieces was cut.
-_TORN = "Junk after the last page"
-_HOLE = "libogg reports a hole"
-_MP3_LENGTHS = (b"Xing", b"Info", b"VBRI")  # in the first frame, if anywhere
-_MP3_TAGS_BYTES = 2000  # what may stand behind the last frame
-_LENGTH_UNKNOWN = 2**36 - 1  # FLAC counts in 36 bits; a program that writes to a pipe leaves them unset
-_UNKNOWN_SIZE = 0x7FFF_0000  # programs that write to a pipe put something near 2 or 4 GiB
 
 
 class FileUnreadable(CodedError):
@@ -205,48 +191,30 @@ def read_and_measure(
     """
     import soundfile
 
-    class Forward(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
-        """Read from start to end, never sought: soundfile seeks after each block to where it believes to be.
+    from noise_profiles.decoder import Damaged, Decoder
 
-        In a FLAC of unknown length that fails, and behind a hole in an Ogg it would read sound twice.
-        """
-
-        def seekable(self) -> bool:
-            return False
-
+    read = 0
     try:
-        fd = _opened(item)
-        promised = _promises_length(fd)
-        with Forward(fd, closefd=True) as file:
-            _refuse_cut(item, file)
-            rate_hz, stored, read = file.samplerate, file.frames, 0
-            most = min(BLOCK_S * rate_hz, BLOCK_VALUES // file.channels)
-            meter = Meter(
-                rate_hz, file.channels, lead_in_s=order.lead_in_s, calibration_offset_db=order.offset_db
-            )
-            known = stored if stored < _LENGTH_UNKNOWN else 0
-            sketcher = Sketcher(rate_hz, file.channels, known) if item.picture else None
-            # Not asked for more than there should be: an MP3 decoder would read on and leave no trace of it.
-            while len(block := file.read(min(most, max(1, stored - read)), dtype="float32", always_2d=True)):
+        with Decoder(_opened(item)) as file:
+            rate_hz, channels = file.sample_rate_hz, file.channels
+            meter = Meter(rate_hz, channels, lead_in_s=order.lead_in_s, calibration_offset_db=order.offset_db)
+            sketcher = Sketcher(rate_hz, channels, file.expected) if item.picture else None
+            for block in file.blocks(min(BLOCK_S * rate_hz, BLOCK_VALUES // channels)):
                 read += len(block)
                 meter.feed(block)
                 if sketcher is not None:
                     sketcher.feed(block)
-                if progress is not None:
-                    progress(read / max(read, stored))
-            if _HOLE in file.extra_info:
-                raise AudioUnreadable(file=item.name, **problem("hole"))
-            if not promised and os.fstat(fd).st_size - os.lseek(fd, 0, os.SEEK_CUR) > _MP3_TAGS_BYTES:
-                raise AudioUnreadable(file=item.name, **problem("no_length"))
+                if progress is not None and file.expected:
+                    progress(read / max(read, file.expected))
+    except Damaged as damage:
+        why = problem(damage.why, **damage.parameters)
+        raise AudioUnreadable(file=item.name, **why) from damage
     except soundfile.LibsndfileError as error:
         said = error.error_string.removeprefix("Error : ").rstrip(".")
         why = problem("unknown") if "Format not recognised" in said else {"problem": said}
         raise AudioUnreadable(file=item.name, **why) from error
     except OSError as error:
         raise FileUnreadable(file=item.name, **os_problem(error)) from error
-    if 0 < read < known and promised:
-        why = problem("cut", there=read, all=known, unit="samples")
-        raise AudioUnreadable(file=item.name, **why)
     return meter.finish(), sketcher.finish() if sketcher is not None else None
 
 
@@ -265,29 +233,6 @@ def _opened(item: Item) -> int:
         os.close(fd)
         raise FileUnreadable(file=item.name, **problem("not_a_file"))
     return fd
-
-
-def _promises_length(fd: int) -> bool:
-    """Whether a file that ends early was cut: the length of a bare MP3 is reckoned, and no promise."""
-    head = os.read(fd, 10)
-    if head[:3] == b"ID3":  # a tag of any size, seven bits to a byte (ID3v2.4, 3.1)
-        os.lseek(fd, 10 + sum((byte & 0x7F) << 7 * n for n, byte in enumerate(head[:5:-1])), os.SEEK_SET)
-        head = os.read(fd, 2)
-    is_mp3 = len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0
-    first_frame = os.read(fd, 2000) if is_mp3 else b""
-    os.lseek(fd, 0, os.SEEK_SET)
-    return not is_mp3 or any(mark in first_frame for mark in _MP3_LENGTHS)
-
-
-def _refuse_cut(item: Item, file: soundfile.SoundFile) -> None:
-    """Refuse a file whose header promises more than there is."""
-    log = file.extra_info
-    for promised, there in _CUT.findall(log):
-        if int(there) < int(promised) < _UNKNOWN_SIZE:
-            why = problem("cut", there=int(there), all=int(promised), unit="bytes")
-            raise AudioUnreadable(file=item.name, **why)
-    if (_NO_END in log and file.frames == 0) or _TORN in log:
-        raise AudioUnreadable(file=item.name, **problem("cut_end"))
 
 
 def _write(path: Path, svg: str) -> None:

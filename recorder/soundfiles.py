@@ -7,16 +7,21 @@ stays flat however long the file is.
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from noise_profiles.words import word
 from protocol.errors import CodedError
+
+if TYPE_CHECKING:
+    from noise_profiles.decoder import Damaged, Decoder
 
 MIN_RATE_HZ = 16_000  # below it is telephone sound, and raising the rate would only hide that
 MIN_DURATION_S = 0.1
@@ -116,17 +121,21 @@ def inspect(path: Path) -> SoundFileInfo:
 def _scan(path: Path) -> SoundFileInfo:
     import soundfile
 
+    from noise_profiles.decoder import Damaged, Decoder
+
     frames, same, rate_hz = 0, True, 0
     try:
-        with soundfile.SoundFile(path) as file:
-            rate_hz, channels, promised = file.samplerate, file.channels, file.frames
-            while (block := file.read(_SCAN, dtype="float64", always_2d=True)).size:
+        with Decoder(_descriptor(path)) as file:
+            rate_hz, channels = file.sample_rate_hz, file.channels
+            for block in file.blocks(_SCAN, "float64"):
                 finite = np.isfinite(block).all(axis=1)
                 if not finite.all():
                     at = frames + int(np.argmin(finite))
                     raise AudioNotFinite(file=str(path), start_s=round(at / rate_hz, 3))
                 same = same and bool((block == block[:, :1]).all())
                 frames += block.shape[0]
+    except Damaged as damage:
+        raise AudioTruncated(file=str(path), problem=_problem(damage, rate_hz)) from damage
     except soundfile.LibsndfileError as error:
         if rate_hz:  # it was opened, so the header is good and the sound is not
             raise AudioTruncated(
@@ -136,15 +145,23 @@ def _scan(path: Path) -> SoundFileInfo:
         raise NotAudio(file=str(path), problem=problem) from error
     if frames == 0:
         raise AudioEmpty(file=str(path))
-    if frames < promised < 2**62:  # the library's mark for a length that nobody knows is larger
-        raise AudioTruncated(
-            file=str(path), problem=f"{frames / rate_hz:.3f} s of {promised / rate_hz:.3f} s are there"
-        )
     if rate_hz < MIN_RATE_HZ:
         raise AudioRateTooLow(file=str(path), rate_hz=rate_hz, limit_hz=MIN_RATE_HZ)
     if frames < MIN_DURATION_S * rate_hz:
         raise AudioTooShort(file=str(path), duration_s=round(frames / rate_hz, 4), limit_s=MIN_DURATION_S)
     return SoundFileInfo(path, frames, rate_hz, channels, same)
+
+
+def _descriptor(path: Path) -> int:
+    return os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+
+
+def _problem(damage: Damaged, rate_hz: int) -> str:
+    """What is wrong with a file that is not whole, in seconds where samples are counted."""
+    there, promised, unit = (damage.parameters.get(name) for name in ("there", "all", "unit"))
+    if unit == "samples" and isinstance(there, int) and isinstance(promised, int):
+        return f"{there / rate_hz:.3f} s of {promised / rate_hz:.3f} s are there"
+    return word(f"why_{damage.why}", "en", **damage.parameters)
 
 
 def _check_wav_length(path: Path, size_bytes: int) -> None:
@@ -173,11 +190,11 @@ def read_blocks(
 
     Where neither rate nor depth changes, the samples are those of the file, bit by bit.
     """
-    import soundfile
+    from noise_profiles.decoder import Decoder
 
     pending: list[NDArray[np.int16]] = []
     waiting = 0
-    with soundfile.SoundFile(info.path) as file:
+    with Decoder(_descriptor(info.path)) as file:
         for piece in _resampled(_one_channel(file, channel), info.sample_rate_hz, rate_hz):
             pending.append(to_int16(piece))
             waiting += piece.size
@@ -197,8 +214,8 @@ def to_int16(x: NDArray[np.float64]) -> NDArray[np.int16]:
     return np.clip(np.rint(x * 32768.0), -32768, 32767).astype(np.int16)
 
 
-def _one_channel(file: Any, channel: int | None) -> Iterator[NDArray[np.float64]]:
-    while (block := file.read(_SCAN, dtype="float64", always_2d=True)).size:
+def _one_channel(file: Decoder, channel: int | None) -> Iterator[NDArray[np.float64]]:
+    for block in file.blocks(_SCAN, "float64"):
         yield block.mean(axis=1) if channel is None else block[:, channel]
 
 
