@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,6 @@ from corpus.verify import sums_lines
 from protocol import tlog
 
 _ROW_GROUP = 10_000
-_BLOCK_BYTES = 8 << 20
 _encode = msgspec.json.Encoder().encode
 
 
@@ -269,27 +269,17 @@ def _write_parquet(path: Path, source: Path) -> None:
     from pyarrow import json, parquet
 
     schema = _schema(pa)
-    options = {
-        "read_options": json.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
-        "parse_options": json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error"),
-    }
-    with parquet.ParquetWriter(
-        path, schema, version="2.6", compression="zstd", compression_level=3, data_page_version="1.0"
-    ) as writer:
-        if not source.stat().st_size:
-            return
-        waiting, rows = [], 0
-        with json.open_json(source, **options) as reader:
-            for batch in reader:
-                waiting.append(batch)
-                rows += batch.num_rows
-                if rows >= _ROW_GROUP:  # groups of the same size whatever the blocks
-                    table = pa.Table.from_batches(waiting, schema=schema)
-                    whole = rows - rows % _ROW_GROUP
-                    writer.write_table(table.slice(0, whole).combine_chunks(), row_group_size=_ROW_GROUP)
-                    waiting, rows = table.slice(whole).to_batches(), rows - whole
-        if rows:
-            table = pa.Table.from_batches(waiting, schema=schema)
+    options = json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error")
+    with (
+        source.open("rb") as file,
+        parquet.ParquetWriter(
+            path, schema, version="2.6", compression="zstd", compression_level=3, data_page_version="1.0"
+        ) as writer,
+    ):
+        # A group at a time: Arrow's own streaming reader runs up to 32 blocks ahead of what is written.
+        while rows := b"".join(islice(file, _ROW_GROUP)):
+            blocks = json.ReadOptions(use_threads=False, block_size=len(rows))
+            table = json.read_json(pa.BufferReader(rows), blocks, options)
             writer.write_table(table.combine_chunks(), row_group_size=_ROW_GROUP)
 
 
