@@ -99,14 +99,14 @@ def build(
     ReleaseLeak
         If a speaker, session, recording or prompt stands in two splits.
     """
-    stats, proof, digests = Statistics(), Proof(fold), []
+    stats, proof, digests = Statistics(), Proof(fold), bytearray()
     sessions: set[tuple[str, str]] = set()
 
     def counted() -> Iterator[Line]:
         for line in lines():
             stats.feed(line)
             proof.feed(line)
-            digests.append(bytes.fromhex(line.sha256))
+            digests.extend(bytes.fromhex(line.sha256))
             sessions.add((line.session_id, line.speaker_id))
             yield line
 
