@@ -34,6 +34,9 @@ _DAY = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", re.ASCII)
 _TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 _GLOTTOCODE = re.compile(r"[a-z0-9]{4}\d{4}", re.ASCII)
 _LICENSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
+_FORMS = re.compile(  # of a good line's texts together, a newline after each: one search instead of eight
+    "\n".join(form.pattern for form in (_ID, _SHA256, _MD5, _TAG, _NAME, _NAME, _DAY, _LICENSE)), re.ASCII
+)
 _SPACE_OR_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -124,15 +127,19 @@ def seconds(samples: int, sample_rate_hz: int) -> float:
 
 def problem(line: Line) -> str | None:
     """What is wrong with a line, as a sentence for its reader, or None."""
-    if not _ID.fullmatch(line.id) or len(line.id) > 100:
+    formed = _FORMS.fullmatch(
+        f"{line.id}\n{line.sha256}\n{line.pcm_md5}\n{line.language}\n"
+        f"{line.session_id}\n{line.recording_id}\n{line.recorded_on}\n{line.license}"
+    )
+    if not (formed or _ID.fullmatch(line.id)) or len(line.id) > 100:
         return f"id {line.id!r} is not letters and digits joined by dashes"
     if not line.id.startswith(line.speaker_id + "-") or not line.speaker_id.isalnum():
         return f"id {line.id} does not begin with its speaker_id {line.speaker_id!r}"
-    if not _SHA256.fullmatch(line.sha256):
+    if not (formed or _SHA256.fullmatch(line.sha256)):
         return "sha256 is not 64 lower-case hexadecimal digits"
     if line.audio != audio_path(line.sha256):
         return f"audio is {line.audio!r} and must be {audio_path(line.sha256)}"
-    if not _MD5.fullmatch(line.pcm_md5):
+    if not (formed or _MD5.fullmatch(line.pcm_md5)):
         return "pcm_md5 is not 32 lower-case hexadecimal digits"
     if line.bytes < 1 or line.samples < 1 or line.sample_rate_hz < 1 or line.channels < 1:
         return "bytes, samples, sample_rate_hz and channels must be at least 1"
@@ -140,20 +147,22 @@ def problem(line: Line) -> str | None:
         return f"duration_s is {line.duration_s} and its samples say {expected_s}"
     if line.channel < 0 or line.start_sample < 0 or line.transcribers < 1:
         return "channel and start_sample must be at least 0, transcribers at least 1"
-    if not line.text.strip() or _SPACE_OR_CONTROL.search(line.text):
+    if not line.text.strip() or (not line.text.isprintable() and _SPACE_OR_CONTROL.search(line.text)):
         return "text is empty or holds a control character"
-    if not _TAG.fullmatch(line.language):
+    if not (formed or _TAG.fullmatch(line.language)):
         return f"language {line.language!r} is not a BCP 47 tag"
     if line.glottocode is not None and not _GLOTTOCODE.fullmatch(line.glottocode):
         return f"glottocode {line.glottocode!r} is not four letters and four digits"
-    for name in (line.session_id, line.recording_id):
+    for name in () if formed else (line.session_id, line.recording_id):
         if not _NAME.fullmatch(name):
             return f"{name!r} is not a session_id or recording_id"
-    if not _DAY.fullmatch(line.recorded_on):
+    if not (formed or _DAY.fullmatch(line.recorded_on)):
         return f"recorded_on {line.recorded_on!r} is not a day such as 2026-01-31"
-    if not _LICENSE.fullmatch(line.license):
+    if not (formed or _LICENSE.fullmatch(line.license)):
         return f"license {line.license!r} is not an SPDX identifier"
-    if any(not 0 <= e.start_s <= e.end_s <= line.duration_s + 0.001 or not e.label for e in line.events):
+    if line.events and any(
+        not 0 <= e.start_s <= e.end_s <= line.duration_s + 0.001 or not e.label for e in line.events
+    ):
         return "an event lies outside the clip or has no label"
     return None
 
