@@ -11,31 +11,28 @@ from contextlib import contextmanager
 
 import msgspec
 
-from corpus.exporters.job import Feed, Job, Outputs
+from corpus.exporters.batch import Batch
+from corpus.exporters.job import Job, Outputs
 from corpus.manifest import Line
 
 _encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 
 @contextmanager
-def lhotse(job: Job) -> Iterator[Feed]:
+def lhotse(job: Job) -> Iterator[Callable[[Batch], None]]:
     """Write the three manifests of each split."""
-    sheets: dict[str, tuple[Callable[[bytes], None], ...]] = {}
 
-    def feed(line: Line) -> None:
-        split = line.split
-        recording = _encode(recording_of(line, job.path(line)))
-        supervision = _encode(supervision_of(line))
-        cut = cut_of(line, msgspec.Raw(recording), msgspec.Raw(supervision))
-        raw = _encode(cut)
-        if split not in sheets:
-            kinds = ("recordings", "supervisions", "cuts")
-            sheets[split] = tuple(out.rows(f"{kind}_{split}.jsonl.gz") for kind in kinds)
-        recordings, supervisions, cuts = sheets[split]
-        recordings(recording + b"\n")
-        supervisions(supervision + b"\n")
-        cuts(raw + b"\n")
-        out.collected(2 * len(raw))
+    def feed(batch: Batch) -> None:
+        recordings = [
+            _encode(recording_of(line, path)) for line, path in zip(batch.lines, batch.paths, strict=True)
+        ]
+        supervisions = [_encode(supervision_of(line)) for line in batch.lines]
+        parts = zip(batch.lines, map(msgspec.Raw, recordings), map(msgspec.Raw, supervisions), strict=True)
+        cuts = [cut_of(line, recording, supervision) for line, recording, supervision in parts]
+        out.write(f"recordings_{batch.split}.jsonl.gz", b"\n".join([*recordings, b""]))
+        out.write(f"supervisions_{batch.split}.jsonl.gz", b"\n".join([*supervisions, b""]))
+        out.write(f"cuts_{batch.split}.jsonl.gz", _encode_lines(cuts))
 
     with Outputs(job.to) as out:
         yield feed
