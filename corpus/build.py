@@ -268,12 +268,12 @@ def _write_parquet(path: Path, source: Path) -> None:
     import pyarrow as pa
     from pyarrow import json, parquet
 
-    schema = _schema(pa)
-    options = json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error")
+    columns = schema()
+    options = json.ParseOptions(explicit_schema=columns, unexpected_field_behavior="error")
     with (
         source.open("rb") as file,
         parquet.ParquetWriter(
-            path, schema, version="2.6", compression="zstd", compression_level=3, data_page_version="1.0"
+            path, columns, version="2.6", compression="zstd", compression_level=3, data_page_version="1.0"
         ) as writer,
     ):
         # A group at a time: Arrow's own streaming reader runs up to 32 blocks ahead of what is written.
@@ -283,7 +283,10 @@ def _write_parquet(path: Path, source: Path) -> None:
             writer.write_table(table.combine_chunks(), row_group_size=_ROW_GROUP)
 
 
-def _schema(pa: Any) -> Any:
+def schema() -> Any:
+    """The columns of ``manifest.parquet``."""
+    import pyarrow as pa
+
     event = pa.struct([("start_s", pa.float64()), ("end_s", pa.float64()), ("label", pa.string())])
     kinds = {"int": pa.int64(), "float": pa.float64(), "float | None": pa.float64()}
     return pa.schema(

@@ -30,12 +30,12 @@ _ID = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)+")
 _NAME = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MD5 = re.compile(r"[0-9a-f]{32}")
-_DAY = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", re.ASCII)
-_TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
-_GLOTTOCODE = re.compile(r"[a-z0-9]{4}\d{4}", re.ASCII)
-_LICENSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
+DAY = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", re.ASCII)
+LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
+GLOTTOCODE = re.compile(r"[a-z0-9]{4}\d{4}", re.ASCII)
+LICENSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
 _FORMS = re.compile(  # of a good line's texts together, a newline after each: one search instead of eight
-    "\n".join(form.pattern for form in (_ID, _SHA256, _MD5, _TAG, _NAME, _NAME, _DAY, _LICENSE)), re.ASCII
+    "\n".join(form.pattern for form in (_ID, _SHA256, _MD5, LANGUAGE, _NAME, _NAME, DAY, LICENSE)), re.ASCII
 )
 _SPACE_OR_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -149,16 +149,16 @@ def problem(line: Line) -> str | None:
         return "channel and start_sample must be at least 0, transcribers at least 1"
     if not line.text.strip() or (not line.text.isprintable() and _SPACE_OR_CONTROL.search(line.text)):
         return "text is empty or holds a control character"
-    if not (formed or _TAG.fullmatch(line.language)):
+    if not (formed or LANGUAGE.fullmatch(line.language)):
         return f"language {line.language!r} is not a BCP 47 tag"
-    if line.glottocode is not None and not _GLOTTOCODE.fullmatch(line.glottocode):
+    if line.glottocode is not None and not GLOTTOCODE.fullmatch(line.glottocode):
         return f"glottocode {line.glottocode!r} is not four letters and four digits"
     for name in () if formed else (line.session_id, line.recording_id):
         if not _NAME.fullmatch(name):
             return f"{name!r} is not a session_id or recording_id"
-    if not (formed or _DAY.fullmatch(line.recorded_on)):
+    if not (formed or DAY.fullmatch(line.recorded_on)):
         return f"recorded_on {line.recorded_on!r} is not a day such as 2026-01-31"
-    if not (formed or _LICENSE.fullmatch(line.license)):
+    if not (formed or LICENSE.fullmatch(line.license)):
         return f"license {line.license!r} is not an SPDX identifier"
     if line.events and any(
         not 0 <= e.start_s <= e.end_s <= line.duration_s + 0.001 or not e.label for e in line.events
