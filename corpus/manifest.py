@@ -46,7 +46,7 @@ class ManifestInvalid(CodedError):
     code: ClassVar[str] = "MANIFEST_INVALID"
 
 
-class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """Something heard beside the words."""
 
     start_s: float
@@ -54,7 +54,7 @@ class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     label: str
 
 
-class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False):
     """One clip of a release. The order of these fields is the order in the file."""
 
     id: str

@@ -15,7 +15,7 @@ _rows = msgspec.json.Encoder().encode_lines
 _MAX_PATH = 254  # NeMo gives up on longer ones
 
 
-class NemoRow(msgspec.Struct):
+class NemoRow(msgspec.Struct, gc=False):
     """One line of a NeMo manifest."""
 
     audio_filepath: str
@@ -30,7 +30,7 @@ class NemoRow(msgspec.Struct):
     dialect: str | None
 
 
-class WenetRow(msgspec.Struct):
+class WenetRow(msgspec.Struct, gc=False):
     """One line of a WeNet list."""
 
     key: str

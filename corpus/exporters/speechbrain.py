@@ -23,7 +23,7 @@ COLUMNS = ("ID", "duration", "wav", "spk_id", "wrd", "language", "grade", "style
 _VARIABLE = re.compile(r"\$([\w.]+)")
 
 
-class Entry(msgspec.Struct):
+class Entry(msgspec.Struct, gc=False):
     """One utterance in JSON, under its id."""
 
     duration: float
