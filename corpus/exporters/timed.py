@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from itertools import groupby
 
 from corpus.exporters.batch import Batch
@@ -18,6 +19,11 @@ from corpus.exporters.sorting import Sorted
 
 _NOT_LABEL = re.compile(r"[^A-Za-z0-9_-]")
 _IGNORED = "IGNORE_TIME_SEGMENT_IN_SCORING"  # a text that tells sclite to pass over the turn
+
+
+@lru_cache(maxsize=64)
+def _label(word: str) -> str:
+    return _NOT_LABEL.sub("", word)
 
 
 @contextmanager
@@ -31,7 +37,7 @@ def stm(job: Job) -> Iterator[Callable[[Recording], None]]:
             if text.upper() == _IGNORED:
                 job.damage.add(turn.id, "sclite takes its text for an order to pass over the turn")
                 continue
-            label = f"<{turn.grade},{turn.style},{_NOT_LABEL.sub('', turn.gender or 'unknown')}>"
+            label = f"<{turn.grade},{turn.style},{_label(turn.gender or 'unknown')}>"
             place = f"{recording.id} {turn.channel + 1} {turn.speaker_id} {turn.start_s:.6f} {turn.end_s:.6f}"
             rows.append(f"{place} {label} {text}\n")
         out.write(f"{recording.split}.stm", "".join(rows).encode())
