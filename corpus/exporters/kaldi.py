@@ -62,8 +62,10 @@ def espnet(job: Job) -> AbstractContextManager[Callable[[Batch], None]]:
 
 
 def _piped(batch: Batch) -> bytes:
+    # What follows the folder is hexadecimal digits, so either all paths need quotes or none does.
+    mark = "'" if quoted(batch.paths[0]) != batch.paths[0] else ""
     pairs = zip(batch.lines, batch.paths, strict=True)
-    return "".join([f"{line.id} flac -c -d -s {quoted(path)} |\n" for line, path in pairs]).encode()
+    return "".join([f"{line.id} flac -c -d -s {mark}{path}{mark} |\n" for line, path in pairs]).encode()
 
 
 class SpeakerRows:
