@@ -268,7 +268,7 @@ def _write_parquet(path: Path, source: Path) -> None:
     import pyarrow as pa
     from pyarrow import json, parquet
 
-    columns = schema()
+    columns = manifest.columns()
     options = json.ParseOptions(explicit_schema=columns, unexpected_field_behavior="error")
     with (
         source.open("rb") as file,
@@ -281,17 +281,3 @@ def _write_parquet(path: Path, source: Path) -> None:
             blocks = json.ReadOptions(use_threads=False, block_size=len(rows))
             table = json.read_json(pa.BufferReader(rows), blocks, options)
             writer.write_table(table.combine_chunks(), row_group_size=_ROW_GROUP)
-
-
-def schema() -> Any:
-    """The columns of ``manifest.parquet``."""
-    import pyarrow as pa
-
-    event = pa.struct([("start_s", pa.float64()), ("end_s", pa.float64()), ("label", pa.string())])
-    kinds = {"int": pa.int64(), "float": pa.float64(), "float | None": pa.float64()}
-    return pa.schema(
-        [
-            pa.field(name, pa.list_(event) if name == "events" else kinds.get(str(kind), pa.string()))
-            for name, kind in Line.__annotations__.items()
-        ]
-    )

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -245,3 +245,17 @@ def write(path: Path, lines: Iterable[Line]) -> Written:
             size += len(raw)
             file.write(raw)
     return Written(count, size, digest.hexdigest())
+
+
+def columns() -> Any:
+    """The fields as columns of Arrow, as ``manifest.parquet`` has them."""
+    import pyarrow as pa
+
+    event = pa.struct([("start_s", pa.float64()), ("end_s", pa.float64()), ("label", pa.string())])
+    kinds = {"int": pa.int64(), "float": pa.float64(), "float | None": pa.float64()}
+    return pa.schema(
+        [
+            pa.field(name, pa.list_(event) if name == "events" else kinds.get(str(kind), pa.string()))
+            for name, kind in Line.__annotations__.items()
+        ]
+    )

@@ -130,7 +130,9 @@ def test_a_leak_is_seen_in_one_group_of_rows_and_across_them(rows, a_line, monke
 
 def test_a_field_that_is_missing_is_found(a_line, tmp_path):
     """Columns can hold nothing where a line cannot."""
-    table = pa.Table.from_pylist([msgspec.to_builtins(a_line(n)) for n in (1, 2, 3)], schema=build.schema())
+    table = pa.Table.from_pylist(
+        [msgspec.to_builtins(a_line(n)) for n in (1, 2, 3)], schema=manifest.columns()
+    )
     for name in ("id", "text", "samples", "snr_db", "split", "license", "speaker_id", "events"):
         column = pa.array([None if n == 1 else one for n, one in enumerate(table[name].to_pylist())])
         place = table.column_names.index(name)
@@ -141,7 +143,7 @@ def test_a_field_that_is_missing_is_found(a_line, tmp_path):
 
 
 def test_other_columns_are_no_manifest(a_line, tmp_path):
-    table = pa.Table.from_pylist([msgspec.to_builtins(a_line(1))], schema=build.schema())
+    table = pa.Table.from_pylist([msgspec.to_builtins(a_line(1))], schema=manifest.columns())
     parquet.write_table(table.drop_columns(["text"]), tmp_path / "m.parquet")
     assert [one.line for one in quick.check(tmp_path / "m.parquet")] == [None]
 
