@@ -109,7 +109,7 @@ def step_validate(folder: Path, count: int) -> None:
 
 
 def step_quick(folder: Path, count: int) -> None:
-    """The same by columns, but for the spelling of fields."""
+    """The same rules in columns: every field, order, and what stands in two splits."""
     from corpus import quick
 
     assert not list(quick.check(folder / "manifest.parquet"))

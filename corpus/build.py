@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,6 @@ from corpus.verify import sums_lines
 from protocol import tlog
 
 _ROW_GROUP = 10_000
-_BLOCK_BYTES = 8 << 20
 _encode = msgspec.json.Encoder().encode
 
 
@@ -99,14 +99,14 @@ def build(
     ReleaseLeak
         If a speaker, session, recording or prompt stands in two splits.
     """
-    stats, proof, digests = Statistics(), Proof(fold), []
+    stats, proof, digests = Statistics(), Proof(fold), bytearray()
     sessions: set[tuple[str, str]] = set()
 
     def counted() -> Iterator[Line]:
         for line in lines():
             stats.feed(line)
             proof.feed(line)
-            digests.append(bytes.fromhex(line.sha256))
+            digests.extend(bytes.fromhex(line.sha256))
             sessions.add((line.session_id, line.speaker_id))
             yield line
 
@@ -268,37 +268,16 @@ def _write_parquet(path: Path, source: Path) -> None:
     import pyarrow as pa
     from pyarrow import json, parquet
 
-    schema = _schema(pa)
-    options = {
-        "read_options": json.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
-        "parse_options": json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error"),
-    }
-    with parquet.ParquetWriter(
-        path, schema, version="2.6", compression="zstd", compression_level=3, data_page_version="1.0"
-    ) as writer:
-        if not source.stat().st_size:
-            return
-        waiting, rows = [], 0
-        with json.open_json(source, **options) as reader:
-            for batch in reader:
-                waiting.append(batch)
-                rows += batch.num_rows
-                if rows >= _ROW_GROUP:  # groups of the same size whatever the blocks
-                    table = pa.Table.from_batches(waiting, schema=schema)
-                    whole = rows - rows % _ROW_GROUP
-                    writer.write_table(table.slice(0, whole).combine_chunks(), row_group_size=_ROW_GROUP)
-                    waiting, rows = table.slice(whole).to_batches(), rows - whole
-        if rows:
-            table = pa.Table.from_batches(waiting, schema=schema)
+    columns = manifest.columns()
+    options = json.ParseOptions(explicit_schema=columns, unexpected_field_behavior="error")
+    with (
+        source.open("rb") as file,
+        parquet.ParquetWriter(
+            path, columns, version="2.6", compression="zstd", compression_level=3, data_page_version="1.0"
+        ) as writer,
+    ):
+        # A group at a time: Arrow's own streaming reader runs up to 32 blocks ahead of what is written.
+        while rows := b"".join(islice(file, _ROW_GROUP)):
+            blocks = json.ReadOptions(use_threads=False, block_size=len(rows))
+            table = json.read_json(pa.BufferReader(rows), blocks, options)
             writer.write_table(table.combine_chunks(), row_group_size=_ROW_GROUP)
-
-
-def _schema(pa: Any) -> Any:
-    event = pa.struct([("start_s", pa.float64()), ("end_s", pa.float64()), ("label", pa.string())])
-    kinds = {"int": pa.int64(), "float": pa.float64(), "float | None": pa.float64()}
-    return pa.schema(
-        [
-            pa.field(name, pa.list_(event) if name == "events" else kinds.get(str(kind), pa.string()))
-            for name, kind in Line.__annotations__.items()
-        ]
-    )

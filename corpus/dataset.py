@@ -92,9 +92,10 @@ class Copy:
 
     def lines(self, wanted: Wanted | None = None) -> Iterator[Line]:
         """Manifest lines, streamed."""
-        for line in manifest.read(self.folder / manifest.FILE_NAME):
-            if wanted is None or wanted.takes(line):
-                yield line
+        every = manifest.read(self.folder / manifest.FILE_NAME)
+        if wanted is None or wanted == Wanted():
+            return every
+        return (line for line in every if wanted.takes(line))
 
     def audio(self, line: Line) -> Path:
         """Where a line's sound lies."""

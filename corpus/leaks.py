@@ -7,12 +7,15 @@ published and again on every copy.
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from corpus.manifest import Line, Split
+from corpus.manifest import SPLITS, Line, Split
+from corpus.seen import Seen
 
+_BATCH = 16_384  # lines whose names are in memory at once
 Fold = Callable[[Line], str]
 NAMED = ("speaker", "session", "prompt")  # kinds whose names have a digest
 
@@ -33,8 +36,8 @@ class Leak:
 class Proof:
     """Feed it every line, then read `leaks` and `counts`.
 
-    Values are kept as 64-bit hashes, so that a million clips fit in little memory; a leak is thus certain
-    to be seen, and a chance of a false one is below one in a million for a million values.
+    Values are kept as 64-bit hashes, nine bytes each, so that a million clips fit in little memory; a leak
+    is thus certain to be seen, and a chance of a false one is below one in a million for a million values.
 
     Parameters
     ----------
@@ -44,13 +47,17 @@ class Proof:
 
     def __init__(self, fold: Fold) -> None:
         self._fold = fold
-        self._seen: dict[int, Split] = {}
+        self._seen = Seen()
+        self._sounds = Seen()
+        self._waiting: list[tuple[str, str, Split, str]] = []
+        self._keys = array("Q")
+        self._sides = array("b")
+        self._heard: list[tuple[str, str]] = []
+        self._heard_keys = array("Q")
         self._last: dict[str, tuple[str, Split]] = {}
-        self._sounds: set[int] = set()
         self._named: dict[tuple[str, Split], set[str]] = defaultdict(set)
-        self.leaks: list[Leak] = []
-        self.counts: Counter[str] = Counter()
-        self.counts_by_split: Counter[tuple[str, Split]] = Counter()
+        self._leaks: list[Leak] = []
+        self._counts_by_split: Counter[tuple[str, Split]] = Counter()
 
     def feed(self, line: Line) -> None:
         """Take one line into account."""
@@ -61,13 +68,34 @@ class Proof:
             self._see("prompt", line.prompt_id, line)
         if line.style == "read":
             self._see("text", self._fold(line), line)
-        sound = _hash("sound", line.pcm_md5)
-        if sound in self._sounds:
-            self.leaks.append(Leak("sound", line.pcm_md5, "the release", "it again as " + line.id))
-        self._sounds.add(sound)
+        self._heard.append((line.pcm_md5, line.id))
+        self._heard_keys.append(_hash("sound", line.pcm_md5))
+        if len(self._heard) == _BATCH:
+            self._look()
+
+    @property
+    def leaks(self) -> list[Leak]:
+        """Everything that lies on both sides, a batch of lines after the other."""
+        self._look()
+        return self._leaks
+
+    @property
+    def counts_by_split(self) -> Mapping[tuple[str, Split], int]:
+        """How many different values each kind has in each split where they were first seen."""
+        self._look()
+        return self._counts_by_split
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many different values each kind has."""
+        found: Counter[str] = Counter()
+        for (kind, _), count in self.counts_by_split.items():
+            found[kind] += count
+        return found
 
     def digest(self, kind: str, split: Split) -> str:
         """SHA-256 over the sorted values of a kind in a split, one a line: ``sort -u | sha256sum`` agrees."""
+        self._look()
         values = sorted(self._named[kind, split])
         return hashlib.sha256("".join(f"{value}\n" for value in values).encode()).hexdigest()
 
@@ -75,16 +103,28 @@ class Proof:
         if self._last.get(kind) == (value, line.split):  # lines stand speaker by speaker
             return
         self._last[kind] = value, line.split
-        key = _hash(kind, value)
-        known = self._seen.get(key)
-        if known is None:
-            self._seen[key] = line.split
-            self.counts[kind] += 1
-            self.counts_by_split[kind, line.split] += 1
+        self._waiting.append((kind, value, line.split, line.id))
+        self._keys.append(_hash(kind, value))
+        self._sides.append(SPLITS.index(line.split))
+
+    def _look(self) -> None:
+        """Compare what waits with all that came before."""
+        new, parted = self._seen.add(self._keys, self._sides)
+        for index in new:
+            kind, value, split, _ = self._waiting[index]
+            self._counts_by_split[kind, split] += 1
             if kind in NAMED:
-                self._named[kind, line.split].add(value)
-        elif known != line.split:
-            self.leaks.append(Leak(kind, value, known, f"{line.split} ({line.id})"))
+                self._named[kind, split].add(value)
+        for index, side in parted:
+            kind, value, split, name = self._waiting[index]
+            if side != SPLITS.index(split):
+                self._leaks.append(Leak(kind, value, SPLITS[side], f"{split} ({name})"))
+        _, again = self._sounds.add(self._heard_keys, array("b", bytes(len(self._heard))))
+        for index, _ in again:
+            sound, name = self._heard[index]
+            self._leaks.append(Leak("sound", sound, "the release", "it again as " + name))
+        self._waiting, self._keys, self._sides = [], array("Q"), array("b")
+        self._heard, self._heard_keys = [], array("Q")
 
 
 def _hash(kind: str, value: str) -> int:

@@ -6,8 +6,10 @@ of nineteen letters one may differ, or the last one in ten. Only read texts of `
 others of `SPOKEN` count, since shorter ones are alike by chance.
 
 Each text leaves `BANDS` 64-bit keys; texts that share one are compared. With `ROWS` hashes a band, a pair
-at the limit is missed once in twenty thousand times, and one at 0.9 hardly ever. Keys lie in a file,
-one column a band, so that memory holds one column at a time, whatever the number of texts.
+at the limit is missed once in twenty thousand times, and one at 0.9 hardly ever. By chance keys are shared
+by a number of pairs that grows with the square of the texts, so a sketch of each text's pairs of letters
+tells nearly all of those apart before a text is read again; it never tells near ones apart. Keys and
+sketches lie in a file, and memory holds a part of a band at a time, whatever the number of texts.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -37,8 +39,11 @@ _ODD = np.array(
 )
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _START = np.arange(1, BANDS + 1, dtype=np.uint64) * _MIX
-ROW_BYTES = 8 * BANDS
+_SKETCH = 4  # words of 64 bits; one more holds how many different pairs of letters there are
+_WORDS = BANDS + _SKETCH + 1
+ROW_BYTES = 8 * _WORDS
 _NO_KEYS = bytes(ROW_BYTES)
+_MEMBERS = 1 << 18  # texts of a band that are looked at together
 
 Texts = Callable[[Sequence[int]], Sequence[str]]
 
@@ -68,16 +73,17 @@ def is_near(one: str, other: str) -> bool:
 
 
 def keys(texts: Sequence[str]) -> bytes:
-    """`BANDS` keys of each folded text, 8 bytes each; all zero for a text that is too short.
+    """`BANDS` keys of each folded text and its sketch, `ROW_BYTES` each; zeros for a text that is too short.
 
     Pure, so that workers may do it.
     """
     points = [np.frombuffer(letters(text).encode("utf-32-le"), "<u4").astype(np.uint64) for text in texts]
     long = [place for place, own in enumerate(points) if len(own) >= SHORTEST]
-    out = np.zeros((len(texts), BANDS), np.uint64)
+    out = np.zeros((len(texts), _WORDS), np.uint64)
     if long:
         shingles = np.concatenate([_mixed(points[place]) for place in long])
-        starts = np.cumsum([0, *(len(points[place]) - 1 for place in long[:-1])])
+        lengths = np.array([len(points[place]) - 1 for place in long])
+        starts = np.cumsum(lengths) - lengths
         for band in range(BANDS):
             key = np.full(len(long), _START[band], np.uint64)
             for row in range(ROWS):
@@ -85,7 +91,24 @@ def keys(texts: Sequence[str]) -> bytes:
                 lowest = np.minimum.reduceat(hashed ^ (hashed >> np.uint64(29)), starts)
                 key = (key ^ lowest) * _MIX
             out[long, band] = key | np.uint64(1)
+        out[long, BANDS:] = _sketches(shingles, np.repeat(np.arange(len(long)), lengths))
     return out.tobytes()
+
+
+def _sketches(shingles: NDArray[np.uint64], owner: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """For each owner the parities of its different shingles by a hash of theirs, and their number."""
+    order = np.lexsort((shingles, owner))
+    shingles, owner = shingles[order], owner[order]
+    new = np.append(True, (shingles[1:] != shingles[:-1]) | (owner[1:] != owner[:-1]))
+    shingles, owner = shingles[new], owner[new]
+    starts = np.flatnonzero(np.append(True, owner[1:] != owner[:-1]))
+    place = (shingles * _ODD[0]) >> np.uint64(56)
+    bit = np.uint64(1) << (place & np.uint64(63))
+    words = [
+        np.bitwise_xor.reduceat(np.where(place >> np.uint64(6) == word, bit, np.uint64(0)), starts)
+        for word in range(_SKETCH)
+    ]
+    return np.column_stack((*words, np.bincount(owner).astype(np.uint64)))
 
 
 def rows(folded: Sequence[str], styles: Sequence[str]) -> list[bytes | None]:
@@ -108,29 +131,35 @@ def _pairs_of(text: str) -> set[str]:
 
 @dataclass
 class Signatures:
-    """Keys of many texts in a scratch file; number them as they are added."""
+    """Keys and sketches of many texts in a scratch file; number them as they are added.
+
+    The file holds blocks of rows, and a block its columns one after the other.
+    """
 
     path: Path
     count: int = 0
+    _rows: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._file = self.path.open("wb")
 
     def add(self, row: bytes | None) -> None:
         """Take one text's keys, or None for a clip whose text does not count."""
-        self._file.write(row or _NO_KEYS)
+        self._rows.append(row or _NO_KEYS)
         self.count += 1
+        if len(self._rows) == _BLOCK:
+            self._write()
 
     def close(self) -> None:
         """End writing; `pairs` may then be asked."""
+        self._write()
         self._file.close()
 
     def compared(self, there: NDArray[np.bool_]) -> int:
         """How many of some texts were long enough to be compared."""
-        if not self.count:
-            return 0
-        rows = np.memmap(self.path, np.uint64, "r", shape=(self.count, BANDS))
-        return int(np.count_nonzero(rows[:, 0][there]))
+        return sum(
+            int(np.count_nonzero(self._column(block, 0)[there[block]])) for block in self._row_blocks()
+        )
 
     def pairs(self, side: NDArray[np.int64], texts: Texts) -> NDArray[np.int64]:
         """Pairs of near texts on different sides, each once, as rows of (index, index).
@@ -142,34 +171,102 @@ class Signatures:
         texts : callable
             Gives the folded texts of some indexes, which are asked for in ascending order.
         """
-        found: set[tuple[int, int]] = set()
-        checked: set[tuple[int, int]] = set()
-        if not self.count:
-            return np.empty((0, 2), np.int64)
-        rows = np.memmap(self.path, np.uint64, "r", shape=(self.count, BANDS))
+        checked = np.empty((0, 2), np.int64)
+        near = np.empty(0, bool)
+        parts = -(-self.count // _MEMBERS)
         for band in range(BANDS):
-            column = np.concatenate([rows[at : at + _BLOCK, band] for at in range(0, self.count, _BLOCK)])
-            candidates = set(_candidates(column, side)) - checked
-            checked |= candidates
-            for block in _blocks(sorted(candidates)):
-                wanted = sorted({index for pair in block for index in pair})
-                text_of = dict(zip(wanted, texts(wanted), strict=True))
-                found |= {(i, j) for i, j in block if is_near(text_of[i], text_of[j])}
-        return np.array(sorted(found), np.int64).reshape(-1, 2)
+            for part in range(parts):
+                fresh = np.unique(self._alike(band, part, parts, side), axis=0)
+                fresh = fresh[~_among(fresh, checked)]
+                if not len(fresh):
+                    continue
+                told = [_are_near(block, texts) for block in _blocks(fresh)]
+                checked, near = np.concatenate((checked, fresh)), np.concatenate((near, *told))
+        found = checked[near]
+        return found[np.lexsort((found[:, 1], found[:, 0]))]
+
+    def _alike(self, band: int, part: int, parts: int, side: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Texts of different sides with the same key; in a crowd each meets its next few neighbours."""
+        some = [self._members(block, band, part, parts, side) for block in self._row_blocks()]
+        rows, keys = (np.concatenate(columns) for columns in zip(*some, strict=True))
+        order = np.argsort(keys, kind="stable")
+        rows, keys = rows[order], keys[order]
+        crowded = np.zeros(len(keys), bool)
+        same = keys[1:] == keys[:-1]
+        crowded[1:] |= same
+        crowded[:-1] |= same
+        rows, keys = rows[crowded], keys[crowded]
+        sketches = self._sketches(rows)
+        found = [np.empty((0, 2), np.int64)]
+        for step in range(1, _NEIGHBOURS + 1):
+            left, right = rows[:-step], rows[step:]
+            same = (keys[:-step] == keys[step:]) & (side[left] != side[right])
+            same[same] = _may_be_near(sketches[:-step][same], sketches[step:][same])
+            found.append(np.column_stack((left[same], right[same])))
+        return np.concatenate(found)
+
+    def _members(
+        self, block: slice, band: int, part: int, parts: int, side: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+        """Rows and keys of a block that a part of a band looks at: those whose keys fall into it."""
+        keys = self._column(block, band)
+        mine = (keys != 0) & (side[block] >= 0)
+        if parts > 1:
+            mine &= (keys >> np.uint64(32)) % np.uint64(parts) == part
+        return np.flatnonzero(mine) + block.start, keys[mine]
+
+    def _sketches(self, rows: NDArray[np.int64]) -> NDArray[np.uint64]:
+        found = np.empty((len(rows), _SKETCH + 1), np.uint64)
+        order = np.argsort(rows)
+        ends = np.searchsorted(rows[order], [block.stop for block in self._row_blocks()])
+        begin = 0
+        for block, end in zip(self._row_blocks(), ends.tolist(), strict=True):
+            if end > begin:
+                mine = order[begin:end]
+                for word in range(_SKETCH + 1):
+                    found[mine, word] = self._column(block, BANDS + word)[rows[mine] - block.start]
+            begin = end
+        return found
+
+    def _row_blocks(self) -> Iterator[slice]:
+        for at in range(0, self.count, _BLOCK):
+            yield slice(at, min(at + _BLOCK, self.count))
+
+    def _column(self, block: slice, word: int) -> NDArray[np.uint64]:
+        size = block.stop - block.start
+        at = block.start * ROW_BYTES + word * size * 8
+        return np.fromfile(self.path, np.uint64, size, offset=at)
+
+    def _write(self) -> None:
+        rows = np.frombuffer(b"".join(self._rows), np.uint64).reshape(-1, _WORDS)
+        self._file.write(rows.T.tobytes())
+        self._rows.clear()
 
 
-def _candidates(column: NDArray[np.uint64], side: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Texts of different sides with the same key; in a crowd each meets its next few neighbours."""
-    there = np.flatnonzero((column != 0) & (side >= 0))
-    order = there[np.argsort(column[there], kind="stable")]
-    for step in range(1, _NEIGHBOURS + 1):
-        left, right = order[:-step], order[step:]
-        same = (column[left] == column[right]) & (side[left] != side[right])
-        if step == 1 or same.any():
-            yield from zip(left[same].tolist(), right[same].tolist(), strict=True)
+def _may_be_near(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Whether sketches leave it possible that texts are near; False is certain.
+
+    Every bit that differs needs a pair of letters that only one text has. With s pairs in both counted
+    twice and d that only one has, the overlap is (s - d) / (s + d): at least 0.8 where 9 d is at most s.
+    """
+    apart = np.bitwise_count(one[:, :-1] ^ other[:, :-1]).sum(axis=1, dtype=np.int64)
+    mine, theirs = one[:, -1].astype(np.int64), other[:, -1].astype(np.int64)
+    possible: NDArray[np.bool_] = 9 * np.maximum(apart, np.abs(mine - theirs)) <= mine + theirs
+    return possible
 
 
-def _blocks(pairs: Sequence[tuple[int, int]]) -> Iterator[Sequence[tuple[int, int]]]:
+def _are_near(pairs: NDArray[np.int64], texts: Texts) -> NDArray[np.bool_]:
+    wanted = np.unique(pairs).tolist()
+    text_of = dict(zip(wanted, texts(wanted), strict=True))
+    return np.array([is_near(text_of[i], text_of[j]) for i, j in pairs.tolist()], bool)
+
+
+def _among(some: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which pairs are among others."""
+    return np.isin(some[:, 0] << 32 | some[:, 1], others[:, 0] << 32 | others[:, 1])
+
+
+def _blocks(pairs: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
     for at in range(0, len(pairs), _BLOCK):
         yield pairs[at : at + _BLOCK]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from protocol.errors import CodedError
 from protocol.tlog import ReceiptInvalid, VerifierKey, open_note
 
 _SHARD_LINES = 500
+_DIGEST_BYTES = 32
 _PARTIAL = (manifest.FILE_NAME, "manifest.parquet", header.SUMS_NAME)  # differ in a copy of some clips only
 
 
@@ -219,7 +220,7 @@ class _Totals:
     def __init__(self) -> None:
         self.clips = self.bytes = self.samples = self.ms = 0
         self.by_split: dict[str, int] = {}
-        self.digests: list[bytes] = []
+        self.digests = bytearray()
 
     def feed(self, line: Line) -> None:
         self.clips += 1
@@ -227,7 +228,7 @@ class _Totals:
         self.samples += line.samples
         self.ms += line.samples * 1000 // line.sample_rate_hz
         self.by_split[line.split] = self.by_split.get(line.split, 0) + 1
-        self.digests.append(bytes.fromhex(line.sha256))
+        self.digests.extend(bytes.fromhex(line.sha256))
 
 
 def _check_files(folder: Path, head: Header, partial: bool) -> Iterator[Finding]:
@@ -348,7 +349,7 @@ def _strangers(folder: Path, totals: _Totals) -> Iterator[Finding]:
     there = sum(1 for _ in (folder / "audio").glob("*/*"))
     if there <= totals.clips:
         return
-    known = {manifest.audio_path(digest.hex()) for digest in totals.digests}
+    known = {manifest.audio_path(digest.hex()) for digest in _in_order(totals.digests)}
     for path in sorted((folder / "audio").glob("*/*")):
         name = path.relative_to(folder).as_posix()
         if name not in known:
@@ -360,7 +361,7 @@ def _check_sums(head: Header, totals: _Totals) -> Iterator[Finding]:
         yield Finding(header.SUMS_NAME, None, "RELEASE_INVALID", "it does not list what the release holds")
 
 
-def sums_entry(files: Mapping[str, FileEntry], digests: Iterable[bytes]) -> FileEntry:
+def sums_entry(files: Mapping[str, FileEntry], digests: bytes | bytearray) -> FileEntry:
     """Digest and size of the ``SHA256SUMS`` that a release with these files and sounds must have."""
     digest, size = hashlib.sha256(), 0
     for row in sums_lines(files, digests):
@@ -369,13 +370,25 @@ def sums_entry(files: Mapping[str, FileEntry], digests: Iterable[bytes]) -> File
     return FileEntry(digest.hexdigest(), size)
 
 
-def sums_lines(files: Mapping[str, FileEntry], digests: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines of ``SHA256SUMS``, sorted by path: every file but itself, the header and its note."""
+def sums_lines(files: Mapping[str, FileEntry], digests: bytes | bytearray) -> Iterator[bytes]:
+    """The lines of ``SHA256SUMS``, sorted by path: every file but itself, the header and its note.
+
+    `digests` holds those of the sounds one after the other, in any order.
+    """
     small = sorted(name for name in files if name != header.SUMS_NAME)
     split = next((place for place, name in enumerate(small) if name > "audio/"), len(small))
     for name in small[:split]:
         yield f"{files[name].sha256}  {name}\n".encode()
-    for digest in sorted(digests):
+    for digest in _in_order(digests):
         yield f"{digest.hex()}  {manifest.audio_path(digest.hex())}\n".encode()
     for name in small[split:]:
         yield f"{files[name].sha256}  {name}\n".encode()
+
+
+def _in_order(digests: bytes | bytearray) -> Iterator[bytes]:
+    """The digests, sorted; a 256th of them is held as values at a time."""
+    import numpy as np
+
+    rows = np.frombuffer(digests, np.uint8).reshape(-1, _DIGEST_BYTES)
+    for begin in range(256):
+        yield from sorted(row.tobytes() for row in rows[rows[:, 0] == begin])

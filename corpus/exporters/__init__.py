@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import msgspec
 
@@ -29,13 +29,13 @@ from corpus.exporters import (
     tars,
     timed,
 )
+from corpus.exporters.batch import Batch, BatchExporter
 from corpus.exporters.job import (
     LEFT_OUT_NAME,
     AudioForm,
-    Exporter,
-    Feed,
     Job,
     LeftOut,
+    ShardExporter,
     make_empty,
     sound_problem,
 )
@@ -47,8 +47,10 @@ from corpus.manifest import Line
 from protocol.errors import CodedError
 
 MARK_NAME = ".xiangyin-export.json"
+_BATCH_LINES = 256
+_Feed = TypeVar("_Feed")
 
-BY_CLIP: Mapping[str, Exporter] = {
+BY_CLIP: Mapping[str, BatchExporter] = {
     "kaldi": kaldi.kaldi,
     "espnet": kaldi.espnet,
     "lhotse": lhotse.lhotse,
@@ -59,7 +61,9 @@ BY_CLIP: Mapping[str, Exporter] = {
     "common-voice": common_voice.common_voice,
     "ctm": timed.ctm,
 }
-BY_SHARD: Mapping[str, Exporter] = {  # their workers read the sound, and look after what is wrong with it
+BY_SHARD: Mapping[
+    str, ShardExporter
+] = {  # their workers read the sound, and look after what is wrong with it
     "shar": tars.shar,
     "nemo-tarred": tars.nemo_tarred,
     "wenet-shards": tars.wenet_shards,
@@ -72,7 +76,11 @@ BY_RECORDING: Mapping[str, RecordingExporter] = {
     "stm": timed.stm,
     "rttm": timed.rttm,
 }
-EXPORTERS: Mapping[str, Exporter | RecordingExporter] = {**BY_CLIP, **BY_SHARD, **BY_RECORDING}
+EXPORTERS: Mapping[str, BatchExporter | ShardExporter | RecordingExporter] = {
+    **BY_CLIP,
+    **BY_SHARD,
+    **BY_RECORDING,
+}
 
 
 class FormatUnknown(CodedError):
@@ -172,6 +180,7 @@ def _write(
     rebuild = {name: job for name, job in jobs.items() if job.recordings}
     by_recording = {name: job for name, job in jobs.items() if name in BY_RECORDING}
     checked = [job for name, job in jobs.items() if name not in BY_SHARD]
+    any_job = next(iter(jobs.values()))  # they differ in nothing that a batch asks for
     with ExitStack() as stack:
         into_shards = _opened(stack, BY_SHARD, jobs)
         into_lines = _opened(stack, BY_CLIP, jobs)
@@ -179,18 +188,37 @@ def _write(
         if by_recording or rebuild:
             place = next(iter({**by_recording, **rebuild}.values())).to
             turns = stack.enter_context(Sorted(place / ".turns"))
+        lines: list[Line] = []
+
+        def feed_lines() -> None:
+            if lines:
+                batch = Batch(tuple(lines), any_job)
+                for feed_batch in into_lines:
+                    feed_batch(batch)
+                lines.clear()
+
         for line in copy.lines(wanted):
             count += 1
             if progress is not None and count % 1000 == 0:
                 progress(count)
             for feed in into_shards:
                 feed(line)
-            if not checked or not _sound_is_there(copy, line, checked):
+            if not checked:
                 continue
-            for feed in into_lines:
-                feed(line)
+            # With another root the sound lies on another machine.
+            wrong = sound_problem(copy, line) if any_job.root is None else None
+            if wrong is not None:
+                feed_lines()  # what is left out is named in the order of the lines
+                for job in checked:
+                    job.damage.add(line.id, wrong)
+                continue
+            if into_lines:
+                if lines and (len(lines) == _BATCH_LINES or line.split != lines[0].split):
+                    feed_lines()
+                lines.append(line)
             if turns is not None:
                 _place_turn(turns, line, {**by_recording, **rebuild})
+        feed_lines()
         if turns is not None and by_recording:
             _write_recordings(turns, by_recording)
         if turns is not None:
@@ -201,18 +229,12 @@ def _write(
     return count
 
 
-def _opened(stack: ExitStack, exporters: Mapping[str, Exporter], jobs: Mapping[str, Job]) -> Sequence[Feed]:
+def _opened(
+    stack: ExitStack,
+    exporters: Mapping[str, Callable[[Job], AbstractContextManager[_Feed]]],
+    jobs: Mapping[str, Job],
+) -> Sequence[_Feed]:
     return [stack.enter_context(exporters[name](job)) for name, job in jobs.items() if name in exporters]
-
-
-def _sound_is_there(copy: Copy, line: Line, jobs: Sequence[Job]) -> bool:
-    """Name a clip whose sound is bad, unless another root was given: then it lies on another machine."""
-    wrong = sound_problem(copy, line) if jobs[0].root is None else None
-    if wrong is None:
-        return True
-    for job in jobs:
-        job.damage.add(line.id, wrong)
-    return False
 
 
 def _place_turn(turns: Sorted, line: Line, jobs: Mapping[str, Job]) -> None:

@@ -6,10 +6,11 @@ votes. ``age`` takes Common Voice's words for the bands, and ``accents`` the spe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from corpus.exporters.job import Feed, Job, Outputs, plain, spaced
+from corpus.exporters.batch import Batch
+from corpus.exporters.job import Job, Outputs, plain, spaced
 from corpus.manifest import Line
 
 COLUMNS = (
@@ -22,12 +23,16 @@ _GENDERS = {"female": "female_feminine", "male": "male_masculine"}
 
 
 @contextmanager
-def common_voice(job: Job) -> Iterator[Feed]:
+def common_voice(job: Job) -> Iterator[Callable[[Batch], None]]:
     """Write ``<language>/{train,dev,test,validated,invalidated,other}.tsv``, durations and clips."""
     languages: set[str] = set()
     head = "\t".join(COLUMNS)
 
-    def feed(line: Line) -> None:
+    def feed(batch: Batch) -> None:
+        for line in batch.lines:
+            place(line)
+
+    def place(line: Line) -> None:
         folder = line.language
         if folder not in languages:
             languages.add(folder)

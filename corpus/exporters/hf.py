@@ -5,12 +5,13 @@ One folder a split, each with its own metadata, because one metadata file cannot
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import msgspec
 
-from corpus.exporters.job import Feed, Job, Outputs
+from corpus.exporters.batch import Batch
+from corpus.exporters.job import Job, Outputs
 from corpus.header import Header
 from corpus.manifest import SPLITS, Line
 
@@ -43,13 +44,17 @@ data = load_dataset("audiofolder", data_dir="PATH OF THIS FOLDER")"""
 
 
 @contextmanager
-def hf(job: Job) -> Iterator[Feed]:
+def hf(job: Job) -> Iterator[Callable[[Batch], None]]:
     """Write ``train``, ``validation`` and ``test`` with ``metadata.jsonl``, and a card that names them."""
     languages: set[str] = set()
     present: set[str] = set()
     made: set[str] = set()
 
-    def feed(line: Line) -> None:
+    def feed(batch: Batch) -> None:
+        for line in batch.lines:
+            place(line)
+
+    def place(line: Line) -> None:
         split = SPLIT_NAMES[line.split]
         name = f"{line.speaker_id}/{line.id}.flac"
         # A folder for each speaker keeps folders below the hub's limit of entries.

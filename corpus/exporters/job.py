@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, ClassVar, Literal
@@ -127,7 +127,7 @@ class Job:
 
 
 # Takes the lines in order; leaving the context ends the files, or does what the lines only prepared.
-Exporter = Callable[[Job], AbstractContextManager[Feed]]
+ShardExporter = Callable[[Job], AbstractContextManager[Feed]]
 
 
 def sound_problem(copy: Copy, line: Line) -> str | None:
@@ -237,6 +237,7 @@ def spaced(text: str) -> str:
     return " ".join(text.split())
 
 
+@lru_cache(maxsize=1024)  # a dialect's name stands in many lines
 def plain(text: str | None) -> str:
     """A person's own words, such as the name of a dialect, fit for a column: no controls, single spaces."""
     return spaced(_CONTROLS.sub(" ", text)) if text else ""

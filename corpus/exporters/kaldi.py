@@ -9,57 +9,46 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from itertools import groupby
 
-from corpus.exporters.job import Feed, Job, Outputs, quoted, spaced
+from corpus.exporters.batch import Batch
+from corpus.exporters.job import Job, Outputs, quoted
 from corpus.manifest import Line
 
-_FILES = ("wav.scp", "text", "utt2spk", "utt2dur", "reco2dur", "utt2lang", "utt2snr")
 _GENDERS = {"female": "f", "f": "f", "male": "m", "m": "m"}
-_RESERVED = frozenset({"<s>", "</s>", "#0"})  # utils/validate_text.pl refuses the directory for one of them
 
 
 @contextmanager
-def kaldi(job: Job) -> Iterator[Feed]:
+def kaldi(job: Job) -> Iterator[Callable[[Batch], None]]:
     """Write one directory a split. ``spk2gender`` is written where every speaker's gender is known.
 
     By default sound is a pipe through ``flac``, because Kaldi itself opens only WAV.
     """
-    speaker: Line | None = None
-    ids: list[str] = []
     genders: dict[str, list[tuple[str, str | None]]] = {}
-    sheets: dict[str, tuple[Callable[[str], None], ...]] = {}
     piped = job.audio == "pipe"
 
-    def feed(line: Line) -> None:
-        nonlocal speaker, ids
-        wrong = reserved(line.text)
-        if wrong is not None:
-            job.damage.add(line.id, wrong)
+    def feed(batch: Batch) -> None:
+        good, troubles = batch.for_kaldi
+        for name, wrong in troubles:
+            job.damage.add(name, wrong)
+        if good is None:
             return
-        if speaker is None or line.speaker_id != speaker.speaker_id:
-            _end_speaker(out, speaker, ids, genders)
-            speaker, ids = line, []
-        name, split = line.id, line.split
-        ids.append(name)
-        if split not in sheets:
-            sheets[split] = tuple(out.rows(f"{split}/{file}") for file in _FILES)
-        path = job.path(line)
-        sound = f"flac -c -d -s {quoted(path)} |" if piped else path
-        text = spaced(line.text)
-        duration = f"{name} {line.samples / line.sample_rate_hz!r}\n"
-        wav_scp, texts, utt2spk, utt2dur, reco2dur, utt2lang, utt2snr = sheets[split]
-        wav_scp(f"{name} {sound}\n")
-        texts(f"{name} {text}\n")
-        utt2spk(f"{name} {line.speaker_id}\n")
-        utt2dur(duration)
-        reco2dur(duration)
-        utt2lang(f"{name} {line.language}\n")
-        utt2snr(f"{name} {line.snr_db} {line.grade}\n")
-        out.collected(len(_FILES) * 60 + len(sound) + len(text))
+        split = good.split
+        out.write(f"{split}/wav.scp", _piped(good) if piped else good.wav_scp)
+        out.write(f"{split}/text", good.text)
+        out.write(f"{split}/utt2spk", good.utt2spk)
+        out.write(f"{split}/utt2dur", good.utt2dur)
+        out.write(f"{split}/reco2dur", good.utt2dur)
+        out.write(f"{split}/utt2lang", good.utt2lang)
+        out.write(f"{split}/utt2snr", good.utt2snr)
+        for first in spk2utt.feed(good):
+            gender = _GENDERS.get((first.gender or "").lower())
+            genders.setdefault(split, []).append((first.speaker_id, gender))
 
     with Outputs(job.to) as out:
+        spk2utt = SpeakerRows(out)
         yield feed
-        _end_speaker(out, speaker, ids, genders)
+        spk2utt.end()
         for folder, known in genders.items():
             # Kaldi demands a line for each speaker, m or f, or no file at all.
             if all(gender for _, gender in known):
@@ -67,24 +56,40 @@ def kaldi(job: Job) -> Iterator[Feed]:
                     out.text(f"{folder}/spk2gender", f"{name} {gender}")
 
 
-def espnet(job: Job) -> AbstractContextManager[Feed]:
+def espnet(job: Job) -> AbstractContextManager[Callable[[Batch], None]]:
     """Write the same directories with plain paths, for readers that open FLAC themselves (ESPnet, k2)."""
     return kaldi(dataclasses.replace(job, audio="path"))
 
 
-def reserved(text: str) -> str | None:
-    """Whether a text holds a word that Kaldi keeps for itself."""
-    if "<" not in text and "#" not in text and "/" not in text:
-        return None
-    found = sorted(_RESERVED.intersection(text.split()))
-    return f"Kaldi keeps the word {found[0]} for itself" if found else None
+def _piped(batch: Batch) -> bytes:
+    # What follows the folder is hexadecimal digits, so either all paths need quotes or none does.
+    mark = "'" if quoted(batch.paths[0]) != batch.paths[0] else ""
+    pairs = zip(batch.lines, batch.paths, strict=True)
+    return "".join([f"{line.id} flac -c -d -s {mark}{path}{mark} |\n" for line, path in pairs]).encode()
 
 
-def _end_speaker(
-    out: Outputs, line: Line | None, ids: list[str], genders: dict[str, list[tuple[str, str | None]]]
-) -> None:
-    if line is None:
-        return
-    out.text(f"{line.split}/spk2utt", f"{line.speaker_id} {' '.join(ids)}")
-    gender = _GENDERS.get((line.gender or "").lower())
-    genders.setdefault(line.split, []).append((line.speaker_id, gender))
+class SpeakerRows:
+    """Writes ``spk2utt``, a row a speaker however many batches hold its lines."""
+
+    def __init__(self, out: Outputs) -> None:
+        self._out = out
+        self._speaker: Line | None = None
+
+    def feed(self, batch: Batch) -> Iterator[Line]:
+        """Take a batch; gives the first line of each new speaker."""
+        split = batch.split
+        for speaker_id, lines in groupby(batch.lines, lambda line: line.speaker_id):
+            mine = list(lines)
+            last = self._speaker
+            if last is None or (last.speaker_id, last.split) != (speaker_id, split):
+                self.end()
+                self._speaker = mine[0]
+                self._out.write(f"{split}/spk2utt", speaker_id.encode())
+                yield mine[0]
+            self._out.write(f"{split}/spk2utt", "".join([f" {line.id}" for line in mine]).encode())
+
+    def end(self) -> None:
+        """End the row of the last speaker."""
+        if self._speaker is not None:
+            self._out.write(f"{self._speaker.split}/spk2utt", b"\n")
+            self._speaker = None

@@ -11,37 +11,31 @@ from contextlib import contextmanager
 
 import msgspec
 
-from corpus.exporters.job import Feed, Job, Outputs
+from corpus.exporters.batch import Batch
+from corpus.exporters.job import Job, Outputs
 from corpus.manifest import Line
 
-_encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 
 @contextmanager
-def lhotse(job: Job) -> Iterator[Feed]:
+def lhotse(job: Job) -> Iterator[Callable[[Batch], None]]:
     """Write the three manifests of each split."""
-    sheets: dict[str, tuple[Callable[[bytes], None], ...]] = {}
 
-    def feed(line: Line) -> None:
-        split = line.split
-        recording = _encode(recording_of(line, job.path(line)))
-        supervision = _encode(supervision_of(line))
-        cut = cut_of(line, msgspec.Raw(recording), msgspec.Raw(supervision))
-        raw = _encode(cut)
-        if split not in sheets:
-            kinds = ("recordings", "supervisions", "cuts")
-            sheets[split] = tuple(out.rows(f"{kind}_{split}.jsonl.gz") for kind in kinds)
-        recordings, supervisions, cuts = sheets[split]
-        recordings(recording + b"\n")
-        supervisions(supervision + b"\n")
-        cuts(raw + b"\n")
-        out.collected(2 * len(raw))
+    def feed(batch: Batch) -> None:
+        lines, split = batch.lines, batch.split
+        recordings = [recording_of(line, path) for line, path in zip(lines, batch.paths, strict=True)]
+        supervisions = [supervision_of(line) for line in lines]
+        cuts = [cut_of(*parts) for parts in zip(lines, recordings, supervisions, strict=True)]
+        out.write(f"recordings_{split}.jsonl.gz", _encode_lines(recordings))
+        out.write(f"supervisions_{split}.jsonl.gz", _encode_lines(supervisions))
+        out.write(f"cuts_{split}.jsonl.gz", _encode_lines(cuts))
 
     with Outputs(job.to) as out:
         yield feed
 
 
-class Source(msgspec.Struct):
+class Source(msgspec.Struct, gc=False):
     """Where a recording's channels lie."""
 
     type: str
@@ -49,7 +43,7 @@ class Source(msgspec.Struct):
     source: str
 
 
-class Recording(msgspec.Struct):
+class Recording(msgspec.Struct, gc=False):
     """A lhotse Recording, in the order of its fields."""
 
     id: str
@@ -60,7 +54,7 @@ class Recording(msgspec.Struct):
     channel_ids: list[int]
 
 
-class Custom(msgspec.Struct, omit_defaults=True):
+class Custom(msgspec.Struct, omit_defaults=True, gc=False):
     """What the manifest knows beyond lhotse's own fields."""
 
     split: str
@@ -89,7 +83,7 @@ class Custom(msgspec.Struct, omit_defaults=True):
     events: list[tuple[float, float, str]] | None = None
 
 
-class Supervision(msgspec.Struct, omit_defaults=True):
+class Supervision(msgspec.Struct, omit_defaults=True, gc=False):
     """A lhotse SupervisionSegment, in the order of its fields; what is None is not written."""
 
     id: str
@@ -104,15 +98,15 @@ class Supervision(msgspec.Struct, omit_defaults=True):
     custom: Custom | None = None
 
 
-class Cut(msgspec.Struct):
+class Cut(msgspec.Struct, gc=False):
     """A lhotse MonoCut or MultiCut, in the order of its fields."""
 
     id: str
     start: float
     duration: float
     channel: int | list[int]
-    supervisions: list[msgspec.Raw]
-    recording: msgspec.Raw
+    supervisions: list[Supervision | msgspec.Raw]
+    recording: Recording | msgspec.Raw
     type: str
 
 
@@ -145,8 +139,8 @@ def supervision_of(line: Line) -> Supervision:
     )
 
 
-def cut_of(line: Line, recording: msgspec.Raw, supervision: msgspec.Raw) -> Cut:
-    """A MonoCut (or MultiCut, for more channels) over the whole recording."""
+def cut_of(line: Line, recording: Recording | msgspec.Raw, supervision: Supervision | msgspec.Raw) -> Cut:
+    """A MonoCut (or MultiCut, for more channels) over it all; its parts may be encoded already."""
     kind = "MonoCut" if line.channels == 1 else "MultiCut"
     duration_s = line.samples / line.sample_rate_hz
     return Cut(line.id, 0.0, duration_s, _channel(line), [supervision], recording, kind)

@@ -4,62 +4,81 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import msgspec
 
-from corpus.exporters.job import Feed, Job, Outputs, PathUnsafe, spaced
+from corpus.exporters.batch import Batch
+from corpus.exporters.job import Job, Outputs, PathUnsafe
 from corpus.manifest import Line
 
-_encode = msgspec.json.Encoder().encode
+_rows = msgspec.json.Encoder().encode_lines
 _MAX_PATH = 254  # NeMo gives up on longer ones
 
 
+class NemoRow(msgspec.Struct, gc=False):
+    """One line of a NeMo manifest."""
+
+    audio_filepath: str
+    duration: float
+    text: str
+    lang: str
+    speaker: str
+    id: str
+    grade: str
+    style: str
+    snr_db: float
+    dialect: str | None
+
+
+class WenetRow(msgspec.Struct, gc=False):
+    """One line of a WeNet list."""
+
+    key: str
+    wav: str
+    txt: str
+
+
 @contextmanager
-def nemo(job: Job) -> Iterator[Feed]:
+def nemo(job: Job) -> Iterator[Callable[[Batch], None]]:
     """Write ``<split>_manifest.json``. No ``offset``: with ``sampling_rate`` readers take it wrongly."""
 
-    def feed(line: Line) -> None:
-        path = job.path(line)
-        if len(path) > _MAX_PATH:
-            raise PathUnsafe(path=path, character=f"more than {_MAX_PATH} characters")
-        out.write(f"{line.split}_manifest.json", _encode(nemo_row(line, path)) + b"\n")
+    def feed(batch: Batch) -> None:
+        for path in batch.paths:
+            if len(path) > _MAX_PATH:
+                raise PathUnsafe(path=path, character=f"more than {_MAX_PATH} characters")
+        rows = [nemo_row(line, path) for line, path in zip(batch.lines, batch.paths, strict=True)]
+        out.write(f"{batch.split}_manifest.json", _rows(rows))
 
     with Outputs(job.to) as out:
         yield feed
 
 
-def nemo_row(line: Line, path: str) -> dict[str, Any]:
+def nemo_row(line: Line, path: str) -> NemoRow:
     """One line of a NeMo manifest."""
-    return {
-        "audio_filepath": path,
-        "duration": line.samples / line.sample_rate_hz,
-        "text": line.text,
-        "lang": line.language,
-        "speaker": line.speaker_id,
-        "id": line.id,
-        "grade": line.grade,
-        "style": line.style,
-        "snr_db": line.snr_db,
-        "dialect": line.dialect,
-    }
+    return NemoRow(
+        path,
+        line.samples / line.sample_rate_hz,
+        line.text,
+        line.language,
+        line.speaker_id,
+        line.id,
+        line.grade,
+        line.style,
+        line.snr_db,
+        line.dialect,
+    )
 
 
 @contextmanager
-def wenet(job: Job) -> Iterator[Feed]:
+def wenet(job: Job) -> Iterator[Callable[[Batch], None]]:
     """Write ``<split>/data.list``, ``wav.scp`` and ``text`` with plain paths: two fields a line."""
-    sheets: dict[str, tuple[Callable[[Any], None], ...]] = {}
 
-    def feed(line: Line) -> None:
-        name, path, words = line.id, job.path(line), spaced(line.text)
-        if line.split not in sheets:
-            files = ("data.list", "wav.scp", "text")
-            sheets[line.split] = tuple(out.rows(f"{line.split}/{file}") for file in files)
-        data_list, wav_scp, texts = sheets[line.split]
-        data_list(_encode({"key": name, "wav": path, "txt": words}) + b"\n")
-        wav_scp(f"{name} {path}\n")
-        texts(f"{name} {words}\n")
-        out.collected(2 * len(path) + 3 * len(name) + 2 * len(words))
+    def feed(batch: Batch) -> None:
+        columns = zip(batch.lines, batch.paths, batch.spaced, strict=True)
+        rows = [WenetRow(line.id, path, words) for line, path, words in columns]
+        out.write(f"{batch.split}/data.list", _rows(rows))
+        out.write(f"{batch.split}/wav.scp", batch.wav_scp)
+        out.write(f"{batch.split}/text", batch.text)
 
     with Outputs(job.to) as out:
         yield feed

@@ -15,13 +15,13 @@ import msgspec
 
 from corpus.exporters.job import Job
 from corpus.exporters.sorting import Sorted
-from corpus.manifest import Event, Line
+from corpus.manifest import Event, Line, audio_path
 
 LONGEST_S = 48 * 3600  # a start beyond it is a slip, and a rebuilt recording would fill the disk
 _encode = msgspec.json.Encoder().encode
 
 
-class Turn(msgspec.Struct, frozen=True, array_like=True):
+class Turn(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a clip is in its recording."""
 
     split: str
@@ -40,9 +40,13 @@ class Turn(msgspec.Struct, frozen=True, array_like=True):
     start_sample: int
     samples: int
     sample_rate_hz: int
-    audio: str
     bytes: int
     sha256: str
+
+    @property
+    def audio(self) -> str:
+        """Where its sound lies in the release."""
+        return audio_path(self.sha256)
 
     @property
     def start_s(self) -> float:
@@ -121,7 +125,6 @@ def add(turns: Sorted, line: Line) -> None:
         line.start_sample,
         line.samples,
         line.sample_rate_hz,
-        line.audio,
         line.bytes,
         line.sha256,
     )

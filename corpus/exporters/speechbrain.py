@@ -13,8 +13,8 @@ from contextlib import contextmanager
 
 import msgspec
 
-from corpus.exporters.job import Feed, Job, Outputs, plain
-from corpus.manifest import Line
+from corpus.exporters.batch import Batch
+from corpus.exporters.job import Job, Outputs, plain
 
 _encode = msgspec.json.Encoder().encode
 REPLACEMENTS_NAME = "replacements.json"
@@ -23,49 +23,67 @@ COLUMNS = ("ID", "duration", "wav", "spk_id", "wrd", "language", "grade", "style
 _VARIABLE = re.compile(r"\$([\w.]+)")
 
 
+class Entry(msgspec.Struct, gc=False):
+    """One utterance in JSON, under its id."""
+
+    duration: float
+    wav: str
+    spk_id: str
+    wrd: str
+    language: str
+    grade: str
+    style: str
+    snr_db: float
+    dialect: str
+
+
 @contextmanager
-def speechbrain(job: Job) -> Iterator[Feed]:
+def speechbrain(job: Job) -> Iterator[Callable[[Batch], None]]:
     """Write ``<split>.csv``, ``<split>.json`` and the replacements that both are loaded with."""
     stand_for_themselves: dict[str, str] = {}
-    sheets: dict[str, tuple[Callable[[str], None], Callable[[bytes], None]]] = {}
     begun: set[str] = set()
 
-    def feed(line: Line) -> None:
-        dialect = plain(line.dialect)
-        names = _VARIABLE.findall(f"{line.text} {dialect}") if "$" in line.text or "$" in dialect else []
-        if ROOT in names:
-            job.damage.add(line.id, f"SpeechBrain takes ${ROOT} in the text for the release's folder")
+    def feed(batch: Batch) -> None:
+        table: list[str] = []
+        entries: list[bytes] = []
+        for line, duration_s in zip(batch.lines, batch.durations_s, strict=True):
+            text, dialect = line.text, plain(line.dialect)
+            if "$" in text or "$" in dialect:
+                names = _VARIABLE.findall(f"{text} {dialect}")
+                if ROOT in names:
+                    wrong = f"SpeechBrain takes ${ROOT} in the text for the release's folder"
+                    job.damage.add(line.id, wrong)
+                    continue
+                stand_for_themselves.update((name, f"${name}") for name in names)
+            table.append(
+                f'"{line.id}","{duration_s!r}","${ROOT}/{line.audio}","{line.speaker_id}","{_quoted(text)}",'
+                f'"{line.language}","{line.grade}","{line.style}","{line.snr_db!r}","{_quoted(dialect)}"\n'
+            )
+            entry = Entry(
+                duration_s,
+                f"{{{ROOT}}}/{line.audio}",
+                line.speaker_id,
+                _doubled(text),
+                line.language,
+                line.grade,
+                line.style,
+                line.snr_db,
+                _doubled(dialect),
+            )
+            entries.append(b'"%b":%b' % (line.id.encode(), _encode(entry)))
+        if not table:
             return
-        stand_for_themselves.update((name, f"${name}") for name in names)
-        split = line.split
-        if split not in sheets:
-            sheets[split] = out.rows(f"{split}.csv"), out.rows(f"{split}.json")
-            sheets[split][0](",".join(COLUMNS) + "\n")
-        table, entries = sheets[split]
-        text, duration_s = line.text, line.samples / line.sample_rate_hz
-        table(
-            f'"{line.id}","{duration_s!r}","${ROOT}/{line.audio}","{line.speaker_id}","{_quoted(text)}",'
-            f'"{line.language}","{line.grade}","{line.style}","{line.snr_db!r}","{_quoted(dialect)}"\n'
-        )
-        entry = {
-            "duration": duration_s,
-            "wav": f"{{{ROOT}}}/{line.audio}",
-            "spk_id": line.speaker_id,
-            "wrd": _doubled(text),
-            "language": line.language,
-            "grade": line.grade,
-            "style": line.style,
-            "snr_db": line.snr_db,
-            "dialect": _doubled(dialect),
-        }
-        entries(b'%b"%b":%b' % (b",\n" if split in begun else b"{\n", line.id.encode(), _encode(entry)))
+        split = batch.split
+        if split not in begun:
+            table.insert(0, ",".join(COLUMNS) + "\n")
+        out.write(f"{split}.csv", "".join(table).encode())
+        out.write(f"{split}.json", (b",\n" if split in begun else b"{\n") + b",\n".join(entries))
         begun.add(split)
-        out.collected(500 + 2 * len(text))
 
     with Outputs(job.to) as out:
         yield feed
         for split in sorted(begun):
-            sheets[split][1](b"\n}\n")
+            out.write(f"{split}.json", b"\n}\n")
         known = {ROOT: job.release_folder, **dict(sorted(stand_for_themselves.items()))}
         out.write(REPLACEMENTS_NAME, _encode(known) + b"\n")
 

@@ -171,7 +171,7 @@ def _nemo_shard(task: Task) -> tuple[LeftOut, ...]:
         for line in task.sounds(left_out, tar.room):
             name = f"{line.id}.flac"
             tar.take(name, line.bytes)
-            rows.write(_encode({**nemo_row(line, name), "shard_id": number}) + b"\n")
+            rows.write(_encode({**msgspec.structs.asdict(nemo_row(line, name)), "shard_id": number}) + b"\n")
     return tuple(left_out)
 
 

@@ -6,6 +6,8 @@ import random
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from corpus import near
 from corpus.columns import Fixed, Gatherer, unit_key
@@ -62,6 +64,46 @@ def test_texts_of_one_side_are_not_compared(tmp_path):
     side = np.arange(100) % 50
     found = signatures(tmp_path, texts).pairs(side, lambda some: [texts[i] for i in some])
     assert len(found) == 0
+
+
+@pytest.mark.parametrize("members", [37, 1 << 18])
+def test_pairs_do_not_depend_on_how_many_texts_memory_holds_at_once(tmp_path, monkeypatch, members):
+    """What is released must be the same on a small machine; the expected pairs come from comparing all."""
+    texts = sentences(300, 9, length=12)
+    texts += [changed(text, 11) for text in texts[:60]] + ["", "嗯"]
+    side = np.array([n % 7 - 1 for n in range(len(texts))])
+    made = signatures(tmp_path, texts)
+    monkeypatch.setattr(near, "_MEMBERS", members)
+    found = made.pairs(side, lambda some: [texts[i] for i in some])
+    expected = {
+        (i, j)
+        for j, other in enumerate(texts)
+        for i in range(j)
+        if -1 not in (side[i], side[j]) and side[i] != side[j] and near.is_near(texts[i], other)
+    }
+    assert expected and {tuple(pair) for pair in found.tolist()} == expected
+
+
+def test_no_texts_have_no_pairs(tmp_path):
+    made = signatures(tmp_path, [])
+    assert made.pairs(np.empty(0, np.int64), lambda some: []).shape == (0, 2)
+    assert made.compared(np.empty(0, bool)) == 0
+
+
+_FEW = st.text("天地人日月山", min_size=6, max_size=40)
+
+
+@given(_FEW, st.lists(st.tuples(st.integers(0, 39), st.sampled_from("天地人日月山")), max_size=3))
+def test_a_sketch_never_parts_texts_that_are_near(text, changes):
+    """It may leave strangers to be read, but a near pair that it dropped would be a leak nobody sees."""
+    letters = list(text)
+    for at, letter in changes:
+        letters[at % len(letters)] = letter
+    other = "".join(letters)
+    rows = np.frombuffer(near.keys([text, other]), np.uint64).reshape(2, -1)[:, near.BANDS :]
+    may = bool(near._may_be_near(rows[:1], rows[1:])[0])
+    assert may or not near.is_near(text, other)
+    assert int(rows[0, -1]) == len({text[n : n + 2] for n in range(len(text) - 1)})
 
 
 def placed(tmp_path, texts, speakers, fixed=(), released=(), plan=None):

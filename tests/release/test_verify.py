@@ -99,6 +99,26 @@ def test_lines_that_leak_are_found_even_if_every_digest_agrees(folder):
     }
 
 
+def test_proof_is_the_same_however_many_lines_it_compares_at_once(folder, monkeypatch):
+    """Every leak is named and every value counted once, whether it came in the same batch or before."""
+    import msgspec
+
+    from corpus import leaks
+
+    rows = list(manifest.read(folder / "manifest.jsonl"))
+    moved = msgspec.structs.replace(rows[1], split="test" if rows[1].split != "test" else "dev")
+    told = []
+    for batch in (1, 3, 16_384):
+        monkeypatch.setattr(leaks, "_BATCH", batch)
+        proof = Proof(fold)
+        for line in (*rows, moved, rows[2]):
+            proof.feed(line)
+        told.append((sorted(map(str, proof.leaks)), dict(proof.counts), dict(proof.counts_by_split)))
+    assert told[0] == told[1] == told[2]
+    assert told[0][1]["speaker"] == len({line.speaker_id for line in rows})
+    assert told[0][1]["recording"] == len({line.recording_id for line in rows})
+
+
 def test_building_refuses_a_split_that_leaks(folder, tmp_path, a_line):
     from corpus.build import Outline
     from corpus.card import Words
