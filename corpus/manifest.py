@@ -26,6 +26,7 @@ Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 
 _MAX_LINE_BYTES = 1 << 20
+_MOST = (1 << 63) - 1
 _ID = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)+")
 _NAME = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -141,6 +142,9 @@ def problem(line: Line) -> str | None:
         return f"audio is {line.audio!r} and must be {audio_path(line.sha256)}"
     if not (formed or _MD5.fullmatch(line.pcm_md5)):
         return "pcm_md5 is not 32 lower-case hexadecimal digits"
+    numbers = line.bytes, line.samples, line.start_sample, line.sample_rate_hz, line.channels, line.channel
+    if max(numbers) > _MOST or line.transcribers > _MOST:
+        return "a number is larger than the 63 bits of a column hold"
     if line.bytes < 1 or line.samples < 1 or line.sample_rate_hz < 1 or line.channels < 1:
         return "bytes, samples, sample_rate_hz and channels must be at least 1"
     if line.duration_s != (expected_s := seconds(line.samples, line.sample_rate_hz)):

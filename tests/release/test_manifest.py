@@ -54,6 +54,8 @@ BAD = {
     "an unknown split": (lambda row: {**row, "split": "valid"}, "split"),
     "an unknown grade": (lambda row: {**row, "grade": "silent"}, "grade"),
     "a duration that is not its samples": (lambda row: {**row, "duration_s": 1.5}, "duration_s"),
+    "more channels than a column holds": (lambda row: {**row, "channels": 1 << 63}, "63 bits"),
+    "a length that no float holds": (lambda row: {**row, "samples": 10**400}, "63 bits"),
     "an empty text": (lambda row: {**row, "text": "  "}, "text"),
     "a line break in the text": (lambda row: {**row, "text": "a\nb"}, "text"),
     "a day that is none": (lambda row: {**row, "recorded_on": "2026-13-01"}, "recorded_on"),
