@@ -15,6 +15,7 @@ from corpus.database import open_engine
 from corpus.decode import Decoder
 from corpus.disk import disk_errors
 from corpus.holding import Room
+from corpus.holds import Holds
 from corpus.intake import Intake
 from corpus.meters import Meters
 from corpus.partials import Partials
@@ -77,10 +78,12 @@ def open_site(settings: Settings) -> Site:
     signer = keys.signer(settings.keys)
     with disk_errors():
         store, partials = open_store(settings), Partials(settings.partials)
+        holds = Holds(settings.holds)
     meters = Meters(settings.meters)
     decoder = Decoder(ended=lambda by: meters.add("decoder", by))
     intake = Intake(
-        settings, engine, store, partials, decoder, signer, clock_ms, secrets.token_hex, Together(engine),
+        settings, engine, store, holds, partials, decoder, signer, clock_ms, secrets.token_hex,
+        Together(engine),
         refused=lambda code: meters.add("refused", code),
     )  # fmt: skip
     shelf = Shelf(engine, store, settings.releases, signer, settings.compute)
@@ -95,7 +98,7 @@ def open_site(settings: Settings) -> Site:
         intake=intake,
         shelf=shelf,
         meters=meters,
-        custody=Custody(shelf, signer, clock_ms, secrets.token_hex),
+        custody=Custody(shelf, signer, holds, clock_ms, secrets.token_hex),
         room=Room(settings.max_buffered_bytes, settings.max_upload_bytes, settings.partials),
     )
 

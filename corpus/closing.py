@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -103,6 +104,13 @@ def hear(
         finding = AudioFinding("container.damaged", "error", parameters={"signal": sound.signal})
         return Heard(Verdict("refuse", None, (finding,), judge.id, judge.version), said)
     return Heard(profile.verdict(sound.measured, judge, meta.grade), said, sound)
+
+
+def name(digest: Sha256, heard: Heard) -> Sha256:
+    """What `keep` will call the sound of a file that has this digest."""
+    if heard.sound is not None and heard.sound.flac is not None:
+        return Sha256(hashlib.sha256(heard.sound.flac).hexdigest())
+    return digest
 
 
 def keep(store: BlobStore, path: Path, digest: Sha256, heard: Heard) -> Sha256:

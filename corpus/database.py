@@ -35,17 +35,6 @@ __all__ = [  # the two types are here so that nothing above needs SQLAlchemy to 
     "reading",
 ]
 
-__all__ = [
-    "Connection",
-    "DatabaseBusy",
-    "DatabaseUnusable",
-    "Engine",
-    "begin",
-    "is_sqlite",
-    "open_engine",
-    "reading",
-]
-
 BUSY_S = 10.0
 _WRITE_LOCKS: weakref.WeakKeyDictionary[Engine, threading.Lock] = weakref.WeakKeyDictionary()
 

@@ -148,7 +148,6 @@ class Decoder:
                     "calibration_offset_db": meta.calibration_offset_db,
                 },
             }
-            os.lseek(file.fileno(), 0, os.SEEK_SET)  # file.seek may stay within its own buffer
             child, answer = self._ask(job, (file.fileno(), figures, flac), meanwhile)
             try:
                 if "ended" in answer:
@@ -168,6 +167,11 @@ class Decoder:
     ) -> tuple[_Child, dict[str, Any]]:
         message = json.dumps(job).encode()
         for attempt in (1, 2):
+            # Every child finds the file at its start, and nothing of another one's in the scratch files.
+            for descriptor in descriptors:
+                os.lseek(descriptor, 0, os.SEEK_SET)
+            for descriptor in descriptors[1:]:
+                os.ftruncate(descriptor, 0)
             child = self._child()
             child.files += 1
             sent = _reached(child, lambda link: socket.send_fds(link, [message], descriptors))

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from corpus.database import reading
+from corpus.holds import Holds
 from corpus.store import BlobStore
-from corpus.tables import clip, erasure, upload
+from corpus.tables import clip, erasure
 from protocol.clip import Sha256
 from protocol.errors import CodedError
 
@@ -57,23 +58,25 @@ def waiting(db: Connection, *, due_ms: int | None = None, limit: int | None = No
 
 
 def erase(
-    engine: Engine, store: BlobStore, digests: Sequence[Sha256]
+    engine: Engine, store: BlobStore, holds: Holds, digests: Sequence[Sha256]
 ) -> tuple[list[Sha256], CodedError | None]:
     """Erase blobs that no clip needs. Returns those that are done with, and what ended the work early.
 
-    One whose bytes somebody is sending again right now is left for later.
+    One that a close is about to name right now is left for later. An upload of the same bytes that is merely
+    open puts nothing off: whoever knows a digest could keep a withdrawn voice in the store by declaring it.
     """
     done: list[Sha256] = []
     for digest in digests:
-        with reading(engine) as db:
-            later, stands = _being_sent(db, digest), _stands(db, digest)
-        if later:
-            continue
-        try:
-            if not stands:
-                store.erase(digest)
-        except CodedError as error:
-            return done, error  # the store is away: the others would only wait as long
+        with holds.erasing(digest) as alone:
+            if not alone:
+                continue
+            with reading(engine) as db:
+                stands = _stands(db, digest)
+            try:
+                if not stands:
+                    store.erase(digest)
+            except CodedError as error:
+                return done, error  # the store is away: the others would only wait as long
         done.append(digest)
     return done, None
 
@@ -107,10 +110,3 @@ def _stands(db: Connection, digest: Sha256) -> bool:
     query = sa.select(clip.c.id).where(clip.c.sha256 == digest, clip.c.state != "withdrawn").limit(1)
     return db.execute(query).first() is not None
 
-
-def _being_sent(db: Connection, digest: Sha256) -> bool:
-    """Whether an upload of the same file is open: its close may be about to name the blob."""
-    query = sa.select(upload.c.id).where(
-        upload.c.sha256 == digest, upload.c.state == sa.literal_column("'open'")
-    )
-    return db.execute(query.limit(1)).first() is not None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import tempfile
 import threading
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, ClassVar
@@ -52,15 +53,19 @@ class Room:
         self._lock = threading.Lock()
         self._held: dict[str, int] = {}
         self._held_bytes = self._memory_bytes = 0
+        self._returned: deque[tuple[str, int, int]] = deque()  # whose, counted bytes, bytes in memory
 
     @property
     def held_bytes(self) -> int:
         """What is counted now."""
-        return self._held_bytes
+        with self._lock:
+            self._settle()
+            return self._held_bytes
 
     def take(self, who: str, size_bytes: int) -> bool:
         """Count so many bytes more of somebody's; False, and nothing counted, if they are too many."""
         with self._lock:
+            self._settle()
             own = self._held.get(who, 0) + size_bytes
             if own > self._share_bytes or self._held_bytes + size_bytes > self._most_bytes:
                 return False
@@ -68,23 +73,32 @@ class Room:
             self._held_bytes += size_bytes
             return True
 
-    def give_back(self, who: str, size_bytes: int) -> None:
-        """Count them no longer."""
-        if size_bytes == 0:
-            return
-        with self._lock:
-            self._held_bytes -= size_bytes
-            self._held[who] = self._held.get(who, 0) - size_bytes
-            if self._held[who] <= 0:
-                del self._held[who]
+    def give_back(self, who: str, size_bytes: int, memory_bytes: int) -> None:
+        """Count them no longer, from the next question on.
+
+        It takes no lock: Python's collector closes a body whose connection is gone, and may do so in the
+        very thread that holds the lock.
+        """
+        if size_bytes or memory_bytes:
+            self._returned.append((who, size_bytes, memory_bytes))
 
     def use_memory(self, size_bytes: int) -> bool:
-        """Whether so many bytes more may lie in memory; a negative number frees some."""
+        """Whether so many bytes more may lie in memory."""
         with self._lock:
-            if size_bytes > 0 and self._memory_bytes + size_bytes > _MEMORY_BYTES:
+            self._settle()
+            if self._memory_bytes + size_bytes > _MEMORY_BYTES:
                 return False
             self._memory_bytes += size_bytes
             return True
+
+    def _settle(self) -> None:
+        while self._returned:
+            who, size_bytes, memory_bytes = self._returned.popleft()
+            self._memory_bytes -= memory_bytes
+            self._held_bytes -= size_bytes
+            left = self._held.pop(who, 0) - size_bytes
+            if left > 0:
+                self._held[who] = left
 
 
 class Body(io.RawIOBase):
@@ -137,6 +151,15 @@ class Body(io.RawIOBase):
         """Raise why it could not be kept, if it was for want of room here."""
         if self._problem is not None:
             raise self._problem
+
+    def need(self) -> None:
+        """Raise unless it is kept, for whoever is about to use it.
+
+        A member's body is dropped as a stranger's if nobody could be asked whose it was when it came.
+        """
+        self.check()
+        if self._dropped:
+            raise BodiesTooMany(wait_s=_WAIT_S)
 
     def pieces(self) -> Iterator[bytes | bytearray]:
         """What is kept, from its start."""
@@ -206,18 +229,17 @@ class Body(io.RawIOBase):
             self._file = tempfile.TemporaryFile(dir=self._room.folder)  # noqa: SIM115
             for piece in self._pieces:
                 self._file.write(piece)
-            self._free_memory()
+            self._give_back(0)
         self._file.write(data)
 
-    def _free_memory(self) -> None:
+    def _give_back(self, counted_bytes: int) -> None:
         self._pieces = []
-        self._room.use_memory(-self._in_memory)
+        self._room.give_back(self._who, counted_bytes, self._in_memory)
         self._in_memory = 0
 
     def _drop(self) -> None:
         self._dropped = True
-        self._free_memory()
-        self._room.give_back(self._who, self._counted)
+        self._give_back(self._counted)
         self._counted = 0
         if self._file is not None:
             self._file.close()

@@ -21,11 +21,12 @@ from typing import ClassVar
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
-from corpus import closing, people, projects, prompts, uploads
+from corpus import closing, erasure, people, projects, prompts, uploads
 from corpus.closing import ConsentMissing
 from corpus.database import begin, reading
 from corpus.decode import Decoder
 from corpus.disk import need_room
+from corpus.holds import Holds
 from corpus.keys import Signer
 from corpus.partials import Partials, UploadBusy
 from corpus.settings import Settings
@@ -111,6 +112,7 @@ class Intake:
     settings: Settings
     engine: Engine
     store: BlobStore
+    holds: Holds
     partials: Partials
     decoder: Decoder
     signer: Signer
@@ -260,13 +262,15 @@ class Intake:
 
     def terminate(self, upload: Upload) -> None:
         """End an unfinished upload and drop its bytes."""
-        with self.partials.locked(upload.id):
+        with self.partials.locked(upload.id) as file:
             with begin(self.engine) as db:
                 upload = _alive(uploads.by_id(db, upload.id, upload.person_id))
                 if upload.state == "done":
                     self.partials.discard(upload.id)
                     raise UploadFinished()
                 uploads.set_state(db, upload.id, "terminated")
+                if os.fstat(file.fileno()).st_size == upload.length_bytes:  # a close may have come half-way
+                    erasure.note(db, [upload.sha256], now_ms=self.clock_ms())
             self.partials.discard(upload.id)
 
     def sweep(self) -> int:
@@ -304,33 +308,36 @@ class Intake:
         @cache
         def verify() -> None:
             if self.partials.sha256(file) != upload.sha256:
-                os.ftruncate(file.fileno(), 0)
+                self.partials.discard(upload.id)  # not truncated: its bytes may have a name in the store
                 raise DigestMismatch()
             if self.store.path(upload.sha256) is not None:
-                self.partials.sync(file)  # most files are kept as they are: the store's sync is short
+                self.partials.sync(upload.id, file)  # most files are kept as they are: the store's sync is short
 
         with reading(self.engine) as db:
             project = projects.by_id(db, upload.project_id)
         meta = ClipMeta.from_json(upload.metadata["meta"])
-        file.seek(0)
-        heard = closing.hear(
-            file, upload.length_bytes, self.decoder, project.profile_id, meta, self.settings.max_clip_s,
-            meanwhile=verify,
-        )  # fmt: skip
+        with self.partials.reader(upload.id) as sound:
+            heard = closing.hear(
+                sound, upload.length_bytes, self.decoder, project.profile_id, meta, self.settings.max_clip_s,
+                meanwhile=verify,
+            )  # fmt: skip
         verify()  # of a file that was not even decoded
-        blob = closing.keep(self.store, self.partials.path(upload.id), upload.sha256, heard)
-        taken = closing.Taken(upload, meta, heard, blob, self.store.size(blob))
         salt, item_id, now_ms = bytes.fromhex(self.random_hex(16)), self.random_hex(16), self.clock_ms()
         codes: tuple[str, ...] = ()
+        name = closing.name(upload.sha256, heard)
         try:
-            codes = self.together.run(
-                lambda change: closing.record(
-                    change, taken, self.signer, item_id=item_id, salt=salt, now_ms=now_ms
+            with self.holds.naming(name):  # else an erasure might fall between the blob and its row
+                blob = closing.keep(self.store, self.partials.path(upload.id), upload.sha256, heard)
+                taken = closing.Taken(upload, meta, heard, blob, self.store.size(blob))
+                codes = self.together.run(
+                    lambda change: closing.record(
+                        change, taken, self.signer, item_id=item_id, salt=salt, now_ms=now_ms
+                    )
                 )
-            )
         except ConsentMissing:  # taken back while the clip was on its way: keep nothing
             with begin(self.engine) as db:
                 uploads.set_state(db, upload.id, "terminated")
+                erasure.note(db, [name], now_ms=now_ms)
             self.partials.discard(upload.id)
             raise
         self.partials.discard(upload.id)

@@ -85,7 +85,7 @@ class Partials:
             try:
                 yield file
             finally:
-                fcntl.flock(descriptor, fcntl.LOCK_UN)  # a process that was handed the file has the lock too
+                fcntl.flock(descriptor, fcntl.LOCK_UN)  # a process forked meanwhile has the lock too
 
     def append(
         self,
@@ -132,14 +132,19 @@ class Partials:
         return written
 
     def sha256(self, file: FileIO) -> str:
-        """The digest of what is stored. The file's position, which other processes may share, stays."""
+        """The digest of what is stored."""
         digest, at = hashlib.sha256(), 0
         while data := os.pread(file.fileno(), _PIECE_BYTES, at):
             digest.update(data)
             at += len(data)
         return digest.hexdigest()
 
-    def sync(self, file: FileIO) -> None:
+    def reader(self, upload_id: str) -> FileIO:
+        """The same file for a process that hears it, which can neither write to it nor has its lock."""
+        with disk_errors():
+            return FileIO(self.path(upload_id), "rb")
+
+    def sync(self, upload_id: str, file: FileIO) -> None:
         """Make what is stored durable.
 
         Raises
@@ -151,7 +156,9 @@ class Partials:
             try:
                 os.fsync(file.fileno())
             except OSError:
-                os.ftruncate(file.fileno(), 0)  # a second sync of the same file may succeed and be wrong
+                # A second sync of the same file may succeed and be wrong. It loses its name and not its bytes:
+                # after a close that came half-way they are a blob's too.
+                self.discard(upload_id)
                 raise
 
     def discard(self, upload_id: str) -> None:

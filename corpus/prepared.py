@@ -8,7 +8,8 @@ errors are SQLAlchemy's, on every database it knows.
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -78,11 +79,13 @@ class Prepared:
     def rows(self, db: Connection, values: Values) -> list[Any]:
         """Every row."""
         ready = self._ready(db)
-        cursor = _execute(db, ready.text, ready.bound(values))
-        try:
-            return [ready.row_of(raw) for raw in cursor.fetchall()]
-        finally:
-            cursor.close()
+        with _errors(db, ready.text):
+            cursor = _execute(db, ready.text, ready.bound(values))
+            try:
+                found = cursor.fetchall()  # SQLite looks for all but the first row only now
+            finally:
+                cursor.close()
+        return [ready.row_of(raw) for raw in found]
 
     def first(self, db: Connection, values: Values) -> Any | None:
         """The first row, or None."""
@@ -97,7 +100,8 @@ class Prepared:
     def run(self, db: Connection, values: Values) -> int:
         """Change something. Returns how many rows were changed."""
         ready = self._ready(db)
-        cursor = _execute(db, ready.text, ready.bound(values))
+        with _errors(db, ready.text):
+            cursor = _execute(db, ready.text, ready.bound(values))
         count = int(cursor.rowcount)
         cursor.close()
         return count
@@ -105,7 +109,8 @@ class Prepared:
     def run_many(self, db: Connection, rows: Sequence[Values]) -> None:
         """Do it once for each of `rows`."""
         ready = self._ready(db)
-        _execute(db, ready.text, [ready.bound(row) for row in rows], many=True).close()
+        with _errors(db, ready.text):
+            _execute(db, ready.text, [ready.bound(row) for row in rows], many=True).close()
 
     def _ready(self, db: Connection) -> _Compiled:
         name = db.dialect.name
@@ -137,16 +142,25 @@ def _compile(statement: Statement, columns: Sequence[str], dialect: sa.Dialect) 
     return _Compiled(str(done), order, fixed, binds, row._make, tuple(results))
 
 
+@contextmanager
+def _errors(db: Connection, text: str) -> Iterator[None]:
+    """Raise the driver's errors as SQLAlchemy does; the parameters are what people said, and stay out of it."""
+    kind = db.dialect.loaded_dbapi.Error
+    try:
+        yield
+    except kind as error:
+        raise DBAPIError.instance(
+            text, None, error, kind, hide_parameters=True, dialect=db.dialect
+        ) from error
+
+
 def _execute(db: Connection, text: str, parameters: Any, *, many: bool = False) -> Any:
     if not db.in_transaction():
         raise ValueError("a prepared statement runs within a transaction")
     cursor = db.connection.cursor()
     try:
         (cursor.executemany if many else cursor.execute)(text, parameters)
-    except db.dialect.loaded_dbapi.Error as error:
+    except BaseException:
         cursor.close()
-        # As SQLAlchemy raises it; the parameters are what people said, and stay out of it.
-        raise DBAPIError.instance(
-            text, None, error, db.dialect.loaded_dbapi.Error, hide_parameters=True, dialect=db.dialect
-        ) from error
+        raise
     return cursor

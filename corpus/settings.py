@@ -98,6 +98,11 @@ class Settings:
         return self.data / "uploads"
 
     @property
+    def holds(self) -> Path:
+        """Locks of those who name or erase blobs."""
+        return self.data / "holds"
+
+    @property
     def keys(self) -> Path:
         """The folder of private keys."""
         return self.data / "keys"

@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 from corpus import clips, erasure, ledger, likeness, publish, tables, transcripts
 from corpus.clips import Clip
 from corpus.database import begin, reading
+from corpus.holds import Holds
 from corpus.keys import Signer
 from corpus.shelf import Shelf
 from protocol.clip import Receipt, Sha256
@@ -28,6 +29,7 @@ class Custody:
 
     shelf: Shelf
     signer: Signer
+    holds: Holds
     clock_ms: Callable[[], int]
     random_hex: Callable[[int], str]
 
@@ -125,7 +127,7 @@ def _digests(clip: Clip) -> tuple[Sha256, Sha256]:
 def _erase(custody: Custody, digests: Sequence[Sha256]) -> int:
     """Remove blobs from the store, and voices from every release; only then are they done with."""
     shelf, now_ms = custody.shelf, custody.clock_ms()
-    done, problem = erasure.erase(shelf.engine, shelf.store, digests)
+    done, problem = erasure.erase(shelf.engine, shelf.store, custody.holds, digests)
     if shelf.folder.is_dir():
         publish.erase(shelf, now_ms=now_ms)
     with begin(shelf.engine) as db:

@@ -130,6 +130,7 @@ def body(length_bytes: int) -> tuple[int, Body]:
             piece.check()
         if len(piece) != announced:
             raise BodyShort(received_bytes=len(piece), announced_bytes=announced)
+        piece.need()
         if wanted is not None:
             digest = hashlib.new(wanted[0], usedforsecurity=False)
             for part in piece.pieces():

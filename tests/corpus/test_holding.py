@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import threading
 
 import pytest
 from hypothesis import given
@@ -111,3 +113,37 @@ def test_a_disk_that_fails_is_said_by_the_request_and_ends_nothing_else(tmp_path
     with pytest.raises(StoreSuspect):
         body.check()
     assert len(body) == 100 * KB + 4 and body.read() == b"" and here.held_bytes == 0
+
+
+def test_a_body_that_the_collector_finds_while_another_is_counted_holds_up_nobody(tmp_path):
+    """A connection that is gone leaves its body to the collector, which runs in any thread at any moment."""
+    here = room(tmp_path)
+
+    left = Body(here, "gone", 1 << 30)
+    left.append(bytes(100 * KB))
+    left.itself = left  # only the collector finds it
+    gc.disable()
+    del left
+
+    class Collecting(dict):
+        def get(self, *args):
+            gc.collect()
+            return super().get(*args)
+
+    here._held = Collecting(here._held)
+    body = Body(here, "a", 1 << 30)
+    counting = threading.Thread(target=body.append, args=(bytes(100 * KB),), daemon=True)
+    counting.start()
+    counting.join(timeout=30)
+    gc.enable()
+    assert not counting.is_alive()
+    body.close()
+    assert here.held_bytes == 0 and here._memory_bytes == 0
+
+
+def test_what_was_dropped_is_never_taken_for_what_came(tmp_path):
+    body = Body(room(tmp_path), "", 10)
+    body.append(bytes(100))
+    body.check()  # too long for its route, which says so in its own words
+    with pytest.raises(BodiesTooMany):
+        body.need()

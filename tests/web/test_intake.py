@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import struct
 
 import numpy as np
@@ -11,8 +13,8 @@ import pytest
 import rfc8785
 import soundfile
 
-from corpus import check, clips
-from corpus.database import reading
+from corpus import check, clips, closing, erasure, withdrawal
+from corpus.database import DatabaseBusy, begin, reading
 from corpus.keys import verify_ed25519
 from noise_profiles import measure, profile
 from protocol import tlog
@@ -298,7 +300,8 @@ def test_consent_taken_back_on_the_way_keeps_nothing(speaker, site, good):
     answer = speaker.patch(location, 0, good.data)
     assert answer.get_json()["code"] == "consent.missing"
     assert list(site.intake.partials.folder.iterdir()) == []
-    assert list(site.store) in ([], [good.sha256])  # an orphan at most, which fsck names
+    withdrawal.sweep(site.custody)  # as the server does every minute
+    assert list(site.store) == []
 
 
 def test_a_clip_that_another_request_is_checking_is_said_to_be_checked(speaker, site, good):
@@ -312,3 +315,80 @@ def test_a_clip_that_another_request_is_checking_is_said_to_be_checked(speaker, 
         assert speaker.head(location) == len(good.data)
         assert speaker.patch(location, len(good.data), b"").status_code == 409
     assert speaker.ask("GET", f"/api/v1/clips/{good.clip_id}").get_json()["state"] == "accepted"
+
+
+def test_an_erasure_does_not_fall_between_a_blob_and_its_row(speaker, site, make, monkeypatch):
+    """The same file again, after its first clip was withdrawn: what the receipt names is in the store."""
+    data = make.file(make.samples(81), "WAV")
+    first, again = make.clip(data), make.clip(data)
+    speaker.send(first)
+    with reading(site.engine) as db:
+        digest = clips.find(db, first.clip_id).sha256
+    assert digest != first.sha256  # it was encoded anew: no upload declares this digest
+    with begin(site.engine) as db:
+        withdrawal._withdraw(db, site.custody, clips.find(db, first.clip_id), site.clock_ms())
+        erasure.note(db, [digest], now_ms=0)
+    record = closing.record
+
+    def late(*args, **more):  # the blob was kept, its row is not yet there
+        done, problem = erasure.erase(site.engine, site.store, site.custody.holds, [digest])
+        assert (done, problem) == ([], None)
+        return record(*args, **more)
+
+    monkeypatch.setattr(closing, "record", late)
+    assert speaker.send(again)["state"] == "accepted"
+    assert withdrawal.sweep(site.custody) == 1  # somebody needs it now, so it is done with
+    assert digest in site.store
+
+
+def test_a_stranger_who_declares_its_digest_does_not_keep_a_withdrawn_voice(speaker, join, site, good, make):
+    """Manifests of releases name digests: whoever opened an upload of one put its erasure off for a week."""
+    speaker.send(good)
+    other = join("speaker")
+    assert other.create(make.clip(good.data)).status_code == 201
+    assert speaker.ask("DELETE", f"/api/v1/clips/{good.clip_id}").status_code == 200
+    assert good.sha256 not in site.store
+
+
+def test_an_ended_upload_leaves_nothing_of_a_close_that_came_half_way(speaker, site, good, monkeypatch):
+    location = speaker.create(good).headers["Location"]
+
+    def busy(*args, **more):
+        raise DatabaseBusy()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(closing, "record", busy)
+        assert speaker.patch(location, 0, good.data).status_code == 503
+    assert good.sha256 in site.store
+    assert speaker.ask("DELETE", location, {"Tus-Resumable": "1.0.0"}).status_code == 204
+    withdrawal.sweep(site.custody)
+    assert good.sha256 not in site.store
+
+
+@pytest.mark.parametrize("fault", ["sync", "digest"])
+def test_what_is_dropped_of_an_upload_is_not_what_another_clip_has(
+    speaker, join, site, good, make, monkeypatch, fault
+):
+    """After a close that came half-way the unfinished file and the blob are one; somebody else names the blob."""
+    location = speaker.create(good).headers["Location"]
+
+    def busy(*args, **more):
+        raise DatabaseBusy()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(closing, "record", busy)
+        assert speaker.patch(location, 0, good.data).status_code == 503
+    other, same = join("speaker"), make.clip(good.data)
+    assert other.send(same)["state"] == "accepted"
+
+    def broken(*args):
+        raise OSError(errno.EIO, "the disk")
+
+    with monkeypatch.context() as patch:
+        if fault == "sync":
+            patch.setattr(os, "fsync", broken)
+        else:
+            patch.setattr(site.intake.partials, "sha256", lambda file: "0" * 64)
+        assert speaker.ask("HEAD", location, {"Tus-Resumable": "1.0.0"}).status_code in (422, 500, 503)
+    assert site.store.size(good.sha256) == len(good.data)
+    assert speaker.head(location) == 0
