@@ -67,7 +67,8 @@ class Prepared:
     Parameters
     ----------
     statement : Select, Insert, Update or Delete
-        Without lists that are expanded: their text differs from one use to the next.
+        Without lists that are expanded: their text differs from one use to the next. Nor are fractions
+        selected: what becomes of them hangs on what the driver says of each result.
     columns : sequence of str
         What an insert or update is given, beside its `bindparam`.
     """
@@ -133,6 +134,8 @@ def _compile(statement: Statement, columns: Sequence[str], dialect: sa.Dialect) 
     shown = list(statement.selected_columns) if isinstance(statement, sa.Select) else []
     results = []
     for place, column in enumerate(shown):
+        if isinstance(column.type, sa.Numeric | sa.Float):
+            raise ValueError("a column of fractions, whose kind the driver alone says, cannot be prepared")
         change = column.type.dialect_impl(dialect).result_processor(dialect, None)
         if change is not None:
             results.append((place, change))

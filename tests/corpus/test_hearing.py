@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from corpus import container
+from corpus import container, decode
 from corpus.container import Unreadable
 from corpus.decode import Decoder
 from corpus.frame_end import FrameEnd
@@ -121,3 +121,27 @@ def test_the_last_byte_is_handed_over_alone_and_its_request_is_seen(tmp_path):
         assert end.read(3) == b"cde" and not end.reached
         assert end.read(1) == b"f" and end.reached
         assert end.read(1) == b""
+
+
+def test_a_hearing_that_is_done_again_finds_the_file_at_its_start_and_nothing_of_the_first(
+    decoder, tmp_path, monkeypatch
+):
+    """Child and parent were killed half-way, as for want of memory: a good clip must not come out as damaged."""
+    decoder.warm()
+    send, first = decode.socket.send_fds, []
+
+    def moved(link, messages, descriptors):
+        if messages != [b"fork"] and not first:
+            first.append(True)
+            for descriptor in descriptors:  # what a child did before it was killed
+                os.lseek(descriptor, 1000, os.SEEK_SET)
+            for descriptor in descriptors[1:]:
+                os.write(descriptor, b"half")
+            decoder._process.kill()
+            link.shutdown(decode.socket.SHUT_RDWR)
+            return 1
+        return send(link, messages, descriptors)
+
+    monkeypatch.setattr(decode.socket, "send_fds", moved)
+    said, sound = heard(decoder, tmp_path / "a", coded("WAV"))
+    assert first and sound.measured is not None and sound.flac == coded()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -62,5 +64,65 @@ def test_a_forgotten_value_is_an_error_and_not_a_null(engine):
 
 def test_a_statement_that_is_different_each_time_is_not_prepared(engine):
     listed = Prepared(sa.select(project).where(project.c.id.in_(sa.bindparam("ids", expanding=True))))
-    with reading(engine) as db, pytest.raises(ValueError, match="prepared"):
-        listed.rows(db, {"ids": ["a"]})
+    fraction = Prepared(sa.select(sa.cast(project.c.created_ms, sa.Float)))
+    with reading(engine) as db:
+        for one, values in ((listed, {"ids": ["a"]}), (fraction, {})):
+            with pytest.raises(ValueError, match="prepared"):
+                one.rows(db, values)
+
+
+def test_an_error_after_the_first_row_is_sqlalchemys_too(engine):
+    """SQLite looks for further rows only when they are fetched: a corrupt page is met there, and has a code."""
+    # abs() of the smallest number overflows; PostgreSQL finds a division by zero at once.
+    failing = {"sqlite": "abs(-9223372036854775807 - (id = 'tales'))", "postgresql": "1 / (id <> 'tales')::int"}
+    late = Prepared(
+        sa.select(project.c.id, sa.literal_column(failing[engine.dialect.name]).label("n")).order_by(project.c.id)
+    )
+    with begin(engine) as db:
+        ADD.run_many(db, [{**ROW, "id": "songs"}, ROW])
+    with pytest.raises(sa.exc.DBAPIError), reading(engine) as db:
+        late.rows(db, {})
+    with reading(engine) as db:
+        assert FIND.scalar(db, {"project": "tales"}) == "tales"  # the connection is sound
+
+
+def test_none_truth_and_bytes_are_what_sqlalchemy_makes_of_them(engine):
+    """In and out, also None in JSON, which is a null and not the word."""
+    kinds = sa.Table(
+        "kinds", sa.MetaData(), sa.Column("n", sa.Integer), sa.Column("yes", sa.Boolean),
+        sa.Column("raw", sa.LargeBinary), sa.Column("said", sa.JSON(none_as_null=True)),
+    )  # fmt: skip
+    rows = [
+        {"n": 1, "yes": True, "raw": b"\0\xff", "said": {"a": None}},
+        {"n": 2, "yes": None, "raw": None, "said": None},
+        {"n": 3, "yes": False, "raw": b"", "said": False},
+    ]
+    with begin(engine) as db:
+        kinds.create(db)
+        Prepared(sa.insert(kinds)).run_many(db, rows)
+        found = [row._asdict() for row in Prepared(sa.select(kinds).order_by(kinds.c.n)).rows(db, {})]
+        other = [dict(row._mapping) for row in db.execute(sa.select(kinds).order_by(kinds.c.n))]
+        assert found == other == rows
+        assert [type(row["yes"]) for row in found] == [bool, type(None), bool]
+        nulls = sa.select(sa.func.count()).select_from(kinds).where(kinds.c.said.is_(None))
+        assert db.execute(nulls).scalar() == 1
+        kinds.drop(db)
+
+
+def test_threads_that_come_first_together_all_get_their_rows(engine):
+    find = Prepared(sa.select(project.c.title).where(project.c.id == sa.bindparam("project")))
+    with begin(engine) as db:
+        ADD.run(db, ROW)
+    together, found = threading.Barrier(8), []
+
+    def look():
+        with reading(engine) as db:
+            together.wait()
+            found.append(find.scalar(db, {"project": "tales"}))
+
+    threads = [threading.Thread(target=look) for _ in range(8)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert found == [ROW["title"]] * 8
