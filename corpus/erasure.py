@@ -109,4 +109,3 @@ def _stands(db: Connection, digest: Sha256) -> bool:
     """Whether a clip that was not withdrawn has this blob."""
     query = sa.select(clip.c.id).where(clip.c.sha256 == digest, clip.c.state != "withdrawn").limit(1)
     return db.execute(query).first() is not None
-

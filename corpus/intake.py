@@ -311,7 +311,9 @@ class Intake:
                 self.partials.discard(upload.id)  # not truncated: its bytes may have a name in the store
                 raise DigestMismatch()
             if self.store.path(upload.sha256) is not None:
-                self.partials.sync(upload.id, file)  # most files are kept as they are: the store's sync is short
+                self.partials.sync(
+                    upload.id, file
+                )  # most files are kept as they are: the store's sync is short
 
         with reading(self.engine) as db:
             project = projects.by_id(db, upload.project_id)

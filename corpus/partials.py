@@ -156,8 +156,8 @@ class Partials:
             try:
                 os.fsync(file.fileno())
             except OSError:
-                # A second sync of the same file may succeed and be wrong. It loses its name and not its bytes:
-                # after a close that came half-way they are a blob's too.
+                # A second sync of the same file may succeed and be wrong. It loses its name and not its
+                # bytes: after a close that came half-way they are a blob's too.
                 self.discard(upload_id)
                 raise
 

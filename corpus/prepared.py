@@ -147,7 +147,7 @@ def _compile(statement: Statement, columns: Sequence[str], dialect: sa.Dialect) 
 
 @contextmanager
 def _errors(db: Connection, text: str) -> Iterator[None]:
-    """Raise the driver's errors as SQLAlchemy does; the parameters are what people said, and stay out of it."""
+    """The driver's errors as SQLAlchemy raises them; the parameters are what people said, and stay out."""
     kind = db.dialect.loaded_dbapi.Error
     try:
         yield

@@ -126,7 +126,7 @@ def test_the_last_byte_is_handed_over_alone_and_its_request_is_seen(tmp_path):
 def test_a_hearing_that_is_done_again_finds_the_file_at_its_start_and_nothing_of_the_first(
     decoder, tmp_path, monkeypatch
 ):
-    """Child and parent were killed half-way, as for want of memory: a good clip must not come out as damaged."""
+    """Child and parent were killed half-way, as for want of memory: a good clip is not called damaged."""
     decoder.warm()
     send, first = decode.socket.send_fds, []
 
@@ -143,5 +143,5 @@ def test_a_hearing_that_is_done_again_finds_the_file_at_its_start_and_nothing_of
         return send(link, messages, descriptors)
 
     monkeypatch.setattr(decode.socket, "send_fds", moved)
-    said, sound = heard(decoder, tmp_path / "a", coded("WAV"))
+    _, sound = heard(decoder, tmp_path / "a", coded("WAV"))
     assert first and sound.measured is not None and sound.flac == coded()

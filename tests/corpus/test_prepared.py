@@ -72,11 +72,16 @@ def test_a_statement_that_is_different_each_time_is_not_prepared(engine):
 
 
 def test_an_error_after_the_first_row_is_sqlalchemys_too(engine):
-    """SQLite looks for further rows only when they are fetched: a corrupt page is met there, and has a code."""
+    """SQLite looks for further rows only when they are fetched: a bad page is met there, and has a code."""
     # abs() of the smallest number overflows; PostgreSQL finds a division by zero at once.
-    failing = {"sqlite": "abs(-9223372036854775807 - (id = 'tales'))", "postgresql": "1 / (id <> 'tales')::int"}
+    failing = {
+        "sqlite": "abs(-9223372036854775807 - (id = 'tales'))",
+        "postgresql": "1 / (id <> 'tales')::int",
+    }
     late = Prepared(
-        sa.select(project.c.id, sa.literal_column(failing[engine.dialect.name]).label("n")).order_by(project.c.id)
+        sa.select(project.c.id, sa.literal_column(failing[engine.dialect.name]).label("n")).order_by(
+            project.c.id
+        )
     )
     with begin(engine) as db:
         ADD.run_many(db, [{**ROW, "id": "songs"}, ROW])

@@ -369,7 +369,7 @@ def test_an_ended_upload_leaves_nothing_of_a_close_that_came_half_way(speaker, s
 def test_what_is_dropped_of_an_upload_is_not_what_another_clip_has(
     speaker, join, site, good, make, monkeypatch, fault
 ):
-    """After a close that came half-way the unfinished file and the blob are one; somebody else names the blob."""
+    """After a close that came half-way the unfinished file and the blob are one, and another clip has it."""
     location = speaker.create(good).headers["Location"]
 
     def busy(*args, **more):
