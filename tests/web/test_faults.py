@@ -474,6 +474,59 @@ def test_all_is_synced_before_the_acknowledgement_is_sent(alone, make):
     assert data < name < folder < row_written < row_synced < answered
 
 
+@pytest.mark.strace
+@pytest.mark.parametrize("form", ["WAV", "FLAC"], ids=["coded anew", "in the store already"])
+def test_every_way_into_the_store_is_synced_before_the_answer(alone, make, form):
+    """A WAV becomes another file; of bytes that another clip has, the name may not have been synced yet."""
+    data = make.file(make.samples(64, seconds=2.5), form)
+    if form == "FLAC":
+        other, same = alone.join(), make.clip(data)
+        assert other.ask("PATCH", begin(other, same), make.patch_headers(0), data=data).status_code == 204
+    speaker, clip = alone.join(), make.clip(data)
+    location = begin(speaker, clip)
+    with traced(alone, "-s", "40", "-e", "trace=fsync,fdatasync,rename,pwrite64,sendto") as log:
+        assert speaker.ask("PATCH", location, make.patch_headers(0), data=data).status_code == 204
+    lines = log.read_text().splitlines()
+
+    def places(pattern: str) -> list[int]:
+        return [n for n, line in enumerate(lines) if re.search(pattern, line)]
+
+    contents, names = places(r"fsync\(\d+<[^>]*/blobs/\.[0-9a-f]+\.part>"), places(r"rename\(.*/blobs/")
+    assert (len(contents), len(names)) == ((1, 1) if form == "WAV" else (0, 0))
+    order = [*contents, *names, *places(r"fsync\(\d+<[^>]*/blobs/[0-9a-f]{2}>")]
+    order += [places(r"pwrite64\(\d+<[^>]*xiangyin\.sqlite-wal>")[-1]]
+    order += [places(r"f(?:data)?sync\(\d+<[^>]*xiangyin\.sqlite-wal>")[-1]]
+    order += [places(r"sendto\(.*HTTP/1\.1 204")[-1]]
+    assert order == sorted(order) and len(order) >= 4
+    decided(speaker, clip, make)
+
+
+def test_an_end_and_a_piece_that_come_while_a_clip_is_closed_change_nothing(alone, make):
+    """While the database keeps the close waiting, its upload is busy for everybody else."""
+    speaker, clip = alone.join(), make.clip(make.file(make.samples(65, seconds=2.5)))
+    location = begin(speaker, clip)
+    holder = sqlite3.connect(alone.data / "xiangyin.sqlite", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    answers: list[int] = []
+    sending = threading.Thread(
+        target=lambda: answers.append(
+            speaker.ask("PATCH", location, make.patch_headers(0), data=clip.data).status_code
+        )
+    )
+    sending.start()
+    make.wait_until(lambda: offset(speaker, location) == len(clip.data) or None)
+    ended = speaker.ask("DELETE", location, CORE)
+    piece = speaker.ask("PATCH", location, make.patch_headers(len(clip.data)), data=b"")
+    assert (ended.status_code, ended.json()["code"]) == (409, "UPLOAD_BUSY")
+    assert piece.status_code == 409
+    holder.execute("ROLLBACK")
+    holder.close()
+    sending.join()
+    assert answers == [204]
+    decided(speaker, clip, make)
+    assert speaker.ask("DELETE", location, CORE).json()["code"] == "UPLOAD_FINISHED"
+
+
 def test_a_database_locked_by_another_program_is_said_and_passes(alone, make):
     """Reading goes on meanwhile; the bytes of the clip are kept, and it is closed afterwards."""
     speaker, clip = alone.join(), make.clip(make.file(make.samples(61, seconds=2.5)))
