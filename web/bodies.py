@@ -36,11 +36,11 @@ def kept(
     """
 
     def most(method: str, path: str, headers: Mapping[str, str]) -> tuple[int, str]:
-        if method not in ("POST", "PUT", "PATCH"):
-            return SMALL_BODY_BYTES, ""
-        if path.startswith(UPLOADS):
+        if path.startswith(UPLOADS):  # by any method: X-HTTP-Method-Override replaces it later
             who = person(headers)
             return (SMALL_BODY_BYTES, "") if who is None else (max_upload_bytes + 1, who)
+        if method not in ("POST", "PUT", "PATCH"):
+            return SMALL_BODY_BYTES, ""
         return MAX_BODY_BYTES if path.startswith("/api/") else MAX_FORM_BYTES, ""
 
     return most

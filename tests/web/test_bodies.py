@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from corpus.holding import Body
+
 MB = 1 << 20
 
 
@@ -185,3 +187,56 @@ def test_members_who_send_much_and_slowly_fill_nothing_and_keep_nobody_out(
 
     assert make.wait_until(taken, 30)
     assert server.stop() == 0
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "POST"])
+def test_a_piece_under_another_methods_name_arrives_whole(either, make, method):
+    """By X-HTTP-Method-Override: it was dropped as no body of that method's, and 204 said that all was well."""
+    caller, clip = either.join(), make.clip(os.urandom(MB))
+    location = caller.ask("POST", "/api/v1/uploads", clip.headers()).headers["Location"]
+    headers = make.patch_headers(0, **{"X-HTTP-Method-Override": "PATCH"})
+    answer = caller.ask(method, location, headers, data=clip.data[:-1])
+    assert (answer.status_code, answer.headers["Upload-Offset"]) == (204, str(MB - 1))
+
+
+def test_a_piece_whose_sender_could_not_be_asked_for_is_refused_and_nothing_added(speaker, site, make):
+    """The database was away at the door and back at the view: of the body only its length is known."""
+    clip = make.clip(os.urandom(MB))
+    location = speaker.create(clip).headers["Location"]
+    dropped = Body(site.room, "", 1000)
+    dropped.append(clip.data[:-1])
+    came = {"wsgi.input": dropped, "CONTENT_LENGTH": str(len(dropped))}
+    answer = speaker.ask("PATCH", location, make.patch_headers(0), environ_overrides=came)
+    assert (answer.status_code, answer.get_json()["code"]) == (503, "BODIES_TOO_MANY")
+    assert speaker.head(location) == 0
+
+
+@pytest.mark.parametrize("kind", ["waitress", "granian"])
+def test_what_a_thousand_broken_connections_held_is_given_back(server_class, tmp_path, make, kind):
+    """Room for all that is filled thirty times over by pieces of one member that never come to their end."""
+    if kind == "granian":
+        pytest.importorskip("granian")
+    limits = {"XIANGYIN_MAX_BUFFERED_BYTES": str(8 * MB), "XIANGYIN_MAX_UPLOAD_BYTES": str(4 * MB)}
+    server = server_class(tmp_path / "data", environ=limits, words=("--server", kind)).start()
+    server.command(
+        "project", "create", "tales", "--title", "T", "--language", "nan", "--orthography", "nan-Hant"
+    )
+    try:
+        caller, clip = server.join(), make.clip(os.urandom(3 * MB))
+        location = caller.ask("POST", "/api/v1/uploads", clip.headers()).headers["Location"]
+        head = f"PATCH {location} HTTP/1.1\r\nHost: 127.0.0.1\r\nTus-Resumable: 1.0.0\r\n"
+        head += f"Authorization: {caller.headers['Authorization']}\r\nUpload-Offset: 0\r\n"
+        head += "Content-Type: application/offset+octet-stream\r\n"
+        for number in range(1000):
+            with socket.create_connection(("127.0.0.1", server.port), timeout=30) as line:
+                size = (5 if number % 3 == 0 else 3) * MB  # every third is too long at once
+                with contextlib.suppress(OSError):
+                    line.sendall(f"{head}Content-Length: {size}\r\n\r\n".encode() + clip.data[:250_000])
+
+        def taken() -> bool | None:
+            answer = caller.ask("PATCH", location, make.patch_headers(0), data=clip.data[:-1])
+            return True if answer.status_code == 204 else None
+
+        assert make.wait_until(taken, 30)
+    finally:
+        assert server.stop() == 0
