@@ -191,7 +191,7 @@ def test_members_who_send_much_and_slowly_fill_nothing_and_keep_nobody_out(
 
 @pytest.mark.parametrize("method", ["GET", "DELETE", "POST"])
 def test_a_piece_under_another_methods_name_arrives_whole(either, make, method):
-    """By X-HTTP-Method-Override: it was dropped as no body of that method's, and 204 said that all was well."""
+    """By X-HTTP-Method-Override: it was dropped as no body of that method, and 204 said that all was well."""
     caller, clip = either.join(), make.clip(os.urandom(MB))
     location = caller.ask("POST", "/api/v1/uploads", clip.headers()).headers["Location"]
     headers = make.patch_headers(0, **{"X-HTTP-Method-Override": "PATCH"})
