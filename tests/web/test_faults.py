@@ -527,6 +527,30 @@ def test_an_end_and_a_piece_that_come_while_a_clip_is_closed_change_nothing(alon
     assert speaker.ask("DELETE", location, CORE).json()["code"] == "UPLOAD_FINISHED"
 
 
+@pytest.mark.strace
+def test_killed_between_a_withdrawal_and_its_erasure_the_server_erases_when_it_is_back(alone, make):
+    """Also while another member has declared the same file: its digest stands in every release's manifest."""
+    speaker, clip = alone.join(), make.clip(make.file(make.samples(66, seconds=2.5)))
+    place = begin(speaker, clip)
+    assert speaker.ask("PATCH", place, make.patch_headers(0), data=clip.data).status_code == 204
+    begin(alone.join(), make.clip(clip.data))
+    blob = alone.data / "blobs" / clip.sha256[:2] / clip.sha256[2:]
+    assert blob.is_file()
+    with (
+        traced(alone, "-e", "trace=unlink,unlinkat", "-e", "inject=unlink,unlinkat:signal=SIGKILL:when=1"),
+        contextlib.suppress(requests.RequestException),
+    ):
+        speaker.ask("DELETE", f"/api/v1/clips/{clip.clip_id}")
+    alone.process.wait(timeout=10)
+    alone.start()
+    make.wait_until(lambda: True if not blob.exists() else None, 30)
+    make.wait_until(
+        lambda: True if "erasures_waiting 0" in requests.get(f"{alone.url}/metrics").text else None
+    )
+    assert alone.stop() == 0
+    assert alone.command("fsck")[-1]["problems"] == 0
+
+
 def test_a_database_locked_by_another_program_is_said_and_passes(alone, make):
     """Reading goes on meanwhile; the bytes of the clip are kept, and it is closed afterwards."""
     speaker, clip = alone.join(), make.clip(make.file(make.samples(61, seconds=2.5)))
