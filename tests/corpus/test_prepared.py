@@ -21,6 +21,7 @@ ROW = {
     "terms": {"version": "1", "text": "每一秒\u2028", "rate_per_s": None},
     "consent": {"version": "c", "n": [1.5, {"deep": ["é"]}]},
     "created_ms": 1 << 40,
+    "contact": None,
 }
 ADD = Prepared(sa.insert(project))
 FIND = Prepared(sa.select(project).where(project.c.id == sa.bindparam("project")).limit(1))

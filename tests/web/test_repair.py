@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 
 import pytest
 import sqlalchemy as sa
@@ -136,7 +137,7 @@ def test_nothing_is_deleted_by_a_repair(sent, site, run, settings):
     assert {row["mended"] for row in rows[:3]} == {"BLOB_UNNAMED", "FILE_STRAY"}
     assert damaged.read_bytes() == b"?"  # no copy was found, so it stays where it is
     after = sorted(p.read_bytes() for p in settings.data.rglob("*") if p.is_file() and "sqlite" not in p.name)
-    assert [data for data in after if data in kept] == kept
+    assert not Counter(kept) - Counter(after)  # locks are empty files, of which there may be more now
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "gone"])
