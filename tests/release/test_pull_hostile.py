@@ -125,10 +125,8 @@ def test_a_header_that_lies_is_refused_and_nothing_is_written_outside(change, ho
         open_copy(around / "deep/copy")
 
 
-def test_a_manifest_row_that_points_outside_is_refused(hostile, tmp_path):
-    good = (hostile.folder / "manifest.jsonl").read_bytes()
-    first = json.loads(good.splitlines()[0])
-    evil = good.replace(first["audio"].encode(), b"../../../evil.flac")
+def with_manifest(evil: bytes, folder):
+    """Everything as it is, but another manifest, which the header agrees with."""
 
     def change(raw: bytes) -> bytes:
         head = json.loads(raw)
@@ -136,13 +134,21 @@ def test_a_manifest_row_that_points_outside_is_refused(hostile, tmp_path):
         return json.dumps(head).encode()
 
     inner = rewritten(change)
-    inner.folder = hostile.folder
+    inner.folder = folder
 
     def bend(path, handler, status, headers, body):
         if path == "releases/r1/manifest.jsonl":
             return 200, headers, evil
         return inner(path, handler, status, headers, body)
 
+    return bend
+
+
+def test_a_manifest_row_that_points_outside_is_refused(hostile, tmp_path):
+    good = (hostile.folder / "manifest.jsonl").read_bytes()
+    first = json.loads(good.splitlines()[0])
+    evil = good.replace(first["audio"].encode(), b"../../../evil.flac")
+    bend = with_manifest(evil, hostile.folder)
     with pytest.raises(manifest.ManifestInvalid, match="line 1"):
         pull.pull(hostile(bend).source, tmp_path / "copy")
     assert not list(tmp_path.rglob("evil*"))
@@ -211,20 +217,7 @@ def test_a_line_that_this_version_does_not_write_is_named_and_nothing_of_it_is_f
 ):
     lines = (hostile.folder / "manifest.jsonl").read_bytes().splitlines(keepends=True)
     evil = b"".join([*lines[:2], bend_line(lines[2].rstrip(b"\n")) + b"\n", *lines[3:]])
-
-    def change(raw: bytes) -> bytes:
-        head = json.loads(raw)
-        head["files"]["manifest.jsonl"] = {"sha256": header.sha256_of(evil), "bytes": len(evil)}
-        return json.dumps(head).encode()
-
-    inner = rewritten(change)
-    inner.folder = hostile.folder
-
-    def bend(path, handler, status, headers, body):
-        if path == "releases/r1/manifest.jsonl":
-            return 200, headers, evil
-        return inner(path, handler, status, headers, body)
-
+    bend = with_manifest(evil, hostile.folder)
     server = hostile(bend)
     with pytest.raises(manifest.ManifestInvalid, match="line 3"):
         pull.pull(server.source, tmp_path / "copy")
