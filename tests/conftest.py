@@ -18,9 +18,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from obstore.store import S3Store
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIRED = {name for name in os.environ.get("XIANGYIN_REQUIRE", "").split(",") if name}
@@ -129,6 +134,7 @@ class ObjectServer:
     filer_port: int = 0
     process: subprocess.Popen[bytes] | None = None
     _words: tuple[str, ...] = ()
+    _filled: bool = False
 
     def prepare(self) -> ObjectServer:
         ports = dict(zip(("master", "volume", "filer", "s3"), _free_ports(4), strict=True))
@@ -154,9 +160,12 @@ class ObjectServer:
             input=f"{made}s3.bucket.versioning -name versioned -enable\n".encode(),
             check=True, capture_output=True, cwd=self.folder, timeout=60,
         )  # fmt: skip
+        self._own().put("kept", b"kept")
+        self._filled = True
         return self
 
     def start(self) -> None:
+        """Start it, and wait until it answers and gives out again what it kept."""
         held = (
             ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
         )  # never outlives the tests
@@ -169,10 +178,38 @@ class ObjectServer:
             with contextlib.suppress(OSError):
                 asked = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
                 asked.request("GET", "/healthz")
-                if asked.getresponse().status == 200:
+                # It says that it is well before it has found its volumes.
+                if asked.getresponse().status == 200 and self._gives():
                     return
             assert self.process.poll() is None and time.monotonic() < end, (self.folder / "log").read_text()
             time.sleep(0.1)
+
+    def _own(self) -> S3Store:
+        from obstore.store import S3Store
+
+        return S3Store(
+            "corpus",
+            prefix="of-the-server",
+            config={
+                "access_key_id": "corpus-key",
+                "secret_access_key": "corpus-secret",
+                "region": "us-east-1",
+                "endpoint": f"http://127.0.0.1:{self.port}",
+            },
+            client_options={"allow_http": True, "timeout": "5s"},
+            retry_config={"max_retries": 0, "retry_timeout": timedelta(seconds=5)},
+        )
+
+    def _gives(self) -> bool:
+        """Whether what was put before the first end can be read; until then there is nothing to read."""
+        from obstore.exceptions import BaseError
+
+        if not self._filled:
+            return True
+        try:
+            return bytes(self._own().get("kept").bytes()) == b"kept"
+        except BaseError:
+            return False
 
     def kill(self) -> None:
         assert self.process is not None

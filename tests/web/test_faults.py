@@ -372,7 +372,11 @@ def traced(server, *words: str, log: Path | None = None):
         yield out
     finally:
         tracer.send_signal(signal.SIGINT)
-        tracer.wait(timeout=20)
+        try:
+            tracer.wait(timeout=10)
+        except subprocess.TimeoutExpired:  # interrupted while the server dies, it may wait for ever
+            tracer.kill()
+            tracer.wait()
 
 
 @pytest.mark.strace
@@ -540,8 +544,10 @@ def test_killed_between_a_withdrawal_and_its_erasure_the_server_erases_when_it_i
         traced(alone, "-e", "trace=unlink,unlinkat", "-e", "inject=unlink,unlinkat:signal=SIGKILL:when=1"),
         contextlib.suppress(requests.RequestException),
     ):
-        speaker.ask("DELETE", f"/api/v1/clips/{clip.clip_id}")
-    alone.process.wait(timeout=10)
+        try:
+            speaker.ask("DELETE", f"/api/v1/clips/{clip.clip_id}")
+        finally:
+            alone.process.wait(timeout=10)
     alone.start()
     make.wait_until(lambda: True if not blob.exists() else None, 30)
     make.wait_until(
