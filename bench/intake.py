@@ -125,41 +125,48 @@ def to_bare(connection: http.client.HTTPConnection, data: bytes) -> None:
     ask(connection, "POST", "/", data, {}, 200)
 
 
+META = {
+    "session_id": "s1", "recording_id": "r1", "style": "monologue", "grade": "quiet",
+    "consent_version": "consent-1", "recorded_at": "2026-01-31T08:00:00Z", "lead_in_s": 1.0,
+}  # fmt: skip
+
+
+def by_tus(
+    connection: http.client.HTTPConnection, path: str, data: bytes, core: dict[str, str], *, but: int = 0
+) -> tuple[str, str]:
+    """Create an upload `but` bytes longer than `data` and send that: the clip's id and the data's digest.
+
+    Every server is told the same, also one that has no use for it.
+    """
+    clip_id, digest = str(uuid.uuid4()), hashlib.sha256(data)
+    pairs = {
+        "clip_id": clip_id,
+        "sha256": digest.hexdigest(),
+        "filename": "a.flac",
+        "meta": json.dumps(META),
+    }
+    said = ",".join(f"{k} {base64.b64encode(v.encode()).decode()}" for k, v in pairs.items())
+    length = {"Upload-Length": str(len(data) + but), "Upload-Metadata": said}
+    made, _ = ask(connection, "POST", path, b"", {**core, **length}, 201)
+    check = "sha256 " + base64.b64encode(digest.digest()).decode()
+    piece = {"Upload-Offset": "0", "Content-Type": PIECE, "Upload-Checksum": check}
+    place = re.sub(r"^https?://[^/]+", "", made.headers["Location"])
+    ask(connection, "PATCH", place, data, {**core, **piece}, 204)
+    return clip_id, digest.hexdigest()
+
+
 def to_peer(connection: http.client.HTTPConnection, data: bytes) -> None:
-    core = {"Tus-Resumable": "1.0.0"}
-    made, _ = ask(connection, "POST", "/files", b"", {**core, "Upload-Length": str(len(data))}, 201)
-    path = re.sub(r"^https?://[^/]+", "", made.headers["Location"])
-    ask(connection, "PATCH", path, data, {**core, "Upload-Offset": "0", "Content-Type": PIECE}, 204)
+    by_tus(connection, "/files", data, {"Tus-Resumable": "1.0.0"})
 
 
 def to_ours(token: str, *, bytes_only: bool = False) -> Send:
-    meta = {
-        "session_id": "s1", "recording_id": "r1", "style": "monologue", "grade": "quiet",
-        "consent_version": "consent-1", "recorded_at": "2026-01-31T08:00:00Z", "lead_in_s": 1.0,
-    }  # fmt: skip
+    core = {"Tus-Resumable": "1.0.0", "Authorization": f"Bearer {token}"}
 
     def send(connection: http.client.HTTPConnection, data: bytes) -> None:
-        core = {"Tus-Resumable": "1.0.0", "Authorization": f"Bearer {token}"}
-        clip_id, digest = str(uuid.uuid4()), hashlib.sha256(data)
-        pairs = {
-            "clip_id": clip_id,
-            "sha256": digest.hexdigest(),
-            "filename": "a.flac",
-            "meta": json.dumps(meta),
-        }
-        said = ",".join(f"{k} {base64.b64encode(v.encode()).decode()}" for k, v in pairs.items())
-        made, _ = ask(
-            connection, "POST", "/api/v1/uploads", b"",
-            {**core, "Upload-Length": str(len(data) + bytes_only), "Upload-Metadata": said}, 201,
-        )  # fmt: skip
-        check = "sha256 " + base64.b64encode(digest.digest()).decode()
-        ask(
-            connection, "PATCH", re.sub(r"^https?://[^/]+", "", made.headers["Location"]), data,
-            {**core, "Upload-Offset": "0", "Content-Type": PIECE, "Upload-Checksum": check}, 204,
-        )  # fmt: skip
+        clip_id, digest = by_tus(connection, "/api/v1/uploads", data, core, but=int(bytes_only))
         if not bytes_only:
             _, body = ask(connection, "GET", f"/api/v1/clips/{clip_id}", b"", core, 200)
-            if json.loads(body)["receipt"]["details"]["sha256"] != digest.hexdigest():
+            if json.loads(body)["receipt"]["details"]["sha256"] != digest:
                 raise SystemExit("a receipt for another file")
 
     return send
