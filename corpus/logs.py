@@ -56,6 +56,8 @@ def install(form: str, *, requests: bool) -> None:
     handler.setFormatter(TextLines() if form == "text" else JsonLines())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("xiangyin.access").setLevel(logging.INFO if requests else logging.WARNING)
+    # A line for each request that waits for a thread: most at the time when nobody has time for it.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
 
 
 def log(logger: logging.Logger, level: int, message: str, fields: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -227,5 +228,18 @@ def test_text_instead_of_json_is_a_setting(make, tmp_path):
         requests.get(f"{server.url}/healthz", timeout=30)
         (line,) = [line for line in server.log() if '"/healthz"' in line]
         assert " info xiangyin.access request " in line and "status=200" in line
+    finally:
+        assert server.stop() == 0
+
+
+def test_requests_that_wait_for_each_other_leave_no_lines_of_their_own(make, tmp_path):
+    """A crowd would fill the disk with lines that say nothing but that it is one."""
+    server = make.server(tmp_path / "data").start()
+    try:
+        with ThreadPoolExecutor(48) as crowd:
+            answers = list(crowd.map(lambda _: requests.get(f"{server.url}/readyz", timeout=30), range(200)))
+        assert {answer.status_code for answer in answers} == {200}
+        told = [json.loads(line)["logger"] for line in server.log()]
+        assert told == ["xiangyin.access"] * 200
     finally:
         assert server.stop() == 0
