@@ -14,7 +14,6 @@ from corpus import keys, migrate
 from corpus.database import open_engine
 from corpus.decode import Decoder
 from corpus.disk import disk_errors
-from corpus.holding import Room
 from corpus.holds import Holds
 from corpus.intake import Intake
 from corpus.meters import Meters
@@ -23,6 +22,7 @@ from corpus.settings import Settings
 from corpus.shelf import Shelf
 from corpus.store import open_store
 from corpus.together import Together
+from corpus.waiting_room import Room
 from corpus.withdrawal import Custody
 from web import (
     account,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 import waitress.parser  # type: ignore[import-untyped]
 
-from corpus.holding import Body, Room
+from corpus.waiting_room import Body, Room
 
 Kept = Callable[[str, str, Mapping[str, str]], tuple[int, str]]
 """``(method, path, headers)`` -> the longest body of it that is kept, and whose share of room it takes."""

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from flask import Flask, request
 
-from corpus.holding import Body
+from corpus.waiting_room import Body
 from web.problems import LengthRequired, MediaTypeWrong, RequestInvalid, RequestTooLarge
 
 Schema = Mapping[str, Any]

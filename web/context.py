@@ -28,10 +28,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from flask import current_app, g
 
 from corpus.database import Engine
-from corpus.holding import Room
 from corpus.people import Member
 from corpus.settings import Settings
 from corpus.store import BlobStore
+from corpus.waiting_room import Room
 
 if TYPE_CHECKING:
     from corpus.intake import Intake

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from flask import request
 
-from corpus.holding import Body
+from corpus.waiting_room import Body
 from protocol.clip import ClipMeta, MetadataInvalid
 from protocol.errors import CodedError
 from web import bodies

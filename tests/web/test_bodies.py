@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from corpus.holding import Body
+from corpus.waiting_room import Body
 
 MB = 1 << 20
 

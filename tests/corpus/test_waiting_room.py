@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus import holding
+from corpus import waiting_room
 from corpus.disk import StoreSuspect
-from corpus.holding import UNCOUNTED_BYTES, BodiesTooMany, Body, Room
+from corpus.waiting_room import UNCOUNTED_BYTES, BodiesTooMany, Body, Room
 
 KB = 1024
 
@@ -55,7 +55,7 @@ def test_memory_and_files_hold_the_same_and_everything_is_given_back(tmp_path_fa
 
 
 def test_what_memory_does_not_hold_lies_in_a_file_without_a_name(tmp_path, monkeypatch):
-    monkeypatch.setattr(holding, "_BODY_IN_MEMORY_BYTES", 100 * KB)
+    monkeypatch.setattr(waiting_room, "_BODY_IN_MEMORY_BYTES", 100 * KB)
     body = Body(room(tmp_path), "a", 1 << 30)
     pieces = [os.urandom(60 * KB) for _ in range(4)]
     for piece in pieces:
@@ -105,7 +105,7 @@ def test_one_person_can_always_send_the_longest_body(tmp_path):
 
 def test_a_disk_that_fails_is_said_by_the_request_and_ends_nothing_else(tmp_path, monkeypatch):
     """The thread that all connections share must not meet an exception."""
-    monkeypatch.setattr(holding, "_BODY_IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(waiting_room, "_BODY_IN_MEMORY_BYTES", 0)
     here = room(tmp_path / "gone")
     body = Body(here, "a", 1 << 30)
     body.append(bytes(100 * KB))
