@@ -50,6 +50,7 @@ def lines(settings: Settings, *, now_s: float) -> Iterator[Line]:
         return
     yield Line("data", os.access(settings.data, os.W_OK), f"{settings.data}")
     yield _tried("sync", lambda: _sync(settings))
+    yield _tried("locks", lambda: _locks(settings))
     free = shutil.disk_usage(settings.data).free
     enough = free > 2 * settings.disk_reserve_bytes
     yield Line("disk", enough, f"{free / 2**30:.1f} GiB free" + ("" if enough else "; make room"))
@@ -95,6 +96,13 @@ def _sync(settings: Settings) -> str:
         file.flush()
         os.fsync(file.fileno())
     return "a byte was written and synced"
+
+
+def _locks(settings: Settings) -> str:
+    from corpus import filelocks
+
+    filelocks.check(settings.data)
+    return "a file was locked, and a second holder refused"
 
 
 def _store(settings: Settings) -> str:

@@ -6,7 +6,6 @@ there before any entry names it. Which of them signs is for `corpus.keyring` to 
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import secrets
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from corpus import filelocks
 from corpus.disk import sync_folder, write_durably
 from protocol.errors import CodedError
 from protocol.tlog import VerifierKey
@@ -97,7 +97,7 @@ def successor(folder: Path, known: Callable[[VerifierKey], bool]) -> Iterator[Si
         Whether an entry of the log names a key.
     """
     with (folder / "rotation.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        filelocks.take(lock.fileno(), filelocks.ALONE)
         waiting = (_load(path) for path in _files(folder) if path.name != FIRST)
         found = next((one for one in waiting if not known(one.verifier)), None)
         yield found or _made(folder)

@@ -6,7 +6,6 @@ says, nothing is written outside the folder. New files wait beside the old ones 
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -17,7 +16,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from corpus import header, manifest
+from corpus import filelocks, header, manifest
 from corpus.dataset import MARK_NAME, STATE_FOLDER, Holds, Mark, Wanted, read_mark
 from corpus.disk import disk_errors, write_durably
 from corpus.header import FileEntry, LatestEntry, Tombstone
@@ -85,7 +84,7 @@ def alone(to: Path, *, patient: bool = False) -> Iterator[None]:
         _check_links(to)
         descriptor = os.open(state / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if patient else fcntl.LOCK_NB))
+        filelocks.take(descriptor, filelocks.ALONE | (0 if patient else filelocks.AT_ONCE))
         yield
     except BlockingIOError as error:
         raise CopyBusy(folder=str(to)) from error

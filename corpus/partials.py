@@ -7,15 +7,15 @@ ends with its holder, and never wait for it.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, ClassVar
 
+from corpus import filelocks
 from corpus.disk import disk_errors
 from protocol.errors import CodedError
 
@@ -64,6 +64,14 @@ class Partials:
         except FileNotFoundError:
             return 0
 
+    def sizes(self) -> Mapping[str, int]:
+        """How many bytes are stored of each upload of which there are any."""
+        found = {}
+        for entry in os.scandir(self.folder):
+            with suppress(FileNotFoundError):  # finished since
+                found[entry.name.removesuffix(".part")] = entry.stat().st_size
+        return found
+
     @contextmanager
     def locked(self, upload_id: str) -> Iterator[FileIO]:
         """The file, made if needed, held against every other request and process.
@@ -77,7 +85,7 @@ class Partials:
             descriptor = os.open(self.path(upload_id), os.O_RDWR | os.O_CREAT, 0o600)
         with FileIO(descriptor, "r+b") as file:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                filelocks.take(descriptor, filelocks.ALONE | filelocks.AT_ONCE)
             except BlockingIOError as error:
                 raise UploadBusy(stored_bytes=os.fstat(descriptor).st_size) from error
             if os.fstat(descriptor).st_nlink == 0:  # ended or finished while we opened it
@@ -85,7 +93,7 @@ class Partials:
             try:
                 yield file
             finally:
-                fcntl.flock(descriptor, fcntl.LOCK_UN)  # a process forked meanwhile has the lock too
+                filelocks.give_up(descriptor)
 
     def append(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import logging
 import multiprocessing
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import click
 
-from corpus import logs, meters, servers_cli
+from corpus import filelocks, logs, meters, servers_cli
 from protocol.errors import CodedError
 
 if TYPE_CHECKING:
@@ -183,10 +182,13 @@ def alone(settings: Settings, *, among_others: bool = False) -> Iterator[None]:
 
     with disk_errors():
         settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    filelocks.check(settings.data)
+    how = filelocks.AMONG_OTHERS if among_others else filelocks.ALONE
+    with disk_errors():
         file = (settings.data / "server.lock").open("a")
     with file:
         try:
-            fcntl.flock(file, (fcntl.LOCK_SH if among_others else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            filelocks.take(file.fileno(), how | filelocks.AT_ONCE)
         except BlockingIOError as error:
             raise ServerRunning(data=str(settings.data)) from error
         yield

@@ -8,7 +8,6 @@ publisher work at a time.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +19,7 @@ from typing import Any, ClassVar
 import msgspec
 from sqlalchemy import Connection, Engine, func, select
 
-from corpus import card, header, keyring, manifest, tables, terms
+from corpus import card, filelocks, header, keyring, manifest, tables, terms
 from corpus.database import reading
 from corpus.disk import disk_errors, sync_folder, write_durably
 from corpus.feeds import Feeds, tombstone_feed
@@ -84,7 +83,7 @@ def locked(shelf: Shelf, *, resume: str | None = None) -> Iterator[list[str]]:
         shelf.folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(shelf.folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        filelocks.take(descriptor, filelocks.ALONE)
         yield reconcile(shelf, resume=resume)
     finally:
         os.close(descriptor)

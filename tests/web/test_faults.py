@@ -12,6 +12,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -452,6 +453,81 @@ def test_bytes_that_the_disk_did_not_keep_are_asked_for_again(alone, make):
     assert offset(speaker, location) == 0
     assert speaker.ask("PATCH", location, make.patch_headers(0), data=clip.data).status_code == 204
     decided(speaker, clip, make)
+
+
+@pytest.mark.strace
+@pytest.mark.parametrize("error", ["ENOLCK", "EOPNOTSUPP"])
+def test_a_lock_that_the_file_system_refuses_ends_the_request_and_nothing_else(alone, make, error):
+    """As on a network's file system whose lock server went away: told with a code, not gone on without."""
+    speaker, clip = alone.join(), make.clip(make.file(make.samples(53, seconds=2.5)))
+    location = begin(speaker, clip)
+    half = len(clip.data) // 2
+    assert speaker.ask("PATCH", location, make.patch_headers(0), data=clip.data[:half]).status_code == 204
+    with traced(alone, "-e", "trace=flock", "-e", f"inject=flock:error={error}"):
+        for answer in (
+            speaker.ask("PATCH", location, make.patch_headers(half), data=clip.data[half:]),
+            speaker.ask("DELETE", location, CORE),
+        ):
+            assert (answer.status_code, answer.json()["code"]) == (503, "LOCKS_UNUSABLE")
+            assert answer.headers["Retry-After"]
+    assert offset(speaker, location) == half
+    # And at the close itself, whose first lock is of the file and whose second is of the blob.
+    with traced(alone, "-e", "trace=flock", "-e", f"inject=flock:error={error}:when=2+"):
+        answer = speaker.ask("PATCH", location, make.patch_headers(half), data=clip.data[half:])
+    assert answer.status_code in (204, 503), answer.text
+    assert offset(speaker, location) == len(clip.data)
+    decided(speaker, clip, make)
+
+
+@pytest.mark.strace
+@pytest.mark.parametrize("how", ["error=ENOLCK", "error=EOPNOTSUPP", "retval=0"])
+def test_a_server_does_not_start_where_files_are_not_locked(tmp_path, how):
+    """Refused, or said yes to without effect: two servers would each believe to be alone."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    words = [sys.executable, "-m", "xiangyin", "serve", "--data", str(tmp_path / "data"), "--port", "0"]
+    tracer = [
+        "strace",
+        "-f",
+        "-q",
+        "-o",
+        str(tmp_path / "log"),
+        "-e",
+        "trace=flock",
+        "-e",
+        f"inject=flock:{how}",
+    ]
+    done = subprocess.run([*tracer, *words], capture_output=True, text=True, timeout=60, cwd=ROOT)
+    if "ptrace" in done.stderr:
+        pytest.skip(f"strace may not trace here: {done.stderr.strip()[:100]}")
+    assert done.returncode == 2 and "Ready" not in done.stdout
+    assert done.stderr.startswith("LOCKS_UNUSABLE: ") and done.stderr.count("\n") == 1
+    words[3] = "doctor"
+    asked = subprocess.run([*tracer, *words[:6]], capture_output=True, text=True, timeout=60, cwd=ROOT)
+    assert re.search(r"^NOT +locks +LOCKS_UNUSABLE", asked.stdout, re.MULTILINE), asked.stdout
+
+
+@pytest.mark.strace
+def test_killed_between_a_blob_and_its_row_an_ended_upload_leaves_no_sound(alone, make):
+    """A WAV is kept as a FLAC whose digest no upload declares; its bytes are lost, as in a power cut."""
+    speaker, clip = alone.join(), make.clip(make.file(make.samples(54, seconds=2.5), "WAV"))
+    location = begin(speaker, clip)
+    blobs = alone.data / "blobs"
+    with (
+        traced(alone, "-e", "trace=fdatasync", "-e", "inject=fdatasync:signal=SIGKILL:when=1"),
+        contextlib.suppress(requests.RequestException),
+    ):
+        try:
+            speaker.ask("PATCH", location, make.patch_headers(0), data=clip.data)
+        finally:
+            alone.process.wait(timeout=10)
+    assert [path for path in blobs.rglob("*") if path.is_file()]
+    (alone.data / "uploads" / f"{location[-32:]}.part").write_bytes(b"")
+    alone.start()
+    assert speaker.ask("DELETE", location, CORE).status_code == 204
+    make.wait_until(lambda: None if [path for path in blobs.rglob("*") if path.is_file()] else True, 30)
+    assert alone.stop() == 0
+    assert alone.command("fsck")[-1]["problems"] == 0
 
 
 @pytest.mark.strace
