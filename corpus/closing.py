@@ -113,16 +113,17 @@ def name(digest: Sha256, heard: Heard) -> Sha256:
     return digest
 
 
-def keep(store: BlobStore, path: Path, digest: Sha256, heard: Heard) -> Sha256:
+def keep(store: BlobStore, path: Path, digest: Sha256, heard: Heard) -> tuple[Sha256, int]:
     """Put the sound into the store as FLAC, or the file itself where it is no sound.
 
     A FLAC with tags, padding or bytes after its last frame is encoded anew as well: they would hide from
-    every check, and reach a release.
+    every check, and reach a release. Returns the blob's name and how many bytes it has.
     """
-    store.need_room(path.stat().st_size)
+    size_bytes = path.stat().st_size
+    store.need_room(size_bytes)
     if heard.sound is not None and heard.sound.flac is not None:
-        return store.put_bytes(heard.sound.flac)
-    return store.adopt(path, digest)
+        return store.put_bytes(heard.sound.flac), len(heard.sound.flac)
+    return store.adopt(path, digest), size_bytes
 
 
 def record(

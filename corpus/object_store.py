@@ -1,8 +1,9 @@
 """Blobs in a bucket of an S3-compatible object store: Amazon's, or one of your own.
 
-A blob is put in one request, only if its name is free, with its SHA-256 in the signed header; the answer
-means that it is whole and durable. It is read by ranges through the server and never by a signed link,
-because such a link would go on playing a voice that was withdrawn; nor is it cached on any disk.
+A blob is put in one request, only if its name is free, with its SHA-256 in the signed header; then the store
+is asked whether it has it. Of a name that is not free the bytes are read. Whoever hears a blob reads ranges
+through the server and never a signed link, because such a link would go on playing a voice that was
+withdrawn; nor is it cached on any disk.
 
 References
 ----------
@@ -24,7 +25,7 @@ from typing import BinaryIO, ClassVar
 
 from corpus import bucket
 from corpus.disk import disk_errors, move_aside
-from corpus.store import YOUNG_S, BlobMissing, digest_of, name_of
+from corpus.store import YOUNG_S, BlobMissing, digest_of, name_of, tell_damaged
 from protocol.clip import Sha256
 from protocol.errors import CodedError
 
@@ -79,16 +80,25 @@ class ObjectStore:
         with bucket.answers():
             try:
                 obstore.put(self._client, name_of(digest), data, mode="create")
-                return digest
-            except AlreadyExistsError:
-                pass  # there already, or being put by another server at this moment
+            except AlreadyExistsError:  # there already, or being put by another server at this moment
+                if self._is_whole(digest):
+                    return digest
+                tell_damaged(digest)
+                obstore.put(self._client, name_of(digest), data, mode="overwrite")
         try:
-            there_bytes = self.size(digest)
+            kept_bytes = self.size(digest)
+        except BlobMissing as error:
+            raise bucket.StoreUnreachable(problem="NotKept") from error
+        if kept_bytes != len(data):
+            raise bucket.StoreUnreachable(problem="SizeMismatch")
+        return digest
+
+    def _is_whole(self, digest: Sha256) -> bool:
+        try:
+            with self.open(digest) as blob:
+                return hashlib.file_digest(blob, "sha256").hexdigest() == digest  # type: ignore[arg-type]
         except BlobMissing as error:
             raise bucket.StoreUnreachable(problem="Conflict") from error
-        if there_bytes != len(data):
-            raise bucket.StoreRefused(problem="SizeMismatch")
-        return digest
 
     def open(self, digest: Sha256) -> BinaryIO:
         """A seekable reader of the blob, which asks for ranges of it as they are needed."""

@@ -1,13 +1,15 @@
-"""Blobs: files named by the SHA-256 of their bytes, never rewritten.
+"""Blobs: files named by the SHA-256 of their bytes, never changed.
 
 ``ab/cdef….`` in a folder or under a prefix of a bucket (`corpus.object_store`): the same names in both, so
 that one can be copied to the other. In a folder a name appears only by rename, after its bytes are on the
-disk.
+disk. A name that is there already is not believed: its bytes are read, and those that were damaged since
+give way to the good ones.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 import secrets
@@ -27,6 +29,7 @@ from protocol.errors import CodedError
 YOUNG_S = 600.0  # a temporary file of this age may be at work
 _NAME = re.compile(r"[0-9a-f]{2}/[0-9a-f]{62}")
 _PIECE_BYTES = 1 << 20
+_log = logging.getLogger("xiangyin.store")
 _FOLDERS = tuple(f"{number:02x}" for number in range(256))
 
 
@@ -50,7 +53,7 @@ class BlobStore(Protocol):
     where: str
 
     def put(self, path: Path) -> Sha256:
-        """Copy a file into the store, durable on return; the same bytes twice are one blob."""
+        """Copy a file into the store, durable and whole on return; the same bytes twice are one blob."""
 
     def put_bytes(self, data: bytes) -> Sha256:
         """Store these bytes, durable on return."""
@@ -168,8 +171,8 @@ class LocalStore:
 
         On the same disk it gets a second name and is not copied; nothing may write to it any more.
         """
-        if digest in self:
-            return self._there(digest)
+        if self._is_whole(digest):
+            return digest
         part = self._new_name()
         with disk_errors():
             try:
@@ -185,8 +188,8 @@ class LocalStore:
     def put_bytes(self, data: bytes) -> Sha256:
         """Store these bytes, durable on return."""
         digest = Sha256(hashlib.sha256(data).hexdigest())
-        if digest in self:
-            return self._there(digest)
+        if self._is_whole(digest):
+            return digest
         with self._new_file() as (part, file):
             file.write(data)
             return self._keep(part, file, digest)
@@ -264,10 +267,22 @@ class LocalStore:
     def _new_name(self) -> Path:
         return self.folder / f".{secrets.token_hex(16)}.part"  # random: two writers never share one
 
-    def _there(self, digest: Sha256) -> Sha256:
+    def _is_whole(self, digest: Sha256) -> bool:
+        """Whether the blob is there, with the bytes of its name, which is durable then."""
+        path = self.path(digest)
+        try:
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except FileNotFoundError:
+            return False
+        except OSError as error:  # a sector that cannot be read
+            found = error.strerror or "unreadable"
+        if found != digest:
+            tell_damaged(digest)
+            return False
         with disk_errors():
-            sync_folder(self.path(digest).parent)  # whoever put it there may not have come so far
-        return digest
+            sync_folder(path.parent)  # whoever put it there may not have come so far
+        return True
 
     def _keep(self, part: Path, file: BinaryIO, digest: Sha256) -> Sha256:
         file.flush()
@@ -276,10 +291,14 @@ class LocalStore:
         if not path.parent.is_dir():
             path.parent.mkdir(exist_ok=True)
             sync_folder(self.folder)
-        if not path.exists():
-            part.replace(path)
+        part.replace(path)  # over what another writer put there meanwhile, or what was damaged
         sync_folder(path.parent)
         return digest
+
+
+def tell_damaged(digest: Sha256) -> None:
+    """Log that a blob is about to give way to a good one: what spoiled it may spoil others."""
+    _log.warning("the blob %s was damaged, and is replaced by the same sound that just arrived", digest)
 
 
 def at_work(path: Path) -> bool:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from obstore.store import S3Store
 
 ROOT = Path(__file__).resolve().parent.parent
+Change = Callable[[bytes], bytes | None]
 REQUIRED = {name for name in os.environ.get("XIANGYIN_REQUIRE", "").split(",") if name}
 
 
@@ -264,20 +265,25 @@ def object_server(make_object_server):
 
 @pytest.fixture
 def wire():
-    """A wire to a local port: `change` sees what is sent and gives what goes on, or None to cut it."""
+    """A wire to a local port: `change` sees what is sent and gives what goes on, or None to cut it.
+
+    So does `answer` with what comes back.
+    """
     with contextlib.ExitStack() as ended:
 
-        def lay(port: int, change: Callable[[bytes], bytes | None], tls: ssl.SSLContext | None = None) -> int:
+        def lay(
+            port: int, change: Change, tls: ssl.SSLContext | None = None, answer: Change = lambda data: data
+        ) -> int:
             listener = ended.enter_context(socket.create_server(("127.0.0.1", 0)))
             if tls is not None:
                 listener = ended.enter_context(tls.wrap_socket(listener, server_side=True))
-            threading.Thread(target=_accept, args=(listener, port, change), daemon=True).start()
+            threading.Thread(target=_accept, args=(listener, port, change, answer), daemon=True).start()
             return listener.getsockname()[1]
 
         yield lay
 
 
-def _accept(listener: socket.socket, port: int, change: Callable[[bytes], bytes | None]) -> None:
+def _accept(listener: socket.socket, port: int, change: Change, answer: Change) -> None:
     while True:
         try:
             ours, _ = listener.accept()
@@ -291,10 +297,10 @@ def _accept(listener: socket.socket, port: int, change: Callable[[bytes], bytes 
             ours.close()
             continue
         threading.Thread(target=_carry, args=(ours, theirs, change), daemon=True).start()
-        threading.Thread(target=_carry, args=(theirs, ours, lambda data: data), daemon=True).start()
+        threading.Thread(target=_carry, args=(theirs, ours, answer), daemon=True).start()
 
 
-def _carry(source: socket.socket, sink: socket.socket, change: Callable[[bytes], bytes | None]) -> None:
+def _carry(source: socket.socket, sink: socket.socket, change: Change) -> None:
     with contextlib.suppress(OSError):
         while data := source.recv(1 << 16):
             passed = change(data)

@@ -61,6 +61,31 @@ def test_a_blob_is_found_by_its_digest_and_once(store, tmp_path, size):
             ask(digest(data))
 
 
+DAMAGES = [
+    lambda data: data[:99] + bytes([data[99] ^ 1]) + data[100:],
+    lambda data: data[:-1],
+    lambda data: b"",
+    lambda data: data + b"more",
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=["a bit", "cut", "emptied", "longer"])
+@pytest.mark.parametrize("way", ["put", "put_bytes", "adopt"])
+def test_a_damaged_blob_gives_way_to_the_same_bytes_when_they_come_again(
+    store, tmp_path, caplog, way, damage
+):
+    """Else the second clip would be acknowledged on top of what rotted; the first is mended by it."""
+    data = os.urandom(70_000)
+    kept = store.put_bytes(data)
+    write(store, name_of(kept), damage(data))
+    (tmp_path / "source").write_bytes(data)
+    more = {"put": (tmp_path / "source",), "put_bytes": (data,), "adopt": (tmp_path / "source", kept)}
+    assert getattr(store, way)(*more[way]) == kept
+    assert store.open(kept).read() == data
+    assert list(store) == [kept] and list(store.strays()) == []
+    assert way == "put" or kept in caplog.text  # what spoils one blob may spoil others: somebody should know
+
+
 STEP = st.one_of(
     st.tuples(st.just("read"), st.integers(-1, 2 * WINDOW)),
     st.tuples(st.just("seek"), st.integers(0, 3 * WINDOW)),
