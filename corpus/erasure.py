@@ -1,7 +1,8 @@
 """Blobs that are still to be erased: noted with the withdrawal, and tried until they are gone.
 
 A store may be away when a voice is withdrawn, or the server may end in between. What was noted in the
-transaction of the withdrawal is tried again, at ever longer distances but never longer than an hour.
+transaction of the withdrawal is tried again, at ever longer distances but never longer than an hour. So is
+what a close put into the store and never named, for whatever reason: no clip and no receipt speaks of it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from corpus.database import reading
+from corpus.database import begin, reading
 from corpus.holds import Holds
 from corpus.store import BlobStore
 from corpus.tables import clip, erasure
@@ -53,8 +54,27 @@ def waiting(db: Connection, *, due_ms: int | None = None, limit: int | None = No
     """What waits, the longest first; only what is to be tried by `due_ms`, if that is given."""
     query = sa.select(erasure).order_by(erasure.c.next_ms, erasure.c.sha256)
     if due_ms is not None:
-        query = query.where(erasure.c.next_ms <= due_ms)
+        # A time beyond the longest wait was written by a clock that ran ahead.
+        query = query.where((erasure.c.next_ms <= due_ms) | (erasure.c.next_ms > due_ms + _LONGEST_WAIT_MS))
     return [Waiting(**row._mapping) for row in db.execute(query.limit(limit))]
+
+
+def collect(engine: Engine, holds: Holds, *, now_ms: int) -> int:
+    """Note what closes left that came half-way and never named it in a row. Returns how many were found.
+
+    One that is at work right now is left alone; one that is done again names its blob by then, or puts it
+    anew.
+    """
+    count = 0
+    for digest in holds.noted()[:MOST_AT_ONCE]:
+        with holds.erasing(digest) as alone:
+            if not alone:
+                continue
+            with begin(engine) as db:
+                note(db, [digest], now_ms=now_ms)
+            holds.forget(digest)
+        count += 1
+    return count
 
 
 def erase(

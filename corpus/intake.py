@@ -262,32 +262,31 @@ class Intake:
 
     def terminate(self, upload: Upload) -> None:
         """End an unfinished upload and drop its bytes."""
-        with self.partials.locked(upload.id) as file:
+        with self.partials.locked(upload.id):
             with begin(self.engine) as db:
                 upload = _alive(uploads.by_id(db, upload.id, upload.person_id))
                 if upload.state == "done":
                     self.partials.discard(upload.id)
                     raise UploadFinished()
-                uploads.set_state(db, upload.id, "terminated")
-                if os.fstat(file.fileno()).st_size == upload.length_bytes:  # a close may have come half-way
-                    erasure.note(db, [upload.sha256], now_ms=self.clock_ms())
+                uploads.end(db, upload.id, "terminated")
             self.partials.discard(upload.id)
 
     def sweep(self) -> int:
-        """Close what is complete and drop what has expired, by its true state. Returns how many."""
+        """Close what is complete; drop what has expired, or whose speaker took all back. Returns how many."""
         with reading(self.engine) as db:
             waiting = uploads.still_open(db)
-        count = 0
-        for upload in waiting:
+        stored, now_ms, count = self.partials.sizes(), self.clock_ms(), 0
+        for one in waiting:
+            complete = stored.get(one.id, 0) == one.length_bytes
+            if not complete and one.expires_ms >= now_ms and one.agreed:
+                continue
             try:
-                if self.partials.offset(upload.id) == upload.length_bytes:
-                    count += self.settle(upload).state == "done"
-                elif upload.expires_ms < self.clock_ms():
-                    count += self._expire(upload)
-            except (DigestMismatch, ConsentMissing, uploads.UploadGone):
-                continue  # told to its owner
+                upload = self.find(one.id, one.person_id)
+                count += self.settle(upload).state == "done" if complete else self._expire(upload)
+            except (DigestMismatch, ConsentMissing, uploads.UploadGone, uploads.UploadNotFound):
+                continue  # told to its owner, or ended since
             except CodedError as error:  # one upload that cannot be closed must not hold up the others
-                _log.warning("sweep: upload %s: %s", upload.id, error.code)
+                _log.warning("sweep: upload %s: %s", one.id, error.code)
         return count
 
     def _expire(self, upload: Upload) -> bool:
@@ -296,7 +295,7 @@ class Intake:
                 if os.fstat(file.fileno()).st_size == upload.length_bytes:
                     return False  # it was finished while we looked
                 with begin(self.engine) as db:
-                    done = uploads.set_state(db, upload.id, "expired")
+                    done = uploads.end(db, upload.id, "expired")
                 self.partials.discard(upload.id)
                 return done
         except UploadBusy:
@@ -329,8 +328,8 @@ class Intake:
         name = closing.name(upload.sha256, heard)
         try:
             with self.holds.naming(name):  # else an erasure might fall between the blob and its row
-                blob = closing.keep(self.store, self.partials.path(upload.id), upload.sha256, heard)
-                taken = closing.Taken(upload, meta, heard, blob, self.store.size(blob))
+                kept = closing.keep(self.store, self.partials.path(upload.id), upload.sha256, heard)
+                taken = closing.Taken(upload, meta, heard, *kept)
                 codes = self.together.run(
                     lambda change: closing.record(
                         change, taken, self.signer, item_id=item_id, salt=salt, now_ms=now_ms
@@ -338,7 +337,7 @@ class Intake:
                 )
         except ConsentMissing:  # taken back while the clip was on its way: keep nothing
             with begin(self.engine) as db:
-                uploads.set_state(db, upload.id, "terminated")
+                uploads.end(db, upload.id, "terminated")
                 erasure.note(db, [name], now_ms=now_ms)
             self.partials.discard(upload.id)
             raise

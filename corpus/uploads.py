@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from corpus.prepared import Prepared
-from corpus.tables import upload
+from corpus.tables import consent, upload
 from protocol.clip import ClipId, Sha256
 from protocol.errors import CodedError
 
@@ -50,6 +50,23 @@ class Upload:
     result: Mapping[str, Any] | None
     created_ms: int
     expires_ms: int
+
+
+@dataclass(frozen=True)
+class Open:
+    """What a sweep needs to know of an open upload.
+
+    Attributes
+    ----------
+    agreed : bool
+        Whether its person still has a consent to its project.
+    """
+
+    id: str
+    person_id: str
+    length_bytes: int
+    expires_ms: int
+    agreed: bool
 
 
 def add(db: Connection, new: Upload, there: Upload | None) -> Upload:
@@ -145,22 +162,30 @@ def set_state(db: Connection, upload_id: str, state: State, result: Mapping[str,
     return _CLOSE.run(db, {"upload_id": upload_id, **values}) == 1
 
 
+def end(db: Connection, upload_id: str, state: Literal["terminated", "expired"]) -> bool:
+    """End an open upload without a clip, and forget what was said of it; False if it was not open."""
+    query = sa.update(upload).where(upload.c.id == upload_id, upload.c.state == "open")
+    return db.execute(query.values(state=state, metadata={})).rowcount == 1
+
+
+def forget(db: Connection, clip_id: str) -> None:
+    """Drop what its owner said of a clip that was withdrawn, and the name that its file had."""
+    db.execute(sa.update(upload).where(upload.c.clip_id == clip_id).values(metadata={}))
+
+
 def beside(db: Connection, person_id: str, since_ms: int) -> Beside:
     """What a new upload of this person's is held against; `begun` counts those since `since_ms`."""
     (row,) = _BESIDE.rows(db, {"person": person_id, "since_ms": since_ms})
     return Beside(int(row.open), int(row.bytes), int(row.bytes_of_all), int(row.begun))
 
 
-def still_open(
-    db: Connection, *, expired_before_ms: int | None = None, limit: int = 1000
-) -> Sequence[Upload]:
-    """Open uploads, oldest first; only those past their time if one is named."""
-    query = (
-        sa.select(upload)
-        .where(upload.c.state == sa.literal_column("'open'"))
-        .order_by(upload.c.expires_ms)
-        .limit(limit)
+def still_open(db: Connection) -> Sequence[Open]:
+    """Every open upload, however many there are: whoever declares much must not hide what is complete."""
+    agreed = sa.exists().where(
+        consent.c.person_id == upload.c.person_id,
+        consent.c.project_id == upload.c.project_id,
+        consent.c.withdrawn_ms.is_(None),
     )
-    if expired_before_ms is not None:
-        query = query.where(upload.c.expires_ms < expired_before_ms)
-    return [Upload(**row._mapping) for row in db.execute(query)]
+    columns = (upload.c.id, upload.c.person_id, upload.c.length_bytes, upload.c.expires_ms, agreed)
+    query = sa.select(*columns).where(upload.c.state == sa.literal_column("'open'"))
+    return [Open(*row) for row in db.execute(query)]

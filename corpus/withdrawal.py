@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from corpus import clips, erasure, ledger, likeness, publish, tables, transcripts
+from corpus import clips, erasure, ledger, likeness, publish, tables, transcripts, uploads
 from corpus.clips import Clip
 from corpus.database import begin, reading
 from corpus.holds import Holds
@@ -62,13 +62,14 @@ def of_clips(custody: Custody, wanted: Sequence[Clip]) -> Withdrawn:
 
 
 def sweep(custody: Custody) -> int:
-    """Erase what earlier withdrawals could not. Returns how many blobs are done with.
+    """Erase what earlier withdrawals could not, and closes left. Returns how many blobs are done with.
 
     Raises
     ------
     CodedError
         What kept the rest from being erased; it comes again later, by itself.
     """
+    erasure.collect(custody.shelf.engine, custody.holds, now_ms=custody.clock_ms())
     with reading(custody.shelf.engine) as db:
         due = erasure.waiting(db, due_ms=custody.clock_ms(), limit=erasure.MOST_AT_ONCE)
     return _erase(custody, [one.sha256 for one in due]) if due else 0
@@ -104,6 +105,7 @@ def _withdraw(db: Connection, custody: Custody, clip: Clip, now_ms: int) -> Rece
         .where(columns.id == clip.id)
         .values(withdrawn_ms=now_ms, meta={}, device_class=None, recorded_at="")
     )
+    uploads.forget(db, clip.id)
     transcripts.erase(db, [clip.id])
     likeness.erase(db, [clip.id])
     db.execute(sa.delete(tables.measurement).where(tables.measurement.c.clip_id == clip.id))
