@@ -13,6 +13,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from io import FileIO
@@ -272,7 +273,10 @@ class Intake:
             self.partials.discard(upload.id)
 
     def sweep(self) -> int:
-        """Close what is complete; drop what has expired, or whose speaker took all back. Returns how many."""
+        """Close what is complete; drop what has expired, or whose speaker took all back. Returns how many.
+
+        Bytes of no open upload go too: they are a voice that may have been withdrawn.
+        """
         with reading(self.engine) as db:
             waiting = uploads.still_open(db)
         stored, now_ms, count = self.partials.sizes(), self.clock_ms(), 0
@@ -287,6 +291,8 @@ class Intake:
                 continue  # told to its owner, or ended since
             except CodedError as error:  # one upload that cannot be closed must not hold up the others
                 _log.warning("sweep: upload %s: %s", one.id, error.code)
+        for upload_id in stored.keys() - {one.id for one in waiting}:
+            self._drop_bytes(upload_id)
         return count
 
     def _expire(self, upload: Upload) -> bool:
@@ -300,6 +306,14 @@ class Intake:
                 return done
         except UploadBusy:
             return False
+
+    def _drop_bytes(self, upload_id: str) -> None:
+        """Remove what a server that was killed right after the last row of an upload left of it."""
+        with suppress(UploadBusy), self.partials.locked(upload_id):
+            with reading(self.engine) as db:
+                if uploads.is_open(db, upload_id):  # declared since we looked
+                    return
+            self.partials.discard(upload_id)
 
     def _close(self, upload: Upload, file: FileIO) -> None:
         """All that happens at the last byte. The caller holds the upload's lock."""

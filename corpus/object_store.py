@@ -124,6 +124,9 @@ class ObjectStore:
         self._delete(name_of(digest))
         return True
 
+    def drop_leftovers(self, now_s: float) -> None:
+        """An object is there whole or not at all."""
+
     def need_room(self, wanted_bytes: int) -> None:
         """The store says itself when it is full."""
 

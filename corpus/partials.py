@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import FileIO
@@ -20,6 +21,7 @@ from corpus.disk import disk_errors
 from protocol.errors import CodedError
 
 _PIECE_BYTES = 1 << 20
+_NAME = re.compile(r"[0-9a-f]{32}\.part")
 
 
 class UploadBusy(CodedError):
@@ -65,11 +67,12 @@ class Partials:
             return 0
 
     def sizes(self) -> Mapping[str, int]:
-        """How many bytes are stored of each upload of which there are any."""
+        """How many bytes are stored of each upload that has a file."""
         found = {}
         for entry in os.scandir(self.folder):
-            with suppress(FileNotFoundError):  # finished since
-                found[entry.name.removesuffix(".part")] = entry.stat().st_size
+            if _NAME.fullmatch(entry.name):
+                with suppress(FileNotFoundError):  # finished since
+                    found[entry.name.removesuffix(".part")] = entry.stat().st_size
         return found
 
     @contextmanager

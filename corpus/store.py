@@ -17,7 +17,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, ClassVar, Protocol
 
@@ -72,6 +72,9 @@ class BlobStore(Protocol):
 
     def erase(self, digest: Sha256) -> bool:
         """Remove the blob; False if it was not there."""
+
+    def drop_leftovers(self, now_s: float) -> None:
+        """Remove temporary files of writers that died: each may be a voice that was withdrawn since."""
 
     def need_room(self, wanted_bytes: int) -> None:
         """Raise `DiskFull` if so many bytes are known not to fit."""
@@ -218,6 +221,15 @@ class LocalStore:
                 return False
             sync_folder(path.parent)
         return True
+
+    def drop_leftovers(self, now_s: float) -> None:
+        """Remove temporary files that nobody was at for ten minutes."""
+        with disk_errors():
+            for path in self.folder.glob(".*.part"):
+                with suppress(FileNotFoundError):
+                    # Not the time of writing: one that was adopted has that of the upload's last byte.
+                    if now_s - path.lstat().st_ctime > YOUNG_S:
+                        path.unlink()
 
     def need_room(self, wanted_bytes: int) -> None:
         """Raise `DiskFull` unless so many bytes fit on the disk."""

@@ -150,6 +150,12 @@ def by_id(db: Connection, upload_id: str, person_id: str) -> Upload:
     return Upload(**row._asdict())
 
 
+def is_open(db: Connection, upload_id: str) -> bool:
+    """Whether there is such an upload, and it is not finished."""
+    query = sa.select(upload.c.id).where(upload.c.id == upload_id, upload.c.state == "open")
+    return db.execute(query).first() is not None
+
+
 def by_clip(db: Connection, clip_id: str) -> Upload | None:
     """The upload of a clip."""
     row = _BY_CLIP.first(db, {"clip": clip_id})

@@ -69,6 +69,7 @@ def sweep(custody: Custody) -> int:
     CodedError
         What kept the rest from being erased; it comes again later, by itself.
     """
+    custody.shelf.store.drop_leftovers(custody.clock_ms() / 1000)
     erasure.collect(custody.shelf.engine, custody.holds, now_ms=custody.clock_ms())
     with reading(custody.shelf.engine) as db:
         due = erasure.waiting(db, due_ms=custody.clock_ms(), limit=erasure.MOST_AT_ONCE)

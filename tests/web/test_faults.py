@@ -514,7 +514,7 @@ def test_killed_between_a_blob_and_its_row_an_ended_upload_leaves_no_sound(alone
     location = begin(speaker, clip)
     blobs = alone.data / "blobs"
     with (
-        traced(alone, "-e", "trace=fdatasync", "-e", "inject=fdatasync:signal=SIGKILL:when=1"),
+        traced(alone, "-e", "trace=fsync", "-e", "inject=fsync:signal=SIGKILL:when=3"),
         contextlib.suppress(requests.RequestException),
     ):
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -110,6 +111,38 @@ def test_another_clip_of_the_same_sound_keeps_it(speaker, join, site, wav, make,
     assert speaker.ask("DELETE", location, CORE).status_code == 204
     withdrawal.sweep(site.custody)
     assert len(list(site.store)) == 1
+
+
+@pytest.mark.parametrize("how", ["finished", "ended", "begun anew"])
+def test_a_server_killed_before_it_dropped_the_bytes_drops_them_later(speaker, site, good, make, how):
+    """The file of an upload is the voice itself, under a name that no withdrawal knows."""
+    location = speaker.create(good).headers["Location"]
+    part = site.intake.partials.path(location[-32:])
+    if how == "finished":
+        assert speaker.patch(location, 0, good.data).status_code == 204
+    else:
+        assert speaker.ask("DELETE", location, CORE).status_code == 204
+    if how == "begun anew":
+        again = speaker.create(good).headers["Location"]
+        assert speaker.patch(again, 0, good.data[:5000]).status_code == 204
+    part.write_bytes(good.data)  # as it was when the row was committed
+    site.intake.sweep()
+    left = [path.stem for path in site.intake.partials.folder.iterdir()]
+    assert left == ([again[-32:]] if how == "begun anew" else [])
+
+
+def test_a_writer_killed_before_it_named_a_blob_leaves_no_sound(site, tmp_path):
+    """And one that is at work is left in peace, however old the file that it takes in."""
+    folder = site.store.folder
+    old, young = folder / f".{'0' * 32}.part", folder / f".{'1' * 32}.part"
+    old.write_bytes(b"a voice")
+    withdrawal.sweep(replace(site.custody, clock_ms=lambda: site.clock_ms() + 601_000))
+    assert not old.exists()
+    (tmp_path / "source").write_bytes(b"a voice")
+    os.utime(tmp_path / "source", (1, 1))
+    young.hardlink_to(tmp_path / "source")
+    withdrawal.sweep(site.custody)
+    assert young.exists()
 
 
 def test_who_takes_all_back_leaves_no_half_of_a_clip(speaker, join, site, make):
