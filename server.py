@@ -33,6 +33,7 @@ from web import (
     bodies,
     clips_api,
     desk,
+    forwarded,
     headers,
     health,
     language,
@@ -127,7 +128,8 @@ def create_app(settings: Settings, site: Site | None = None) -> Flask:
     for module in BLUEPRINTS:
         app.register_blueprint(module.bp)
     app.wsgi_app = uploads.MethodOverride(app.wsgi_app)  # type: ignore[method-assign]
-    observing.install(app)  # last: around everything
+    observing.install(app)
+    forwarded.install(app, settings.trusted_proxy)  # last: around everything
     return app
 
 

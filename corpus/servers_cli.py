@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 SWEEP_S = 60.0
 GRANIAN_THREADS = 64  # with 16 and fewer, 40 slow uploads held up everybody
 _STOP_S = 12
-_BELIEVED = {"x-forwarded-for", "x-forwarded-proto"}  # of a proxy that is trusted
 _RECEIVED_BYTES = 1 << 17  # waitress asks for 8 kB at a time, each time after a look at all connections
 _log = logging.getLogger("xiangyin.serve")
 
@@ -77,9 +76,7 @@ def waitress(site: Site, listener: socket.socket, ready: Callable[[], object]) -
         channel_timeout=120,
         recv_bytes=_RECEIVED_BYTES,
         max_request_body_size=settings.max_upload_bytes + (1 << 20),
-        trusted_proxy=settings.trusted_proxy or None,
-        trusted_proxy_headers=_BELIEVED if settings.trusted_proxy else set(),
-        clear_untrusted_proxy_headers=True,
+        clear_untrusted_proxy_headers=False,  # `web.forwarded` does, for both servers
     )
     serving.channel_class = KeepingChannel
     ended = threading.Event()
@@ -140,20 +137,9 @@ def _in_worker(settings: Settings) -> Any:
 
     logs.install(settings.log_format, requests=bool(settings.access_log))  # granian sets its own for a worker
     site = server.open_site(settings)
-    application = _closing(_proxied(settings, _application(site)))
+    application = _closing(_application(site))
     threading.Thread(target=_sweep, args=(site, threading.Event()), name="sweep", daemon=True).start()
     return application
-
-
-def _proxied(settings: Settings, application: Any) -> Any:
-    """Believe the proxy's headers, and nobody else's: in waitress's own way, since granian has none."""
-    from waitress.proxy_headers import proxy_headers_middleware  # type: ignore[import-untyped]
-
-    return proxy_headers_middleware(
-        application,
-        trusted_proxy=settings.trusted_proxy or None,
-        trusted_proxy_headers=_BELIEVED if settings.trusted_proxy else set(),
-    )
 
 
 def _closing(application: Any) -> Any:

@@ -18,6 +18,7 @@ from flask import Flask, Response, g, request
 from corpus import limits
 from corpus.database import begin
 from corpus.limits import Limit
+from web import forwarded
 from web.context import site
 
 DEVICE_COOKIE = "xiangyin_device"
@@ -41,23 +42,10 @@ class Taken:
 def address() -> str:
     """The caller's address; of IPv6 the network, of which one household has all.
 
-    Without a port, which some proxies name too and which each connection has anew. What is no address
-    counts as one caller, so that nobody spells themselves a fresh one.
+    What is no address counts as one caller, so that nobody spells themselves a fresh one.
     """
-    text = request.remote_addr or ""
-    if text.startswith("["):
-        text = text[1:].partition("]")[0]
-    elif text.count(":") == 1:
-        text = text.partition(":")[0]
-    try:
-        found = ipaddress.ip_address(text)
-    except ValueError:
-        return ""
-    if isinstance(found, ipaddress.IPv4Address):
-        return str(found)
-    if found.ipv4_mapped is not None:  # how a socket for both families names the callers of the old one
-        return str(found.ipv4_mapped)
-    return str(ipaddress.IPv6Network((int(found), 64), strict=False))
+    text = forwarded.plain(request.remote_addr or "")
+    return str(ipaddress.IPv6Network((text.partition("%")[0], 64), strict=False)) if ":" in text else text
 
 
 def sign_in(code: str) -> Taken:

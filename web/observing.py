@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 from flask import Flask, Response, g, request
 
 from corpus import logs
+from web import forwarded
 from web.context import site
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Observed:
     def _named(self, environ: WSGIEnvironment) -> str:
         """The proxy's id for it, where there is a proxy and it names one; otherwise ours."""
         given = environ.get("HTTP_X_REQUEST_ID", "")
-        if self._here.settings.trusted_proxy and _ID.fullmatch(given):
+        if environ.get(forwarded.BY_PROXY) and _ID.fullmatch(given):
             return str(given)
         return self._here.random_hex(16)
 

@@ -113,6 +113,8 @@ def create() -> Reply:
     """Declare a file; with a body, also its first bytes."""
     if "Upload-Defer-Length" in request.headers:
         raise RequestInvalid(problem="Upload-Defer-Length is not supported; send Upload-Length")
+    if "Upload-Concat" in request.headers:  # each part would be taken for a clip
+        raise RequestInvalid(problem="Upload-Concat is not supported; send each file whole")
     length_bytes = tus.number("Upload-Length")
     said = tus.metadata(request.headers.get("Upload-Metadata", ""))
     intake = site().intake

@@ -257,6 +257,25 @@ def test_a_clip_that_could_never_be_used_is_refused_at_once(speaker, make, chang
     assert answer.status_code in (400, 422)
 
 
+@pytest.mark.parametrize(
+    "header", [("Upload-Concat", "partial"), ("Upload-Concat", "final;/a /b"), ("Upload-Defer-Length", "1")]
+)
+def test_an_extension_that_is_not_offered_is_refused_and_not_ignored(speaker, good, site, header):
+    """A client that believes it joins parts would leave each of them as a clip."""
+    answer = speaker.create(good, **dict([header]))
+    assert (answer.status_code, answer.get_json()["code"]) == (400, "REQUEST_INVALID")
+    assert header[0] in answer.get_json()["detail"] and site.intake.sweep() == 0
+
+
+@pytest.mark.parametrize(
+    "length", ["1e3", "0x10", "+5", "-1", "1_0", "1.0", "5, 5", "9" * 16, "9" * 5000, "٥", "５", ""]
+)
+def test_a_length_is_digits_and_nothing_else(speaker, good, length):
+    """`int` takes several of these; two readers of one header must not see two numbers."""
+    answer = speaker.create(good, **{"Upload-Length": length.encode().decode("latin-1")})
+    assert (answer.status_code, answer.get_json()["code"]) == (400, "REQUEST_INVALID")
+
+
 def test_a_person_has_only_so_many_unfinished_uploads(app, site, join, make):
     from dataclasses import replace
 
