@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 from collections.abc import Mapping
@@ -70,7 +69,7 @@ def metadata(header: str) -> dict[str, str]:
             raise MetadataInvalid(field="Upload-Metadata", problem="a key is malformed or stands twice")
         try:
             found[key] = base64.b64decode(value, validate=True).decode("utf-8")
-        except (binascii.Error, UnicodeDecodeError) as error:
+        except ValueError as error:  # of the alphabet, of base64, of UTF-8
             raise MetadataInvalid(field=f"Upload-Metadata {key}", problem="need base64 of UTF-8") from error
     return found
 
@@ -151,7 +150,7 @@ def checksum() -> tuple[str, bytes] | None:
         raise ChecksumUnsupported()
     try:
         raw = base64.b64decode(value, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise ChecksumUnsupported() from error
     if len(raw) != hashlib.new(algorithm, usedforsecurity=False).digest_size:
         raise ChecksumUnsupported()

@@ -6,6 +6,9 @@ import base64
 import json
 
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as run_with
+from hypothesis import strategies as st
 
 FORM = {"Accept": "text/html"}
 
@@ -90,3 +93,42 @@ def test_one_upload_that_cannot_be_closed_does_not_hold_up_the_sweep(site, speak
         db.execute(sa.update(upload).where(upload.c.id == row.id).values(metadata=broken))
     assert site.intake.sweep() == 1
     assert speaker.ask("GET", f"/api/v1/clips/{clips[1].clip_id}").get_json()["state"] == "accepted"
+
+
+RANGES = ["bytes=-9,9-,x", "bytes=" + "0-1," * 500, "bytes=9-1"]
+ODD = st.one_of(
+    st.text(st.characters(min_codepoint=0x20, max_codepoint=0xFF, blacklist_characters="\x7f"), max_size=60),
+    st.sampled_from(["sha256 é", "clip_id é", '"' * 99, "\\", "a=b;" * 99, *RANGES]),
+)
+NAMES = """
+    Upload-Metadata Upload-Length Upload-Offset Upload-Checksum Upload-Concat Content-Type Tus-Resumable
+    X-HTTP-Method-Override Range If-None-Match If-Range If-Modified-Since Cookie Accept Accept-Language
+    Accept-Encoding Authorization X-Request-Id X-Forwarded-For X-Forwarded-Proto Forwarded Origin Referer Host
+    Sec-Fetch-Site
+""".split()
+
+
+@pytest.fixture
+def sent(speaker, good):
+    """A clip that is there, and an upload that is open."""
+    speaker.send(good)
+    return good.clip_id
+
+
+@run_with(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(headers=st.dictionaries(st.sampled_from(NAMES), ODD, min_size=1, max_size=3), place=st.integers(0, 5))
+def test_no_header_makes_a_fault_of_ours(speaker, sent, make, headers, place):
+    """A client's bytes are refused with a code; a 500 says that we did not think of them."""
+    clip = make.clip(b"sound" * 10)
+    location = speaker.create(clip).headers["Location"]
+    method, path, usual = (
+        ("POST", "/api/v1/uploads", clip.headers()),
+        ("PATCH", location, make.patch_headers(0)),
+        ("HEAD", location, {"Tus-Resumable": "1.0.0"}),
+        ("GET", f"/api/v1/clips/{sent}/audio", {}),
+        ("GET", "/me", {}),
+        ("POST", "/api/v1/lint", {}),
+    )[place]
+    answer = speaker.ask(method, path, {**usual, **headers}, data=b"so" if method != "GET" else None)
+    assert answer.status_code < 500, answer.text
+    speaker.ask("DELETE", location, {"Tus-Resumable": "1.0.0"})

@@ -122,7 +122,8 @@ def test_a_damaged_piece_is_not_kept(speaker, good, make):
 
 
 @pytest.mark.parametrize(
-    "header", ["md5 AAAA", "sha256", "sha256 !!!", "sha256 AAAA", "", "sha1 " + "A" * 44]
+    "header",
+    ["md5 AAAA", "sha256", "sha256 !!!", "sha256 AAAA", "", "sha1 " + "A" * 44, "sha256 " + "é" * 44],
 )
 def test_a_checksum_that_is_not_understood_is_refused(speaker, good, header):
     location = speaker.create(good).headers["Location"]
@@ -227,6 +228,10 @@ def b64(text: str) -> str:
         "a b c",
         "clip_id MQ==,clip_id MQ==",
         "é MQ==",
+        "clip_id é",
+        "clip_id MQ",
+        "clip_id  MQ==",
+        "clip_id M Q==",
         ",,,",
         "meta " + b64("[" * 5000),
         "clip_id " + base64.b64encode(b"\xff\xfe").decode(),
