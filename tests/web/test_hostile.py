@@ -100,12 +100,33 @@ ODD = st.one_of(
     st.text(st.characters(min_codepoint=0x20, max_codepoint=0xFF, blacklist_characters="\x7f"), max_size=60),
     st.sampled_from(["sha256 é", "clip_id é", '"' * 99, "\\", "a=b;" * 99, *RANGES]),
 )
-NAMES = """
-    Upload-Metadata Upload-Length Upload-Offset Upload-Checksum Upload-Concat Content-Type Tus-Resumable
-    X-HTTP-Method-Override Range If-None-Match If-Range If-Modified-Since Cookie Accept Accept-Language
-    Accept-Encoding Authorization X-Request-Id X-Forwarded-For X-Forwarded-Proto Forwarded Origin Referer Host
-    Sec-Fetch-Site
-""".split()
+NAMES = [
+    "Upload-Metadata",
+    "Upload-Length",
+    "Upload-Offset",
+    "Upload-Checksum",
+    "Upload-Concat",
+    "Content-Type",
+    "Tus-Resumable",
+    "X-HTTP-Method-Override",
+    "Range",
+    "If-None-Match",
+    "If-Range",
+    "If-Modified-Since",
+    "Cookie",
+    "Accept",
+    "Accept-Language",
+    "Accept-Encoding",
+    "Authorization",
+    "X-Request-Id",
+    "X-Forwarded-For",
+    "X-Forwarded-Proto",
+    "Forwarded",
+    "Origin",
+    "Referer",
+    "Host",
+    "Sec-Fetch-Site",
+]
 
 
 @pytest.fixture
