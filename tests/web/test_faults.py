@@ -479,6 +479,19 @@ def test_a_lock_that_the_file_system_refuses_ends_the_request_and_nothing_else(a
     decided(speaker, clip, make)
 
 
+def ended(words: list[str]) -> tuple[int, str, str]:
+    """Status and words of a command that must end; whatever it started ends with it."""
+    process = subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True
+    )
+    try:
+        said, problem = process.communicate(timeout=60)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    return process.returncode, said, problem
+
+
 @pytest.mark.strace
 @pytest.mark.parametrize("how", ["error=ENOLCK", "error=EOPNOTSUPP", "retval=0"])
 def test_a_server_does_not_start_where_files_are_not_locked(tmp_path, how):
@@ -497,14 +510,14 @@ def test_a_server_does_not_start_where_files_are_not_locked(tmp_path, how):
         "-e",
         f"inject=flock:{how}",
     ]
-    done = subprocess.run([*tracer, *words], capture_output=True, text=True, timeout=60, cwd=ROOT)
-    if "ptrace" in done.stderr:
-        pytest.skip(f"strace may not trace here: {done.stderr.strip()[:100]}")
-    assert done.returncode == 2 and "Ready" not in done.stdout
-    assert done.stderr.startswith("LOCKS_UNUSABLE: ") and done.stderr.count("\n") == 1
+    status, said, problem = ended([*tracer, *words])
+    if "ptrace" in problem:
+        pytest.skip(f"strace may not trace here: {problem.strip()[:100]}")
+    assert status == 2 and "Ready" not in said
+    assert problem.startswith("LOCKS_UNUSABLE: ") and problem.count("\n") == 1
     words[3] = "doctor"
-    asked = subprocess.run([*tracer, *words[:6]], capture_output=True, text=True, timeout=60, cwd=ROOT)
-    assert re.search(r"^NOT +locks +LOCKS_UNUSABLE", asked.stdout, re.MULTILINE), asked.stdout
+    _, said, _ = ended([*tracer, *words[:6]])
+    assert re.search(r"^NOT +locks +LOCKS_UNUSABLE", said, re.MULTILINE), said
 
 
 @pytest.mark.strace
