@@ -99,7 +99,7 @@ def withdraw(folder: Path, who: int) -> None:
     say(step="withdraw", speaker=who, erased=sum(one.clips for one in done), **took)
 
 
-def shelf(folder: Path):  # noqa: ANN201
+def shelf(folder: Path):
     """The releases of the folder; nothing runs beside this process, so that its time is all there is."""
     from corpus import keys
     from corpus.database import open_engine

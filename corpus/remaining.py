@@ -1,4 +1,4 @@
-"""The lines of a release that remain when some are withdrawn, with no more told of their speakers than may be.
+"""What remains of a release's lines when some are withdrawn, with no more told of speakers than may be.
 
 Two passes over a manifest that was found to be what its header names, so that no line is checked again: one
 looks at what is told of whom, the other gives the lines. One that does not change is passed on as it stands.
@@ -34,9 +34,9 @@ class _Telling(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def without(path: Path, gone: Container[str], k: int) -> Iterator[Row]:
-    """The lines of a manifest but for those `gone`; what fewer than `k` of the speakers left share is withheld.
+    """The lines of a manifest but for those `gone`, telling nothing that fewer than `k` of those left share.
 
-    Where one is gone, those like them may be too few, and so may those who used a device.
+    Where one is gone, the speakers like them may be too few, and so may those who used a device.
     """
     told, devices = _may_be_told(path, gone, k)
     with path.open("rb") as file:

@@ -26,6 +26,8 @@ SEEN = (
     "transcribers",
 )
 _source = attrgetter("consent_version", *SEEN)
+_Source = tuple[str, str, str, str, str | None, int, int, str, int]
+_Kind = tuple[str, str, str, str | None, str | None, str | None]  # split, grade, style, then as `_stratum`
 Stratum = tuple[str, str]  # dialect and gender, as far as they are told
 
 
@@ -75,8 +77,8 @@ class Counting:
 
     def __init__(self) -> None:
         self._found = Statistics()
-        self._kinds: dict[tuple[str | None, ...], list[int]] = defaultdict(lambda: [0, 0])  # clips and ms
-        self._sources: dict[tuple[str | int | None, ...], list[int]] = defaultdict(lambda: [0])  # clips
+        self._kinds: dict[_Kind, list[int]] = defaultdict(lambda: [0, 0])  # clips and ms
+        self._sources: Counter[_Source] = Counter()  # clips
         self._levels: Counter[tuple[str, float]] = Counter()
         self._lengths: Counter[int] = Counter()
         self._voice: tuple[str, str] | None = None  # speaker and split of the lines that come now
@@ -100,7 +102,7 @@ class Counting:
         sums = self._kinds[line.split, line.grade, line.style, line.dialect, line.glottocode, line.gender]
         sums[0] += 1
         sums[1] += ms
-        self._sources[_source(line)][0] += 1
+        self._sources[_source(line)] += 1
         self._levels[line.grade, line.snr_db // SNR_BIN_DB] += 1
         self._lengths[line.samples // line.sample_rate_hz // DURATION_BIN_S] += 1
         if line.agreement_cer is not None:
@@ -111,8 +113,8 @@ class Counting:
         """Those of all lines; asked for once, when there are no more."""
         found = self._found
         self._end()
-        for (split, grade, style, *told), (clips, ms) in self._kinds.items():
-            dialect, gender = _stratum(*told)
+        for (split, grade, style, *of_speaker), (clips, ms) in self._kinds.items():
+            dialect, gender = _stratum(*of_speaker)
             found.clips_by_split[split] += clips
             found.ms_by_split[split] += ms
             values = {"grade": grade, "style": style, "gender": gender, "dialect": dialect}
@@ -120,10 +122,10 @@ class Counting:
                 found.ms_by[name][value, split] += ms
             found.ms_by_dialect_grade[dialect, grade] += ms
             found.ms_by_stratum[(dialect, gender), split] += ms
-        for (consent, license_id, *more), (clips,) in self._sources.items():
-            found.consents[consent, license_id] += clips
-            for name, value in zip(SEEN, (license_id, *more), strict=True):
-                found.seen[name][str(value or NOT_TOLD)] += clips
+        for source, clips in self._sources.items():
+            found.consents[source[0], source[1]] += clips
+            for name, told in zip(SEEN, source[1:], strict=True):
+                found.seen[name][str(told or NOT_TOLD)] += clips
         for (grade, level), clips in self._levels.items():
             found.snr[grade][int(level) * SNR_BIN_DB] += clips
         for length, clips in self._lengths.items():

@@ -78,7 +78,8 @@ def test_what_is_packed_here_any_inflate_unpacks(data):
 
 def test_plots_say_the_same_as_svg_and_as_png(a_line):
     stats = statistics.gather(
-        a_line(number, dialect=("coast", "海口腔")[number % 2], snr_db=float(number)) for number in range(1, 40)
+        a_line(number, dialect=("coast", "海口腔")[number % 2], snr_db=float(number))
+        for number in range(1, 40)
     )
     made = plots.plots(stats)
     assert made == plots.plots(stats)
