@@ -92,9 +92,12 @@ def step_write(folder: Path, count: int) -> None:
 
 def step_columns(folder: Path, count: int) -> None:
     """manifest.jsonl to manifest.parquet."""
-    from corpus import build, manifest
+    from corpus import manifest
+    from corpus.rowgroups import Columns
 
-    build._write_parquet(folder / "manifest.parquet", folder / manifest.FILE_NAME)
+    with (folder / manifest.FILE_NAME).open("rb") as file, Columns(folder / "manifest.parquet") as columns:
+        for raw in file:
+            columns.add(raw)
 
 
 def step_validate(folder: Path, count: int) -> None:
@@ -131,14 +134,21 @@ def step_load(folder: Path, count: int) -> None:
     assert sum(1 for _ in manifest.read(folder / manifest.FILE_NAME)) == count
 
 
+def _own(folder: Path) -> Iterator:
+    """The lines that `step_write` wrote, which need no check."""
+    from corpus import manifest
+
+    with (folder / manifest.FILE_NAME).open("rb") as file:
+        yield from map(manifest.decode, file)
+
+
 def step_split(folder: Path, count: int) -> None:
     """Splits of the lines' columns; gathering them is not what is measured."""
-    from corpus import manifest
     from corpus.columns import Fixed, Gatherer
     from corpus.split import Plan, assign
 
     gathered = Gatherer()
-    for line in manifest.read_own(folder / manifest.FILE_NAME):
+    for line in _own(folder):
         gathered.add(
             line.speaker_id,
             {"session": line.session_id, "prompt": line.id},
@@ -184,8 +194,8 @@ def step_build(folder: Path, count: int) -> None:
     build.build(
         target,
         outline,
-        lambda: manifest.read_own(folder / manifest.FILE_NAME),
-        previous_lines=None,
+        manifest.rows(_own(folder)),
+        previous=(),
         rooms=(),
         excluded=[],
         tombstones=[],

@@ -6,11 +6,12 @@ Pure but for the folder it fills: no clock, no database, no random number. The s
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,13 @@ from corpus.header import (
 from corpus.keys import Signer
 from corpus.leaks import Proof
 from corpus.liketexts import fold
-from corpus.manifest import Line
-from corpus.statistics import Statistics
+from corpus.manifest import Row
+from corpus.rowgroups import Columns
+from corpus.statistics import Counting, Statistics
 from corpus.verify import sums_lines
 from protocol import tlog
 
-_ROW_GROUP = 10_000
+_COLUMNS = "manifest.parquet"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -74,21 +76,23 @@ class Outline:
 def build(
     folder: Path,
     outline: Outline,
-    lines: Callable[[], Iterable[Line]],
+    rows: Iterable[Row],
     *,
-    previous_lines: Callable[[], Iterable[Line]] | None,
+    previous: Iterable[bytes],
     rooms: Iterable[Room],
     excluded: Sequence[Excluded],
     tombstones: Sequence[Tombstone],
     withdrawn: Iterable[tuple[str, str]] = (),
     signer: Signer | None,
 ) -> tuple[Header, bytes]:
-    """Fill `folder`, which holds the audio already, and return the header and its bytes.
+    """Fill `folder` with every file of a release but the audio, and return the header and its bytes.
 
     Parameters
     ----------
-    lines : callable
-        Gives the lines in order, one at a time, so that none need be kept.
+    rows : iterable of Row
+        Good lines in order, each with its bytes. They are gone through once, and none is kept.
+    previous : iterable of bytes
+        The lines of the release before, if there is one.
     rooms : iterable of Room
         Those of speakers and sessions that are not in the lines are left out.
     withdrawn : iterable of (id, sha256)
@@ -99,29 +103,32 @@ def build(
     ReleaseLeak
         If a speaker, session, recording or prompt stands in two splits.
     """
-    stats, proof, digests = Statistics(), Proof(fold), bytearray()
+    counting, proof, digests, sha256 = Counting(), Proof(fold), bytearray(), hashlib.sha256()
     sessions: set[tuple[str, str]] = set()
+    with (folder / manifest.FILE_NAME).open("wb") as file, Columns(folder / _COLUMNS) as columns:
 
-    def counted() -> Iterator[Line]:
-        for line in lines():
-            stats.feed(line)
-            proof.feed(line)
-            digests.extend(bytes.fromhex(line.sha256))
-            sessions.add((line.session_id, line.speaker_id))
-            yield line
+        def written() -> Iterator[bytes]:
+            for raw, line in rows:
+                file.write(raw)
+                sha256.update(raw)
+                columns.add(raw)
+                counting.feed(line)
+                proof.feed(line)
+                digests.extend(bytes.fromhex(line.sha256))
+                sessions.add((line.session_id, line.speaker_id))
+                yield raw
 
-    written = folder / manifest.FILE_NAME
-    manifest.write(written, counted())
+        changed = _write_changes(folder / "changes", written(), previous, dict(withdrawn))
+        known = {manifest.FILE_NAME: FileEntry(sha256.hexdigest(), file.tell())}
     if proof.leaks:
         raise ReleaseLeak(file=manifest.FILE_NAME, problem=str(proof.leaks[0]))
-    _write_parquet(folder / "manifest.parquet", written)
-    _write_rows(folder / header.SPEAKERS_NAME, _speakers(manifest.read_own(written)))
-    known = [room for room in rooms if (room.session_id, room.speaker_id) in sessions]
-    _write_rows(folder / header.SESSIONS_NAME, sorted(known, key=_encode))
+    stats = counting.statistics()
+    _write_rows(folder / header.SPEAKERS_NAME, _speakers(stats))
+    heard = [room for room in rooms if (room.session_id, room.speaker_id) in sessions]
+    _write_rows(folder / header.SESSIONS_NAME, sorted(heard, key=_encode))
     left_out: list[Excluded] = sorted(excluded, key=lambda row: row.id)
     _write_rows(folder / header.EXCLUDED_NAME, left_out)
     _write_rows(folder / header.TOMBSTONES_NAME, tombstones)
-    changed = _write_changes(folder / "changes", manifest.read_own(written), previous_lines, dict(withdrawn))
     (folder / "plots").mkdir()
     for name, picture in plots.plots(stats).items():
         (folder / name).write_bytes(picture)
@@ -139,11 +146,11 @@ def build(
     )
     (folder / "README.md").write_bytes(card.readme(head, stats, story))
     (folder / "CHANGELOG.md").write_bytes(card.changelog(head, story))
-    files = _entries(folder)
+    files = known | _entries(folder, known)
     (folder / "croissant.json").write_bytes(croissant.describe(head, files))
     files["croissant.json"] = header.file_entry(folder / "croissant.json")
-    with (folder / header.SUMS_NAME).open("wb") as file:
-        file.writelines(sums_lines(files, digests))
+    with (folder / header.SUMS_NAME).open("wb") as sums:
+        sums.writelines(sums_lines(files, digests))
     files[header.SUMS_NAME] = header.file_entry(folder / header.SUMS_NAME)
     head = msgspec.structs.replace(head, files=dict(sorted(files.items())))
     raw = header.pretty(head)
@@ -191,12 +198,16 @@ def _header(
     )
 
 
-def _entries(folder: Path) -> dict[str, FileEntry]:
+def _entries(folder: Path, known: Container[str]) -> dict[str, FileEntry]:
+    """Digests and sizes of the files that are not known yet; the sounds are not looked at."""
     found = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_file() and not name.startswith("audio/"):
-            found[name] = header.file_entry(path)
+    for parent, folders, names in os.walk(folder):
+        if "audio" in folders:
+            folders.remove("audio")
+        for path in (Path(parent, name) for name in names):
+            name = path.relative_to(folder).as_posix()
+            if name not in known:
+                found[name] = header.file_entry(path)
     return found
 
 
@@ -206,47 +217,23 @@ def _write_rows(path: Path, rows: Iterable[msgspec.Struct]) -> None:
             file.write(_encode(row) + b"\n")
 
 
-def _speakers(lines: Iterable[Line]) -> Iterator[Speaker]:
-    """One row a speaker; the lines come speaker by speaker."""
-    first: Line | None = None
-    clips = samples_ms = 0
-    for line in lines:
-        if first is not None and line.speaker_id != first.speaker_id:
-            yield _speaker(first, clips, samples_ms)
-            first, clips, samples_ms = None, 0, 0
-        first = first or line
-        clips += 1
-        samples_ms += line.samples * 1000 // line.sample_rate_hz
-    if first is not None:
-        yield _speaker(first, clips, samples_ms)
-
-
-def _speaker(line: Line, clips: int, ms: int) -> Speaker:
-    return Speaker(
-        line.speaker_id,
-        line.split,
-        clips,
-        ms / 1000,
-        line.gender,
-        line.age_band,
-        line.region,
-        line.native_language,
-        line.dialect,
-    )
+def _speakers(stats: Statistics) -> Iterator[Speaker]:
+    """One row a speaker, in their order."""
+    split_of = {name: split for split, names in stats.speakers_by_split.items() for name in names}
+    for name, told in stats.told_of.items():
+        duration_s = stats.ms_by_speaker[name] / 1000
+        yield Speaker(name, split_of[name], stats.clips_by_speaker[name], duration_s, *told)
 
 
 def _write_changes(
-    folder: Path,
-    lines: Iterable[Line],
-    previous: Callable[[], Iterable[Line]] | None,
-    withdrawn: dict[str, str],
+    folder: Path, lines: Iterable[bytes], previous: Iterable[bytes], withdrawn: dict[str, str]
 ) -> dict[str, int]:
     folder.mkdir()
     counts = {"added": 0, "changed": 0, "withdrawn": 0}
     names = ("added", "changed", "withdrawn")
     files = {name: (folder / f"{name}.jsonl").open("wb") for name in names}
     try:
-        for change in changes(previous() if previous is not None else (), lines):
+        for change in changes(previous, lines):
             row: dict[str, Any] = {"id": change.id, "sha256": change.sha256}
             if change.what == "changed":
                 row |= {"kinds": change.kinds, "fields": change.fields}
@@ -261,23 +248,3 @@ def _write_changes(
         for file in files.values():
             file.close()
     return counts
-
-
-def _write_parquet(path: Path, source: Path) -> None:
-    """The rows of the manifest in columns; every choice that moves bytes is pinned here."""
-    import pyarrow as pa
-    from pyarrow import json, parquet
-
-    columns = manifest.columns()
-    options = json.ParseOptions(explicit_schema=columns, unexpected_field_behavior="error")
-    with (
-        source.open("rb") as file,
-        parquet.ParquetWriter(
-            path, columns, version="2.6", compression="zstd", compression_level=3, data_page_version="1.0"
-        ) as writer,
-    ):
-        # A group at a time: Arrow's own streaming reader runs up to 32 blocks ahead of what is written.
-        while rows := b"".join(islice(file, _ROW_GROUP)):
-            blocks = json.ReadOptions(use_threads=False, block_size=len(rows))
-            table = json.read_json(pa.BufferReader(rows), blocks, options)
-            writer.write_table(table.combine_chunks(), row_group_size=_ROW_GROUP)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from corpus import header
 from corpus.dataset import STATE_FOLDER
-from corpus.manifest import FIELDS, FILE_NAME, Line
+from corpus.manifest import FIELDS, FILE_NAME, Line, parse
 
 _GROUPS = {
     "text": ("text", "text_raw", "events", "rules_version", "transcribers", "agreement_cer"),
@@ -28,22 +29,56 @@ class Change(msgspec.Struct, frozen=True):
     fields: tuple[str, ...] = ()
 
 
-def changes(old: Iterable[Line], new: Iterable[Line]) -> Iterator[Change]:
-    """Changes from `old` to `new`, by id."""
-    lefts, rights = iter(old), iter(new)
+class _Named(msgspec.Struct, frozen=True, gc=False):
+    """What a line is found by, and what names its sound."""
+
+    id: str
+    sha256: str
+
+
+class _Numbered(NamedTuple):
+    number: int
+    raw: bytes
+    name: _Named
+
+    def line(self) -> Line:
+        return parse(self.raw.removesuffix(b"\n"), FILE_NAME, self.number)
+
+
+def changes(old: Iterable[bytes], new: Iterable[bytes]) -> Iterator[Change]:
+    """Changes from `old` to `new`, by id; the lines are as they stand in two manifests, newline included.
+
+    A line has one spelling, so that two with the same bytes need not be looked into.
+
+    Raises
+    ------
+    ManifestInvalid
+        If one of two lines that differ is not one that this version writes.
+    """
+    lefts, rights = _numbered(old), _numbered(new)
     left, right = next(lefts, None), next(rights, None)
     while left is not None or right is not None:
-        if left is not None and (right is None or left.id < right.id):
-            yield Change("withdrawn", left.id, left.sha256)
+        if left is not None and (right is None or left.name.id < right.name.id):
+            yield Change("withdrawn", left.name.id, left.name.sha256)
             left = next(lefts, None)
-        elif right is not None and (left is None or right.id < left.id):
-            yield Change("added", right.id, right.sha256)
+        elif right is not None and (left is None or right.name.id < left.name.id):
+            yield Change("added", right.name.id, right.name.sha256)
             right = next(rights, None)
         elif left is not None and right is not None:
-            if left != right:
-                fields = tuple(name for name in FIELDS if getattr(left, name) != getattr(right, name))
-                yield Change("changed", right.id, right.sha256, _kinds(fields), fields)
+            if left.raw != right.raw:
+                one, other = left.line(), right.line()
+                fields = tuple(name for name in FIELDS if getattr(one, name) != getattr(other, name))
+                if fields:
+                    yield Change("changed", other.id, other.sha256, _kinds(fields), fields)
             left, right = next(lefts, None), next(rights, None)
+
+
+_named = msgspec.json.Decoder(_Named).decode
+
+
+def _numbered(lines: Iterable[bytes]) -> Iterator[_Numbered]:
+    for number, raw in enumerate(lines, start=1):
+        yield _Numbered(number, raw, _named(raw))
 
 
 def manifest_of(folder: Path) -> Path:

@@ -306,6 +306,20 @@ def file_entry(path: Path) -> FileEntry:
         return FileEntry(digest, file.tell())
 
 
+def vouched(folder: Path, head: Header, name: str) -> Path:
+    """Where a file of a release lies, once its bytes were found to be those that the header names.
+
+    Raises
+    ------
+    ReleaseInvalid
+        If they are others.
+    """
+    path = folder / name
+    if file_entry(path) != head.files.get(name):
+        raise ReleaseInvalid(file=str(path), problem="it is not the file that the header names")
+    return path
+
+
 def sha256_of(raw: bytes) -> str:
     """Hex SHA-256 of bytes."""
     return hashlib.sha256(raw).hexdigest()

@@ -50,10 +50,7 @@ class Proof:
         self._seen = Seen()
         self._sounds = Seen()
         self._waiting: list[tuple[str, str, Split, str]] = []
-        self._keys = array("Q")
-        self._sides = array("b")
         self._heard: list[tuple[str, str]] = []
-        self._heard_keys = array("Q")
         self._last: dict[str, tuple[str, Split]] = {}
         self._named: dict[tuple[str, Split], set[str]] = defaultdict(set)
         self._leaks: list[Leak] = []
@@ -69,7 +66,6 @@ class Proof:
         if line.style == "read":
             self._see("text", self._fold(line), line)
         self._heard.append((line.pcm_md5, line.id))
-        self._heard_keys.append(_hash("sound", line.pcm_md5))
         if len(self._heard) == _BATCH:
             self._look()
 
@@ -100,16 +96,16 @@ class Proof:
         return hashlib.sha256("".join(f"{value}\n" for value in values).encode()).hexdigest()
 
     def _see(self, kind: str, value: str, line: Line) -> None:
-        if self._last.get(kind) == (value, line.split):  # lines stand speaker by speaker
-            return
-        self._last[kind] = value, line.split
-        self._waiting.append((kind, value, line.split, line.id))
-        self._keys.append(_hash(kind, value))
-        self._sides.append(SPLITS.index(line.split))
+        now = value, line.split
+        if self._last.get(kind) != now:  # lines stand speaker by speaker
+            self._last[kind] = now
+            self._waiting.append((kind, value, line.split, line.id))
 
     def _look(self) -> None:
         """Compare what waits with all that came before."""
-        new, parted = self._seen.add(self._keys, self._sides)
+        keys = array("Q", b"".join(_hash(kind, value) for kind, value, _, _ in self._waiting))
+        sides = array("b", [SPLITS.index(split) for _, _, split, _ in self._waiting])
+        new, parted = self._seen.add(keys, sides)
         for index in new:
             kind, value, split, _ = self._waiting[index]
             self._counts_by_split[kind, split] += 1
@@ -119,14 +115,21 @@ class Proof:
             kind, value, split, name = self._waiting[index]
             if side != SPLITS.index(split):
                 self._leaks.append(Leak(kind, value, SPLITS[side], f"{split} ({name})"))
-        _, again = self._sounds.add(self._heard_keys, array("b", bytes(len(self._heard))))
+        keys = array("Q", b"".join(_hash("sound", sound) for sound, _ in self._heard))
+        _, again = self._sounds.add(keys, array("b", bytes(len(self._heard))))
         for index, _ in again:
             sound, name = self._heard[index]
             self._leaks.append(Leak("sound", sound, "the release", "it again as " + name))
-        self._waiting, self._keys, self._sides = [], array("Q"), array("b")
-        self._heard, self._heard_keys = [], array("Q")
+        self._waiting, self._heard = [], []
 
 
-def _hash(kind: str, value: str) -> int:
-    digest = hashlib.blake2b(f"{kind}\n{value}".encode(), digest_size=8, person=b"xiangyin-leaks").digest()
-    return int.from_bytes(digest, "big")
+_BEGUN = {  # a copy of what is common costs less than half of beginning anew
+    kind: hashlib.blake2b(f"{kind}\n".encode(), digest_size=8, person=b"xiangyin-leaks")
+    for kind in (*NAMED, "recording", "text", "sound")
+}
+
+
+def _hash(kind: str, value: str) -> bytes:
+    digest = _BEGUN[kind].copy()
+    digest.update(value.encode())
+    return digest.digest()

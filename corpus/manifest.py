@@ -103,8 +103,9 @@ class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 FIELDS: tuple[str, ...] = Line.__struct_fields__
+Row = tuple[bytes, Line]  # a line beside its bytes, newline included
 encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Line).decode
+decode = msgspec.json.Decoder(Line).decode
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,7 @@ def parse(raw: bytes, file: str, number: int) -> Line:
         Naming file, line and what is wrong.
     """
     try:
-        line = _decode(raw)
+        line = decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ManifestInvalid(file=file, line=number, problem=str(error)) from error
     wrong = problem(line)
@@ -203,7 +204,7 @@ def read(path: Path) -> Iterator[Line]:
         yield line
 
 
-def read_raw(path: Path) -> Iterator[tuple[bytes, Line]]:
+def read_raw(path: Path) -> Iterator[Row]:
     """The lines of a manifest with their bytes (newline included); otherwise as `read`."""
     before = ""
     with path.open("rb") as file:
@@ -220,11 +221,21 @@ def read_raw(path: Path) -> Iterator[tuple[bytes, Line]]:
             yield raw, line
 
 
-def read_own(path: Path) -> Iterator[Line]:
-    """The lines of a manifest that `write` has just written, which need no check."""
-    with path.open("rb") as file:
-        for raw in file:
-            yield _decode(raw)
+def rows(lines: Iterable[Line], file: str = FILE_NAME) -> Iterator[Row]:
+    """Lines that are already sorted by id, each checked, with the bytes that stand for it.
+
+    Raises
+    ------
+    ManifestInvalid
+        At the first line that `read` would refuse.
+    """
+    before = ""
+    for number, line in enumerate(lines, start=1):
+        wrong = problem(line) or (f"id {line.id} is not after {before}" if line.id <= before else None)
+        if wrong is not None:
+            raise ManifestInvalid(file=file, line=number, problem=wrong)
+        before = line.id
+        yield encode(line) + b"\n", line
 
 
 def write(path: Path, lines: Iterable[Line]) -> Written:
@@ -236,15 +247,10 @@ def write(path: Path, lines: Iterable[Line]) -> Written:
         At the first line that `read` would refuse; the file is then incomplete and the caller's to delete.
     """
     digest = hashlib.sha256()
-    before, count, size = "", 0, 0
+    count, size = 0, 0
     with path.open("wb") as file:
-        for line in lines:
+        for raw, _ in rows(lines, str(path)):
             count += 1
-            wrong = problem(line) or (f"id {line.id} is not after {before}" if line.id <= before else None)
-            if wrong is not None:
-                raise ManifestInvalid(file=str(path), line=count, problem=wrong)
-            before = line.id
-            raw = encode(line) + b"\n"
             digest.update(raw)
             size += len(raw)
             file.write(raw)

@@ -7,26 +7,25 @@ withdrawn voice, without it, as its next revision.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
-from corpus import build, card, header, ledger, manifest, privacy, projects, tables
+from corpus import build, card, header, ledger, manifest, projects, tables
 from corpus.database import begin, reading
 from corpus.disk import disk_errors
 from corpus.feeds import tombstones
 from corpus.header import Excluded, Header, Room, Tombstone
-from corpus.manifest import Line
+from corpus.remaining import without
 from corpus.selection import manifest_id
 from corpus.shelf import (
     Shelf,
     commit,
     history,
     lines_of,
-    link_or_copy,
     locked,
     signing,
     stored,
@@ -34,6 +33,7 @@ from corpus.shelf import (
     words_of,
     write_latest,
 )
+from corpus.soundplaces import take_out
 
 
 def set_status(shelf: Shelf, name: str, status: str) -> None:
@@ -121,7 +121,11 @@ def _add_tombstones(db: Connection, pending: Mapping[str, list[_Gone]], now_ms: 
 
 
 def _rebuild(shelf: Shelf, name: str, gone: list[_Gone]) -> Erased:
-    """The next revision of a release, without some clips; everything that stays is the same file."""
+    """The next revision of a release, without some clips; everything that stays is the same file.
+
+    The sounds of those clips go before the rows that say so, since a crash behind these finds nothing more
+    to take out. One in between leaves a release that lacks what the next try erases from it.
+    """
     folder, work = shelf.path(name), shelf.work(name)
     old, raw = header.read(folder)
     ids = {one.manifest_id for one in gone}
@@ -135,26 +139,14 @@ def _rebuild(shelf: Shelf, name: str, gone: list[_Gone]) -> Erased:
     ]
     excluded = [row for row in excluded if row.id not in ids]
     excluded += [Excluded(one, "excluded.withdrawn", None) for one in sorted(ids)]
-
-    told = _told_of_those_left(folder, ids, old.privacy_k)
-
-    def lines() -> Iterator[Line]:
-        for line in manifest.read(folder / manifest.FILE_NAME):
-            if line.id not in ids:
-                attributes = dict(zip(privacy.ATTRIBUTES, told[line.speaker_id], strict=True))
-                yield msgspec.structs.replace(line, **attributes)
-
+    written = header.vouched(folder, old, manifest.FILE_NAME)
     with disk_errors():
         work.mkdir()
-        for line in lines():
-            target = work / line.audio
-            target.parent.mkdir(parents=True, exist_ok=True)
-            link_or_copy(folder / line.audio, target)
         head, fresh = build.build(
             work,
             outline,
-            lines,
-            previous_lines=lines_of(shelf, old.previous),
+            without(written, ids, old.privacy_k),
+            previous=lines_of(shelf, old.previous),
             rooms=_rooms(folder),
             excluded=excluded,
             tombstones=stones,
@@ -162,6 +154,7 @@ def _rebuild(shelf: Shelf, name: str, gone: list[_Gone]) -> Erased:
             signer=signer,
         )
         sync_tree(work)
+        take_out(folder, [one.sha256 for one in gone])
     member, release = tables.release_clip, tables.release
     with begin(shelf.engine) as db:
         for one in gone:
@@ -184,16 +177,6 @@ def _rooms(folder: Path) -> list[Room]:
     path = folder / header.SESSIONS_NAME
     rows = path.read_bytes().splitlines() if path.exists() else []
     return [msgspec.json.decode(row, type=Room) for row in rows]
-
-
-def _told_of_those_left(folder: Path, gone: set[str], k: int) -> dict[str, privacy.Told]:
-    """What may still be told of the speakers: where one is gone, those like them may be too few."""
-    there = {
-        line.speaker_id: tuple(getattr(line, name) for name in privacy.ATTRIBUTES)
-        for line in manifest.read(folder / manifest.FILE_NAME)
-        if line.id not in gone
-    }
-    return privacy.withheld(there, k)
 
 
 def _outline_again(db: Connection, old: Header, raw: bytes, stones: list[Tombstone]) -> build.Outline:

@@ -15,7 +15,7 @@ from typing import ClassVar
 import msgspec
 from sqlalchemy import Connection, insert, select
 
-from corpus import build, compute, feeds, header, ledger, near, selection, shelf, tables
+from corpus import build, compute, feeds, header, ledger, manifest, near, selection, shelf, tables
 from corpus.database import begin, reading
 from corpus.disk import disk_errors
 from corpus.draft import Draft, Wish, draft
@@ -125,8 +125,8 @@ def _try(on: Shelf, wish: Wish) -> Cut | None:
             head, raw = build.build(
                 work,
                 outline,
-                made.lines,
-                previous_lines=shelf.lines_of(on, made.previous),
+                manifest.rows(made.lines()),
+                previous=shelf.lines_of(on, made.previous),
                 rooms=made.rooms,
                 excluded=made.excluded,
                 tombstones=stones,

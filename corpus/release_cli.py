@@ -165,7 +165,7 @@ def diff(ctx: click.Context, old: str, new: str, data: Path | None, form: str) -
     why = reasons(folders[1])
     counts: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
-    for one in changes(manifest.read(files[0]), manifest.read(files[1])):
+    for one in changes(*((raw for raw, _ in manifest.read_raw(file)) for file in files)):
         counts[one.what] += 1
         kinds.update(one.kinds)
         row: dict[str, Any] = {"change": one.what, "id": one.id}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +25,6 @@ from corpus.disk import disk_errors, sync_folder, write_durably
 from corpus.feeds import Feeds, tombstone_feed
 from corpus.header import Header, Latest, LatestEntry, Previous
 from corpus.keys import Signer
-from corpus.manifest import Line
 from corpus.projects import Project
 from corpus.store import BlobStore
 from protocol.errors import CodedError
@@ -209,12 +208,13 @@ def newest(db: Connection, project_id: str) -> tuple[Previous, int] | None:
     return Previous(row["name"], row["revision"], row["header_sha256"]), row["created_ms"]
 
 
-def lines_of(shelf: Shelf, release: Previous | None) -> Callable[[], Iterator[Line]] | None:
-    """A callable that reads a release's lines, or None if there is none."""
-    if release is None:
-        return None
-    path = shelf.path(release.name) / manifest.FILE_NAME
-    return lambda: manifest.read(path)
+def lines_of(shelf: Shelf, release: Previous | None) -> Iterator[bytes]:
+    """The lines of a release as they stand in its manifest; of none, none."""
+    if release is not None:
+        folder = shelf.path(release.name)
+        head, _ = header.read(folder)
+        with header.vouched(folder, head, manifest.FILE_NAME).open("rb") as file:
+            yield from file
 
 
 def count_members(db: Connection, name: str, *, standing: bool) -> int:
@@ -232,41 +232,42 @@ def count_members(db: Connection, name: str, *, standing: bool) -> int:
     return db.execute(query).scalar_one()
 
 
-def link_or_copy(source: Path, target: Path) -> None:
-    """The same file under a second name; a copy where the disk cannot share it."""
-    try:
-        os.link(source, target)
-    except FileExistsError:
-        return
-    except OSError as error:
-        if not source.exists():
-            raise FileNotFoundError(source) from error
-        with source.open("rb") as old, target.open("wb") as new:
-            shutil.copyfileobj(old, new, 1 << 20)
-            new.flush()
-            os.fsync(new.fileno())
-
-
 def sync_tree(folder: Path) -> None:
-    """Make every file and name below `folder` durable."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_dir():
-            sync_folder(path)
-        elif path.suffix != ".flac":  # a linked blob is durable already; a copied one was synced
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-    sync_folder(folder)
+    """Make every file and name below `folder` durable.
+
+    The sounds themselves are: a linked blob was synced when it was stored, a copied one when it was copied.
+    """
+    for parent, folders, names in os.walk(folder):
+        for name in names:
+            _sync_file(Path(parent, name))
+        sync_folder(Path(parent))
+        if Path(parent) == folder / "audio":
+            for name in folders:
+                sync_folder(Path(parent, name))
+            folders.clear()
+
+
+def _sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _switch(shelf: Shelf, name: str) -> None:
-    """Put the built folder in the place of the release's, and remove what was there."""
-    target, old = shelf.path(name), shelf.folder / f"{_OLD}{name}"
+    """Put the built folder in the place of the release's, and remove what was there.
+
+    A revision is built without sounds: the folder of those that were there moves into it. After a crash
+    between any two steps the same steps again do what is left.
+    """
+    target, work, old = shelf.path(name), shelf.work(name), shelf.folder / f"{_OLD}{name}"
+    if (target / "audio").exists() and not (work / "audio").exists():
+        (target / "audio").rename(work / "audio")
+        sync_folder(work)  # before the old folder can go
     if target.exists():
         target.rename(old)
-    shelf.work(name).rename(target)
+    work.rename(target)
     sync_folder(shelf.folder)
     if old.exists():
         shutil.rmtree(old)

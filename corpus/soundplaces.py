@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from corpus import compute, manifest, shelf
-from corpus.disk import disk_errors
+from corpus import compute, manifest
+from corpus.disk import disk_errors, sync_folder
 from corpus.manifest import Line
 from corpus.shelf import Shelf
 from corpus.store import BlobMissing, BlobStore
@@ -98,7 +98,7 @@ def place_sounds(shard: Sounds) -> list[Bad]:
         try:
             here = shard.store.path(digest)
             if here is not None:
-                shelf.link_or_copy(here, target)
+                _link_or_copy(here, target)
             elif not target.exists() or sound_problem(target, line) is not None:
                 _copy(shard.store, digest, target)
             wrong = sound_problem(target, line)
@@ -108,6 +108,36 @@ def place_sounds(shard: Sounds) -> list[Bad]:
             target.unlink(missing_ok=True)
             bad.append(Bad(line.id, line.sha256, wrong))
     return bad
+
+
+def take_out(folder: Path, digests: Iterable[str]) -> None:
+    """Delete sounds of a release, durably; those that are gone already are no matter."""
+    parents = set()
+    for digest in digests:
+        path = folder / manifest.audio_path(digest)
+        path.unlink(missing_ok=True)
+        parents.add(path.parent)
+    for parent in (*sorted(parents), folder / "audio"):
+        if parent.exists() and not any(parent.iterdir()):
+            parent.rmdir()
+            parent = parent.parent
+        if parent.exists():
+            sync_folder(parent)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    """The same file under a second name; a copy where the disk cannot share it."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        return
+    except OSError as error:
+        if not source.exists():
+            raise FileNotFoundError(source) from error
+        with source.open("rb") as old, target.open("wb") as new:
+            shutil.copyfileobj(old, new, 1 << 20)
+            new.flush()
+            os.fsync(new.fileno())
 
 
 def _copy(store: BlobStore, digest: Sha256, target: Path) -> None:

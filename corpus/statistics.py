@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from corpus.manifest import SPLITS, Line
 
@@ -12,7 +13,21 @@ SNR_BIN_DB = 5
 DURATION_BIN_S = 2
 LONG_S = 30
 WITHHELD = "withheld"
+NOT_TOLD = "not told"
 TOLD = ("gender", "age_band", "region", "native_language", "dialect")
+SEEN = (
+    "license",
+    "rules_version",
+    "measure_method",
+    "device_class",
+    "sample_rate_hz",
+    "channels",
+    "language",
+    "transcribers",
+)
+_source = attrgetter("consent_version", *SEEN)
+_Source = tuple[str, str, str, str, str | None, int, int, str, int]
+_Kind = tuple[str, str, str, str | None, str | None, str | None]  # split, grade, style, then as `_stratum`
 Stratum = tuple[str, str]  # dialect and gender, as far as they are told
 
 
@@ -46,55 +61,6 @@ class Statistics:
     cer_millionths: int = 0
     with_cer: int = 0
 
-    def feed(self, line: Line) -> None:
-        """Take one line into account."""
-        ms = line.samples * 1000 // line.sample_rate_hz
-        self.shortest_ms = min(self.shortest_ms, ms) if self.clips else ms
-        self.longest_ms = max(self.longest_ms, ms)
-        self.clips += 1
-        self.bytes += line.bytes
-        self.samples += line.samples
-        self.ms += ms
-        self.characters += len(line.text)
-        self.alphabet.update(line.text)
-        self.clips_by_split[line.split] += 1
-        self.ms_by_split[line.split] += ms
-        self.speakers_by_split[line.split].add(line.speaker_id)
-        dialect, gender = line.dialect or line.glottocode or WITHHELD, line.gender or WITHHELD
-        for name, value in (
-            ("grade", line.grade),
-            ("style", line.style),
-            ("gender", gender),
-            ("dialect", dialect),
-        ):
-            self.ms_by[name][value, line.split] += ms
-        self.ms_by_dialect_grade[dialect, line.grade] += ms
-        self.ms_by_stratum[(dialect, gender), line.split] += ms
-        self.stratum_of[line.speaker_id] = (dialect, gender)
-        self.snr[line.grade][int(line.snr_db // SNR_BIN_DB) * SNR_BIN_DB] += 1
-        length_s = line.samples // line.sample_rate_hz
-        self.durations[min(length_s // DURATION_BIN_S * DURATION_BIN_S, LONG_S)] += 1
-        if line.speaker_id not in self.told_of:
-            self.told_of[line.speaker_id] = tuple(getattr(line, name) for name in TOLD)
-        self.ms_by_speaker[line.speaker_id] += ms
-        self.clips_by_speaker[line.speaker_id] += 1
-        self.consents[line.consent_version, line.license] += 1
-        for name, text in (
-            ("license", line.license),
-            ("rules_version", line.rules_version),
-            ("measure_method", line.measure_method),
-            ("device_class", line.device_class or "not told"),
-            ("sample_rate_hz", str(line.sample_rate_hz)),
-            ("channels", str(line.channels)),
-            ("language", line.language),
-            ("transcribers", str(line.transcribers)),
-        ):
-            self.seen[name][text] += 1
-        self.days.add(line.recorded_on)
-        if line.agreement_cer is not None:
-            self.cer_millionths += round(line.agreement_cer * 1_000_000)
-            self.with_cer += 1
-
     @property
     def hours(self) -> dict[str, float]:
         """Hours of the whole and of each split."""
@@ -102,12 +68,96 @@ class Statistics:
         return {"total": hours(self.ms), **by_split}
 
 
+class Counting:
+    """Takes lines one by one and gives their statistics.
+
+    A line adds to the sums of its kind, and what a card asks is made of those at the end: there are as many
+    kinds as mixtures of what lines say of themselves, however many lines there are.
+    """
+
+    def __init__(self) -> None:
+        self._found = Statistics()
+        self._kinds: dict[_Kind, list[int]] = defaultdict(lambda: [0, 0])  # clips and ms
+        self._sources: Counter[_Source] = Counter()  # clips
+        self._levels: Counter[tuple[str, float]] = Counter()
+        self._lengths: Counter[int] = Counter()
+        self._voice: tuple[str, str] | None = None  # speaker and split of the lines that come now
+        self._before = (0, 0)  # clips and ms ahead of theirs
+
+    def feed(self, line: Line) -> None:
+        """Take one line into account."""
+        found = self._found
+        if (line.speaker_id, line.split) != self._voice:  # lines stand speaker by speaker
+            self._begin(line)
+        ms = line.samples * 1000 // line.sample_rate_hz
+        found.shortest_ms = min(found.shortest_ms, ms) if found.clips else ms
+        found.longest_ms = max(found.longest_ms, ms)
+        found.clips += 1
+        found.bytes += line.bytes
+        found.samples += line.samples
+        found.ms += ms
+        found.characters += len(line.text)
+        found.alphabet.update(line.text)
+        found.days.add(line.recorded_on)
+        sums = self._kinds[line.split, line.grade, line.style, line.dialect, line.glottocode, line.gender]
+        sums[0] += 1
+        sums[1] += ms
+        self._sources[_source(line)] += 1
+        self._levels[line.grade, line.snr_db // SNR_BIN_DB] += 1
+        self._lengths[line.samples // line.sample_rate_hz // DURATION_BIN_S] += 1
+        if line.agreement_cer is not None:
+            found.cer_millionths += round(line.agreement_cer * 1_000_000)
+            found.with_cer += 1
+
+    def statistics(self) -> Statistics:
+        """Those of all lines; asked for once, when there are no more."""
+        found = self._found
+        self._end()
+        for (split, grade, style, *of_speaker), (clips, ms) in self._kinds.items():
+            dialect, gender = _stratum(*of_speaker)
+            found.clips_by_split[split] += clips
+            found.ms_by_split[split] += ms
+            values = {"grade": grade, "style": style, "gender": gender, "dialect": dialect}
+            for name, value in values.items():
+                found.ms_by[name][value, split] += ms
+            found.ms_by_dialect_grade[dialect, grade] += ms
+            found.ms_by_stratum[(dialect, gender), split] += ms
+        for source, clips in self._sources.items():
+            found.consents[source[0], source[1]] += clips
+            for name, told in zip(SEEN, source[1:], strict=True):
+                found.seen[name][str(told or NOT_TOLD)] += clips
+        for (grade, level), clips in self._levels.items():
+            found.snr[grade][int(level) * SNR_BIN_DB] += clips
+        for length, clips in self._lengths.items():
+            found.durations[min(length * DURATION_BIN_S, LONG_S)] += clips
+        return found
+
+    def _begin(self, line: Line) -> None:
+        self._end()
+        self._voice = line.speaker_id, line.split
+        found = self._found
+        found.speakers_by_split[line.split].add(line.speaker_id)
+        found.stratum_of[line.speaker_id] = _stratum(line.dialect, line.glottocode, line.gender)
+        found.told_of.setdefault(line.speaker_id, tuple(getattr(line, name) for name in TOLD))
+
+    def _end(self) -> None:
+        found = self._found
+        if self._voice is not None:
+            found.clips_by_speaker[self._voice[0]] += found.clips - self._before[0]
+            found.ms_by_speaker[self._voice[0]] += found.ms - self._before[1]
+        self._before = found.clips, found.ms
+
+
+def _stratum(dialect: str | None, glottocode: str | None, gender: str | None) -> Stratum:
+    return dialect or glottocode or WITHHELD, gender or WITHHELD
+
+
 def gather(lines: Iterable[Line]) -> Statistics:
     """Statistics of these lines."""
-    found = Statistics()
+    counting = Counting()
     for line in lines:
-        found.feed(line)
-    return found
+        counting.feed(line)
+    return counting.statistics()
 
 
 def hours(ms: int) -> float:

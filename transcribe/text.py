@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
 from functools import cache, lru_cache
 
 from transcribe import characters, orthography, tailo, unicode_table
@@ -133,18 +132,15 @@ def _said(text: str, orth: Orthography) -> str:
         text = _TONED.sub(lambda tone: _TONES[tone[0]], text)
     if orth.hokkien:
         text = _SYLLABLE.sub(lambda token: _canonical(token[0], orth), text)
-    return "".join(_kept(text)).casefold()
+    return text.translate(_KEPT).casefold()
+
+
+_FOLDABLE = re.compile("[\uff21-\uff5a\u2f00-\u2fd5\ufb00-\ufb06]")
 
 
 def _folded(text: str) -> str:
     """Radicals, full-width letters and ligatures, code point by code point."""
-    return text.translate(
-        {
-            ord(char): unicodedata.normalize("NFKC", char)
-            for char in set(text)
-            if "\uff21" <= char <= "\uff5a" or "\u2f00" <= char <= "\u2fd5" or "\ufb00" <= char <= "\ufb06"
-        }
-    )
+    return _FOLDABLE.sub(lambda char: unicodedata.normalize("NFKC", char[0]), text)
 
 
 @lru_cache(maxsize=65536)
@@ -156,13 +152,22 @@ def _canonical(token: str, orth: Orthography) -> str:
     return reading.syllable.marked()
 
 
-def _kept(text: str) -> Iterator[str]:
-    """Letters, marks and numbers; apostrophes join, everything else separates."""
-    for char in text:
+class _Kept(dict[int, str]):
+    """Letters, marks and numbers by code point; apostrophes join, everything else separates."""
+
+    def __missing__(self, point: int) -> str:
+        char, kept = chr(point), " "
         if char.isalnum() or char == "\u0131" or unicode_table.properties(char).category[0] in "LMN":
-            yield char
-        elif char not in characters.SINGLE_QUOTES:
-            yield " "
+            kept = char
+        elif char in characters.SINGLE_QUOTES:
+            kept = ""
+        if len(self) < _MOST_KEPT:
+            self[point] = kept
+        return kept
+
+
+_MOST_KEPT = 65536  # as many as anybody's texts have; beyond it each is looked up again
+_KEPT = _Kept()
 
 
 # -- scoring tokens ----------------------------------------------------------------------------

@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 from corpus import card, conditions, fields, header, manifest, plots, projects, raster, statistics
 from corpus.database import begin
 from corpus.drawing import Drawing, Rect, Text, svg
-from corpus.statistics import Statistics
 
 
 def pixels(data: bytes) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
@@ -78,9 +77,10 @@ def test_what_is_packed_here_any_inflate_unpacks(data):
 
 
 def test_plots_say_the_same_as_svg_and_as_png(a_line):
-    stats = Statistics()
-    for number in range(1, 40):
-        stats.feed(a_line(number, dialect=("coast", "海口腔")[number % 2], snr_db=float(number)))
+    stats = statistics.gather(
+        a_line(number, dialect=("coast", "海口腔")[number % 2], snr_db=float(number))
+        for number in range(1, 40)
+    )
     made = plots.plots(stats)
     assert made == plots.plots(stats)
     names = {Path(name).stem for name in made}
@@ -164,7 +164,6 @@ def test_digests_of_the_proof_can_be_had_with_a_shell(cut_world, readme):
 
 def test_the_card_says_what_was_reached_in_each_stratum(a_line):
     """A note that is wrong of a stratum misleads whoever reads the results on it."""
-    stats = Statistics()
     plan = [
         ("coast", "train", 4),
         ("coast", "dev", 1),
@@ -172,11 +171,11 @@ def test_the_card_says_what_was_reached_in_each_stratum(a_line):
         ("hill", "train", 3),
         ("isle", "test", 2),
     ]
-    number = 0
-    for dialect, split, speakers in plan:
-        for _ in range(speakers):
-            number += 1
-            stats.feed(a_line(number, speaker_id=f"S{number:08d}", dialect=dialect, split=split))
+    voices = [(dialect, split) for dialect, split, speakers in plan for _ in range(speakers)]
+    stats = statistics.gather(
+        a_line(number, speaker_id=f"S{number:08d}", dialect=dialect, split=split)
+        for number, (dialect, split) in enumerate(voices, start=1)
+    )
     assert card.stratum_notes(stats) == [
         "hill / female: train only (3 speakers, fewer than 5)",
         "isle / female: in test only (2 speakers, fewer than 5)",

@@ -13,16 +13,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from corpus import build, manifest, quick
+from corpus import manifest, quick, rowgroups
 from corpus.flat import Flat
 from corpus.manifest import Event, audio_path
+from corpus.rowgroups import Columns
 
 
 def found(lines) -> list[quick.Trouble]:
     with tempfile.TemporaryDirectory() as scratch:
-        source, target = Path(scratch, "m.jsonl"), Path(scratch, "m.parquet")
-        source.write_bytes(b"".join(manifest.encode(line) + b"\n" for line in lines))
-        build._write_parquet(target, source)
+        target = Path(scratch, "m.parquet")
+        with Columns(target) as columns:
+            for line in lines:
+                columns.add(manifest.encode(line) + b"\n")
         return list(quick.check(target))
 
 
@@ -109,7 +111,7 @@ def test_what_a_line_may_not_hold_columns_may_not_hold(a_line, name, value, keep
 
 @pytest.mark.parametrize("rows", [1, 2, 10_000])
 def test_a_leak_is_seen_in_one_group_of_rows_and_across_them(rows, a_line, monkeypatch):
-    monkeypatch.setattr(build, "_ROW_GROUP", rows)
+    monkeypatch.setattr(rowgroups, "_ROW_GROUP", rows)
     train = a_line(1, prompt_id="p1", style="read")
     apart = {"speaker_id": "S00000002", "session_id": "s2", "split": "test", "text": "另外一句話。"}
     for kind, shared in (

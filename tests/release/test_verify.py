@@ -143,8 +143,8 @@ def test_building_refuses_a_split_that_leaks(folder, tmp_path, a_line):
         build(
             tmp_path,
             outline,
-            lambda: lines,
-            previous_lines=None,
+            manifest.rows(lines),
+            previous=(),
             rooms=(),
             excluded=[],
             tombstones=[],
