@@ -54,7 +54,8 @@ def heard(
                 pending: deque[Future[Heard]] = deque()
                 while at < len(items):
                     while handed_out < len(items) and len(pending) < _AHEAD * wanted:
-                        pending.append(pool.submit(hear, items[handed_out], order))
+                        with _undisturbed():  # the first one starts the processes
+                            pending.append(pool.submit(hear, items[handed_out], order))
                         handed_out += 1
                     answer = pending.popleft().result()
                     at += 1
@@ -97,12 +98,22 @@ def _context() -> BaseContext:
     context.set_forkserver_preload(["noise_profiles.files"])
     # The keyboard's interrupt goes to every process of the terminal; one that is just starting would print
     # a traceback. What is blocked here stays blocked in the clean process and in its forks.
+    with _undisturbed():
+        forkserver.ensure_running()
+    return context
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Put the keyboard's interrupt off: a pool that is half started cannot be ended in good order."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
-        forkserver.ensure_running()
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-    return context
 
 
 def _begin() -> None:
