@@ -34,6 +34,7 @@ from corpus.shelf import (
     write_latest,
 )
 from corpus.soundplaces import take_out
+from protocol.errors import CodedError
 
 
 def set_status(shelf: Shelf, name: str, status: str) -> None:
@@ -60,14 +61,33 @@ def erase(shelf: Shelf, *, now_ms: int) -> list[Erased]:
     Looks for released clips whose state is ``withdrawn`` or whose consent no longer stands, so it can be
     run again at any time and goes on where a crash stopped it. Run it after the transaction of the
     withdrawal, outside any other.
+
+    The sounds go before the rows that say so, since a crash behind these finds nothing more to take out. One
+    in between leaves a release that lacks what the next try erases from it.
+
+    Raises
+    ------
+    CodedError
+        Of the first release that could not be rebuilt, such as one whose manifest is damaged. Its sounds are
+        gone, and the other releases are done.
     """
     with locked(shelf):
         with begin(shelf.engine) as db:
             pending = _pending(db)
             _add_tombstones(db, pending, now_ms)
-        done = [_rebuild(shelf, name, clips) for name, clips in pending.items()]
+        for name, clips in pending.items():  # first of all, whatever becomes of the rest
+            with disk_errors():
+                take_out(shelf.path(name), [one.sha256 for one in clips])
+        done, problem = [], None
+        for name, clips in pending.items():
+            try:
+                done.append(_rebuild(shelf, name, clips))
+            except CodedError as error:  # one that is damaged must not keep the voice in the others
+                problem = problem or error
         if not done:
             write_latest(shelf)
+    if problem is not None:
+        raise problem
     return done
 
 
@@ -121,11 +141,7 @@ def _add_tombstones(db: Connection, pending: Mapping[str, list[_Gone]], now_ms: 
 
 
 def _rebuild(shelf: Shelf, name: str, gone: list[_Gone]) -> Erased:
-    """The next revision of a release, without some clips; everything that stays is the same file.
-
-    The sounds of those clips go before the rows that say so, since a crash behind these finds nothing more
-    to take out. One in between leaves a release that lacks what the next try erases from it.
-    """
+    """The next revision of a release, without some clips; everything that stays is the same file."""
     folder, work = shelf.path(name), shelf.work(name)
     old, raw = header.read(folder)
     ids = {one.manifest_id for one in gone}
@@ -154,7 +170,6 @@ def _rebuild(shelf: Shelf, name: str, gone: list[_Gone]) -> Erased:
             signer=signer,
         )
         sync_tree(work)
-        take_out(folder, [one.sha256 for one in gone])
     member, release = tables.release_clip, tables.release
     with begin(shelf.engine) as db:
         for one in gone:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from corpus import manifest, privacy, publish, statistics, tables, verify
+from corpus import header, manifest, privacy, publish, statistics, tables, verify
 from corpus.database import begin
 from corpus.header import ReleaseInvalid
 from corpus.remaining import without
@@ -90,13 +90,29 @@ def test_lines_that_the_header_does_not_vouch_for_are_not_signed_again(cut_world
     path = folder / "manifest.jsonl"
     path.write_bytes(path.read_bytes().replace("天氣真好".encode(), "天氣真壞".encode(), 1))
     before = tree(cut_world.shelf.folder)
-    clip_id, _ = cut_world.first_clip()
+    clip_id, digest = cut_world.first_clip()
     cut_world.withdraw(clip_id)
     with pytest.raises(ReleaseInvalid, match=r"manifest\.jsonl"):
         publish.erase(cut_world.shelf, now_ms=NOW_MS)
-    assert tree(folder) == {
-        name.removeprefix("r1/"): data for name, data in before.items() if name.startswith("r1/")
-    }
+    kept = {name.removeprefix("r1/"): data for name, data in before.items() if name.startswith("r1/")}
+    assert kept.pop(manifest.audio_path(digest)), "the voice itself goes whatever the lines are"
+    assert tree(folder) == kept
+
+
+def test_a_damaged_release_keeps_the_voice_in_no_other(world):
+    """The good neighbour is rebuilt, and the damaged one is told of."""
+    world.villages()
+    world.cut("r1")
+    world.cut("r2")
+    path = world.shelf.path("r2") / "manifest.jsonl"
+    path.write_bytes(path.read_bytes() + b"x")
+    clip_id, digest = world.first_clip()
+    world.withdraw(clip_id)
+    with pytest.raises(ReleaseInvalid, match=r"r2"):
+        publish.erase(world.shelf, now_ms=NOW_MS)
+    assert not list(world.shelf.folder.glob(f"*/{manifest.audio_path(digest)}"))
+    assert header.read(world.shelf.path("r1"))[0].revision == 2
+    assert verify.verify(world.shelf.path("r1"), setting="inline").findings == ()
 
 
 def test_a_later_release_tells_what_changed_against_the_one_before_as_it_now_is(world):
