@@ -5,6 +5,7 @@ Read once where a program starts and passed down; nothing below reads the enviro
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import tomllib
 from collections.abc import Mapping
@@ -57,7 +58,9 @@ class Settings:
     compute: str = _setting("local", "where heavy work runs: local, inline or dask://host:port")
     secret_key_file: str = _setting("", "file of the server's secret; empty means keys/secret")
     public_url: str = _setting("", "address that people use, such as https://voices.example.org")
-    trusted_proxy: str = _setting("", "address of the reverse proxy whose X-Forwarded headers are believed")
+    trusted_proxy: str = _setting(
+        "", "address of the reverse proxy whose X-Forwarded headers are believed, or * for whoever asks"
+    )
     sendfile: str = _setting(
         "",
         "prefix under which the proxy itself sends files (X-Accel-Redirect), such as /_files",
@@ -151,11 +154,22 @@ def load(environ: Mapping[str, str], data: Path | None = None) -> Settings:
         if text:
             values[name] = _typed(name, text)
     _check_urls(values)
+    _check_proxy(values.get("trusted_proxy", ""))
     aws = {}
     if values.get("store_url", "").startswith("s3://"):
         aws = {name: environ[name] for name in AWS_VARIABLES if environ.get(name)}
         _check_aws(aws)
     return Settings(data=folder, aws=aws, **values)
+
+
+def _check_proxy(address: str) -> None:
+    """A name, or a typing error, would be nobody's address: the proxy would be believed nothing."""
+    try:
+        if address not in ("", "*"):
+            ipaddress.ip_address(address)
+    except ValueError as error:
+        problem = "need an IP address as 127.0.0.1, or * for whoever asks"
+        raise SettingInvalid(setting="trusted_proxy", problem=problem) from error
 
 
 def s3_place(url: str) -> tuple[str, str]:

@@ -248,8 +248,9 @@ def test_the_operators_link_is_printed_once_and_signs_in(serving):
         (lambda data: (data / "keys" / "ledger.pem").chmod(0o644), "KEY_UNSAFE"),
         (lambda data: (data / "keys" / "secret").write_text("short"), "KEY_UNSAFE"),
         (lambda data: (data / "xiangyin.toml").write_text("threads = 'many'"), "SETTING_INVALID"),
+        (lambda data: (data / "xiangyin.toml").write_text("trusted_proxy = 'proxy'"), "SETTING_INVALID"),
     ],
-    ids=["corrupt database", "readable key", "weak secret", "bad setting"],
+    ids=["corrupt database", "readable key", "weak secret", "bad setting", "a proxy's name"],
 )
 def test_what_is_wrong_at_the_start_is_one_line_with_a_code(serving, spoil, code):
     serving.stop()
