@@ -26,8 +26,8 @@ import pytest
 import requests
 import soundfile
 
-from corpus import people, projects, prompts
-from corpus.database import begin
+from corpus import closing, people, projects, prompts
+from corpus.database import DatabaseBusy, begin
 from corpus.settings import Settings
 from noise_profiles import signals
 
@@ -353,6 +353,27 @@ def wait_until(holds, seconds: float = 10.0):
 def server_class():
     """The server in a process of its own, for fixtures of a wider scope."""
     return Server
+
+
+@pytest.fixture
+def closed_half_way(site, monkeypatch):
+    """An upload whose blob is in the store, and whose row the database had no time for; its address."""
+
+    def begin(speaker, clip) -> str:
+        location = speaker.create(clip).headers["Location"]
+
+        def busy(*args, **more):
+            raise DatabaseBusy()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(closing, "record", busy)
+            assert speaker.patch(location, 0, clip.data).status_code == 503
+        (blob,) = site.store
+        is_wav = clip.data.startswith(b"RIFF")  # kept as a FLAC, whose digest no upload declares
+        assert (blob != clip.sha256) == is_wav
+        return location
+
+    return begin
 
 
 @pytest.fixture

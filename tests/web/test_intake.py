@@ -14,7 +14,7 @@ import rfc8785
 import soundfile
 
 from corpus import check, clips, closing, erasure, withdrawal
-from corpus.database import DatabaseBusy, begin, reading
+from corpus.database import begin, reading
 from corpus.keys import verify_ed25519
 from noise_profiles import measure, profile
 from protocol import tlog
@@ -350,21 +350,8 @@ def test_a_stranger_who_declares_its_digest_does_not_keep_a_withdrawn_voice(spea
     assert good.sha256 not in site.store
 
 
-def closed_half_way(speaker, clip, monkeypatch) -> str:
-    """An upload whose blob is in the store, and whose row the database had no time for."""
-    location = speaker.create(clip).headers["Location"]
-
-    def busy(*args, **more):
-        raise DatabaseBusy()
-
-    with monkeypatch.context() as patch:
-        patch.setattr(closing, "record", busy)
-        assert speaker.patch(location, 0, clip.data).status_code == 503
-    return location
-
-
-def test_an_ended_upload_leaves_nothing_of_a_close_that_came_half_way(speaker, site, good, monkeypatch):
-    location = closed_half_way(speaker, good, monkeypatch)
+def test_an_ended_upload_leaves_nothing_of_a_close_that_came_half_way(speaker, site, good, closed_half_way):
+    location = closed_half_way(speaker, good)
     assert good.sha256 in site.store
     assert speaker.ask("DELETE", location, {"Tus-Resumable": "1.0.0"}).status_code == 204
     withdrawal.sweep(site.custody)
@@ -373,10 +360,10 @@ def test_an_ended_upload_leaves_nothing_of_a_close_that_came_half_way(speaker, s
 
 @pytest.mark.parametrize("fault", ["sync", "digest"])
 def test_what_is_dropped_of_an_upload_is_not_what_another_clip_has(
-    speaker, join, site, good, make, monkeypatch, fault
+    speaker, join, site, good, make, monkeypatch, fault, closed_half_way
 ):
     """After a close that came half-way the unfinished file and the blob are one, and another clip has it."""
-    location = closed_half_way(speaker, good, monkeypatch)
+    location = closed_half_way(speaker, good)
     other, same = join("speaker"), make.clip(good.data)
     assert other.send(same)["state"] == "accepted"
 

@@ -9,25 +9,10 @@ import pytest
 import sqlalchemy as sa
 
 from corpus import closing, erasure, withdrawal
-from corpus.database import DatabaseBusy, begin
+from corpus.database import begin
 from corpus.tables import upload
 
 CORE = {"Tus-Resumable": "1.0.0"}
-
-
-def close_half_way(speaker, site, clip, monkeypatch) -> str:
-    """An upload whose sound is in the store under another digest, and whose row is not there."""
-    location = speaker.create(clip).headers["Location"]
-
-    def busy(*args, **more):
-        raise DatabaseBusy()
-
-    with monkeypatch.context() as patch:
-        patch.setattr(closing, "record", busy)
-        assert speaker.patch(location, 0, clip.data).status_code == 503
-    (blob,) = site.store
-    assert blob != clip.sha256, "a WAV is kept as a FLAC, whose digest no upload declares"
-    return location
 
 
 @pytest.fixture
@@ -49,9 +34,9 @@ def lose_the_bytes(site, location: str) -> None:
     [("ended", False), ("ended", True), ("expired", True)],  # what is complete is closed, never expired
     ids=["ended", "ended, its bytes lost", "expired, its bytes lost"],
 )
-def test_a_voice_that_was_encoded_anew_goes_with_its_upload(speaker, site, wav, monkeypatch, how, lost):
+def test_a_voice_that_was_encoded_anew_goes_with_its_upload(speaker, site, wav, closed_half_way, how, lost):
     """Who ends an upload is told that it is dropped; there is no clip of it to be withdrawn later."""
-    location = close_half_way(speaker, site, wav, monkeypatch)
+    location = closed_half_way(speaker, wav)
     if lost:
         lose_the_bytes(site, location)
     if how == "ended":
@@ -62,9 +47,11 @@ def test_a_voice_that_was_encoded_anew_goes_with_its_upload(speaker, site, wav, 
     assert list(site.store) == [] and site.custody.holds.noted() == []
 
 
-def test_an_encoder_that_codes_otherwise_after_an_update_leaves_nothing(speaker, site, wav, monkeypatch):
+def test_an_encoder_that_codes_otherwise_after_an_update_leaves_nothing(
+    speaker, site, wav, monkeypatch, closed_half_way
+):
     """The second close names another blob than the first did."""
-    location = close_half_way(speaker, site, wav, monkeypatch)
+    location = closed_half_way(speaker, wav)
     hear = closing.hear
 
     def otherwise(*args, **more):
@@ -79,9 +66,9 @@ def test_an_encoder_that_codes_otherwise_after_an_update_leaves_nothing(speaker,
     assert speaker.ask("GET", f"/api/v1/clips/{wav.clip_id}/audio").status_code == 200
 
 
-def test_a_close_that_is_done_again_keeps_its_sound(speaker, site, wav, monkeypatch):
+def test_a_close_that_is_done_again_keeps_its_sound(speaker, site, wav, closed_half_way):
     """Also when what it had left was erased in between: it puts it anew."""
-    location = close_half_way(speaker, site, wav, monkeypatch)
+    location = closed_half_way(speaker, wav)
     withdrawal.sweep(site.custody)
     assert list(site.store) == []
     assert speaker.head(location) == len(wav.data)
@@ -104,8 +91,8 @@ def test_what_a_close_is_at_right_now_is_left_alone(speaker, site, wav, monkeypa
     assert withdrawal.sweep(site.custody) == 0 and len(list(site.store)) == 1
 
 
-def test_another_clip_of_the_same_sound_keeps_it(speaker, join, site, wav, make, monkeypatch):
-    location = close_half_way(speaker, site, wav, monkeypatch)
+def test_another_clip_of_the_same_sound_keeps_it(speaker, join, site, wav, make, closed_half_way):
+    location = closed_half_way(speaker, wav)
     other = join("speaker").send(make.clip(wav.data))
     assert other["state"] == "accepted"
     assert speaker.ask("DELETE", location, CORE).status_code == 204
