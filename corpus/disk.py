@@ -46,9 +46,9 @@ def need_room(folder: Path, wanted_bytes: int, reserve_bytes: int) -> None:
         raise DiskFull()
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync_path(path: Path) -> None:
+    """Make the bytes of a file, or the names in a folder, durable."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -70,9 +70,9 @@ def move_aside(path: Path, folder: Path, stem: str) -> Path | None:
             os.link(path, target, follow_symlinks=False)
         except FileNotFoundError:
             return None
-        sync_folder(folder)
+        sync_path(folder)
         path.unlink()
-        sync_folder(path.parent)
+        sync_path(path.parent)
     return target
 
 
@@ -89,4 +89,4 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o644) -> None:
         except OSError:
             part.unlink(missing_ok=True)
             raise
-        sync_folder(path.parent)
+        sync_path(path.parent)

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from corpus import filelocks
-from corpus.disk import sync_folder, write_durably
+from corpus.disk import sync_path, write_durably
 from protocol.errors import CodedError
 from protocol.tlog import VerifierKey
 
@@ -109,7 +109,7 @@ def destroy(folder: Path, keep: VerifierKey) -> list[str]:
     for path in gone:
         path.unlink()
     if gone:
-        sync_folder(folder)
+        sync_path(folder)
     return [path.name for path in gone]
 
 

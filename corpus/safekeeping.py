@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from corpus import migrate, transfer
 from corpus.database import Engine, open_engine
-from corpus.disk import DiskFull, disk_errors, sync_folder
+from corpus.disk import DiskFull, disk_errors, sync_path
 from corpus.settings import Settings
 from corpus.store import BlobStore, LocalStore, copy_blob, open_store
 from protocol.clip import Sha256
@@ -69,7 +69,7 @@ def back_up(settings: Settings, engine: Engine, store: BlobStore, folder: Path) 
             shutil.copytree(settings.releases, folder / "releases", dirs_exist_ok=True)
         _sync(part)
         part.replace(folder / DATABASE)  # last: it alone makes the copy whole
-        sync_folder(folder)
+        sync_path(folder)
     return {"folder": str(folder), "blobs": len(digests), "bytes": (folder / DATABASE).stat().st_size}
 
 
@@ -128,7 +128,7 @@ def bring_back(folder: Path, settings: Settings) -> dict[str, Any]:
             part.unlink()
         else:
             part.replace(settings.data / DATABASE)
-        sync_folder(settings.data)
+        sync_path(settings.data)
     return {"data": str(settings.data), "blobs": count}
 
 

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Engine, func, select
 
 from corpus import card, filelocks, header, keyring, manifest, tables, terms
 from corpus.database import reading
-from corpus.disk import disk_errors, sync_folder, write_durably
+from corpus.disk import disk_errors, sync_path, write_durably
 from corpus.feeds import Feeds, tombstone_feed
 from corpus.header import Header, Latest, LatestEntry, Previous
 from corpus.keys import Signer
@@ -239,20 +239,12 @@ def sync_tree(folder: Path) -> None:
     """
     for parent, folders, names in os.walk(folder):
         for name in names:
-            _sync_file(Path(parent, name))
-        sync_folder(Path(parent))
+            sync_path(Path(parent, name))
+        sync_path(Path(parent))
         if Path(parent) == folder / "audio":
             for name in folders:
-                sync_folder(Path(parent, name))
+                sync_path(Path(parent, name))
             folders.clear()
-
-
-def _sync_file(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _switch(shelf: Shelf, name: str) -> None:
@@ -264,11 +256,11 @@ def _switch(shelf: Shelf, name: str) -> None:
     target, work, old = shelf.path(name), shelf.work(name), shelf.folder / f"{_OLD}{name}"
     if (target / "audio").exists() and not (work / "audio").exists():
         (target / "audio").rename(work / "audio")
-        sync_folder(work)  # before the old folder can go
+        sync_path(work)  # before the old folder can go
     if target.exists():
         target.rename(old)
     work.rename(target)
-    sync_folder(shelf.folder)
+    sync_path(shelf.folder)
     if old.exists():
         shutil.rmtree(old)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corpus import compute, manifest
-from corpus.disk import disk_errors, sync_folder
+from corpus.disk import disk_errors, sync_path
 from corpus.manifest import Line
 from corpus.shelf import Shelf
 from corpus.store import BlobMissing, BlobStore
@@ -122,7 +122,7 @@ def take_out(folder: Path, digests: Iterable[str]) -> None:
             parent.rmdir()
             parent = parent.parent
         if parent.exists():
-            sync_folder(parent)
+            sync_path(parent)
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, ClassVar, Protocol
 
-from corpus.disk import StoreSuspect, disk_errors, move_aside, need_room, sync_folder
+from corpus.disk import StoreSuspect, disk_errors, move_aside, need_room, sync_path
 from corpus.settings import Settings
 from protocol.clip import Sha256, sha256
 from protocol.errors import CodedError
@@ -154,7 +154,7 @@ class LocalStore:
         if not (folder / _FOLDERS[-1]).is_dir():  # all at once: later each of them would cost a sync
             for name in _FOLDERS:
                 (folder / name).mkdir(exist_ok=True)
-            sync_folder(folder)
+            sync_path(folder)
 
     def path(self, digest: Sha256) -> Path:
         """Where the blob lies, whether it is there or not."""
@@ -219,7 +219,7 @@ class LocalStore:
                 path.unlink()
             except FileNotFoundError:
                 return False
-            sync_folder(path.parent)
+            sync_path(path.parent)
         return True
 
     def drop_leftovers(self, now_s: float) -> None:
@@ -293,7 +293,7 @@ class LocalStore:
             tell_damaged(digest)
             return False
         with disk_errors():
-            sync_folder(path.parent)  # whoever put it there may not have come so far
+            sync_path(path.parent)  # whoever put it there may not have come so far
         return True
 
     def _keep(self, part: Path, file: BinaryIO, digest: Sha256) -> Sha256:
@@ -302,9 +302,9 @@ class LocalStore:
         path = self.path(digest)
         if not path.parent.is_dir():
             path.parent.mkdir(exist_ok=True)
-            sync_folder(self.folder)
+            sync_path(self.folder)
         part.replace(path)  # over what another writer put there meanwhile, or what was damaged
-        sync_folder(path.parent)
+        sync_path(path.parent)
         return digest
 
 

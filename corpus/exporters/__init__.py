@@ -14,7 +14,7 @@ from typing import ClassVar, TypeVar
 import msgspec
 
 from corpus.dataset import Copy, Wanted
-from corpus.disk import disk_errors, sync_folder
+from corpus.disk import disk_errors, sync_path
 from corpus.exporters import (
     common_voice,
     documents,
@@ -282,6 +282,6 @@ def _switch(job: Job) -> None:
     if target.exists():
         target.rename(old)
     job.to.rename(target)
-    sync_folder(target.parent)
+    sync_path(target.parent)
     if old.exists():
         shutil.rmtree(old)
