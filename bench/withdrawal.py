@@ -3,8 +3,9 @@
     python bench/withdrawal.py [CLIPS [SPEAKERS [ROUNDS]]]
 
 A release of that many clips is cut by the real code from a database of that many speakers; its sounds are
-heads of FLAC files and a number. Then one speaker after the other is withdrawn and erased, each in a process
-of its own, so that its peak of memory is its own. One JSON object a line; the last has the best round.
+heads of FLAC files. Then one speaker after the other is withdrawn and erased, each in a process of its own,
+so that its peak of memory is its own. Last, what a copy fetches of the new revision: every file but sounds.
+One JSON object a line; the last has the best round.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ _BATCH = 5000
 
 
 def head_of_flac(samples: int, number: int) -> bytes:
-    """What is read of a sound when it is placed: the marker, STREAMINFO of 16 kHz mono, and the number."""
+    """What is read of a sound when it is placed: the marker, and STREAMINFO of 16 kHz mono."""
     rate_channels_bits_samples = 16_000 << 44 | 0 << 41 | 15 << 36 | samples
     info = (4096).to_bytes(2, "big") * 2 + bytes(6) + rate_channels_bits_samples.to_bytes(8, "big")
-    return b"fLaC" + bytes((0x80, 0, 0, 34)) + info + number.to_bytes(16, "big")
+    md5 = hashlib.md5(number.to_bytes(8, "big"), usedforsecurity=False)
+    return b"fLaC" + bytes((0x80, 0, 0, 34)) + info + md5.digest()
 
 
 def prepare(folder: Path, clips: int, speakers: int) -> None:
@@ -99,6 +101,15 @@ def withdraw(folder: Path, who: int) -> None:
     say(step="withdraw", speaker=who, erased=sum(one.clips for one in done), **took)
 
 
+def fetched(folder: Path, clips: int) -> None:
+    """What a copy fetches anew, in bytes a clip."""
+    from corpus import header
+
+    files = header.read(folder / "releases" / "r1")[0].files
+    large = {name: round(entry.bytes / clips) for name, entry in files.items() if entry.bytes > clips}
+    say(step="fetch", bytes_a_clip=round(sum(entry.bytes for entry in files.values()) / clips), of_it=large)
+
+
 def shelf(folder: Path):
     """The releases of the folder; nothing runs beside this process, so that its time is all there is."""
     from corpus import keys
@@ -139,6 +150,9 @@ def main(words: list[str]) -> None:
     if words[:1] == ["--prepare"]:
         prepare(Path(words[1]), int(words[2]), int(words[3]))
         return
+    if words[:1] == ["--fetched"]:
+        fetched(Path(words[1]), int(words[2]))
+        return
     if words[:1] == ["--withdraw"]:
         withdraw(Path(words[1]), int(words[2]))
         return
@@ -150,6 +164,7 @@ def main(words: list[str]) -> None:
             for turn in range(rounds)
             for row in _told("--withdraw", scratch, (2 * turn + 1) * speakers // (2 * rounds))
         ]
+        list(_told("--fetched", scratch, clips))
     best = min(found, key=lambda row: row["cpu_s"])
     say(clips=clips, speakers=speakers, cpu_s=best["cpu_s"], peak_mib=max(row["peak_mib"] for row in found))
 
